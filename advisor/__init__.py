@@ -1,0 +1,52 @@
+"""Tells you how to transfer a pretrained network to your images, says why, and does it.
+
+The names below load what they need when they are first used: `import advisor` is light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advisor.advice.recommend import Recommendation as Recommendation
+    from advisor.advice.recommend import recommend as recommend
+    from advisor.data.dataset import ImageDataset as ImageDataset
+    from advisor.data.dataset import open_dataset as open_dataset
+    from advisor.errors import AdvisorError as AdvisorError
+    from advisor.hookspecs import hookimpl as hookimpl
+    from advisor.outcome.bundle import load as load
+    from advisor.outcome.predict import predict as predict
+    from advisor.outcome.run import tune as tune
+    from advisor.plugins import load_catalog as load_catalog
+    from advisor.recipe import load_plan as load_plan
+    from advisor.recipe import load_recipe as load_recipe
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AdvisorError": "advisor.errors",
+    "ImageDataset": "advisor.data.dataset",
+    "Recommendation": "advisor.advice.recommend",
+    "hookimpl": "advisor.hookspecs",
+    "load": "advisor.outcome.bundle",
+    "load_catalog": "advisor.plugins",
+    "load_plan": "advisor.recipe",
+    "load_recipe": "advisor.recipe",
+    "open_dataset": "advisor.data.dataset",
+    "predict": "advisor.outcome.predict",
+    "recommend": "advisor.advice.recommend",
+    "tune": "advisor.outcome.run",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name not in _HOMES:
+        raise AttributeError(f"module 'advisor' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

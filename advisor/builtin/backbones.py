@@ -1,0 +1,116 @@
+"""Any timm network by name: `timm/<architecture>[.<tag>]`, `hf-hub:<id>` and `local-dir:<path>`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from advisor.errors import BackboneError, closest
+from advisor.hookspecs import hookimpl
+from advisor.types import Backbone, BackboneFamily, InputSpec, Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import nn
+
+PREFIX = "timm/"
+
+
+@hookimpl
+def advisor_backbones() -> Iterator[BackboneFamily]:
+    """Every network that the installed timm can build."""
+    yield BackboneFamily(
+        prefix=PREFIX,
+        resolve=_resolve,
+        names=_names,
+        summary="any timm network; its weights come from the hub or its cache",
+    )
+    for prefix, summary in (
+        ("local-dir:", "a folder in timm's layout, such as a model tuned here"),
+        ("hf-hub:", "a timm model on the Hugging Face hub"),
+    ):
+        yield BackboneFamily(prefix=prefix, resolve=_resolve, names=tuple, summary=summary)
+
+
+def _names() -> Sequence[str]:
+    import timm
+
+    return [PREFIX + name for name in timm.list_models(pretrained=True)]
+
+
+def _resolve(name: str) -> Backbone:
+    import torch
+    from timm.data import resolve_model_data_config
+
+    timm_name = name.removeprefix(PREFIX)
+    with torch.device("meta"):
+        model = _create(timm_name, pretrained=False)
+    config = resolve_model_data_config(model)
+    cfg = model.pretrained_cfg
+    channels, height, width = config["input_size"]
+    if channels != 3 or height != width:
+        raise BackboneError(
+            f"`{name}` takes {channels} × {height} × {width} inputs; only square RGB inputs are supported.",
+            hint="advisor backbones",
+        )
+    licence, trained_on = cfg.get("license") or "unknown", str(cfg.get("tag") or "unknown")
+    return Backbone(
+        name=name,
+        create=partial(_create_pretrained, timm_name),
+        input=InputSpec(
+            size=height,
+            crop_pct=config["crop_pct"],
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+            interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+        ),
+        weights=Weights(
+            source=f"hub:{cfg.get('hf_hub_id') or cfg.get('url') or 'none'}"
+            if name.startswith(PREFIX)
+            else timm_name,
+            licence=licence,
+            trained_on=trained_on,
+        ),
+        architecture=str(cfg.get("architecture") or timm_name.partition(".")[0]),
+        summary=f"timm {timm_name}",
+    )
+
+
+def _create(timm_name: str, *, pretrained: bool) -> nn.Module:
+    import timm
+
+    try:
+        model: nn.Module = timm.create_model(timm_name, pretrained=pretrained)
+    except RuntimeError as error:
+        # timm says `Unknown model (x)` and `Invalid pretrained tag (x) for y.` without a suggestion.
+        if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
+            raise
+        architecture = timm_name.partition(".")[0]
+        known = timm.list_pretrained_tags(architecture) if timm.is_model(architecture) else timm.list_models()
+        names = [f"{architecture}.{tag}" for tag in known] if timm.is_model(architecture) else known
+        suggestion = closest(timm_name, names) or (f"one of {', '.join(names[:5])}" if names else "")
+        raise BackboneError(
+            f"timm has no network `{timm_name}`.",
+            ways=[suggestion] if suggestion else [],
+            hint="advisor backbones 'timm/resnet*'",
+        ) from error
+    return model
+
+
+def _create_pretrained(timm_name: str, pretrained: bool) -> nn.Module:  # noqa: FBT001 - the hook's signature
+    """Build a network; look for hub weights in the local cache before asking the network for them."""
+    if not pretrained or timm_name.startswith("local-dir:"):
+        return _create(timm_name, pretrained=pretrained)
+    try:
+        return _create(timm_name, pretrained=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BackboneError(
+            f"The weights of `{timm_name}` cannot be loaded: {str(error).splitlines()[0]}",
+            ways=[
+                "go online once; the hub client keeps them in its cache",
+                "use a backbone whose weights come as a package: lite0, lite1, lite2",
+                "give a local folder in timm's layout: local-dir:<path>",
+            ],
+            hint="advisor backbones",
+        ) from error

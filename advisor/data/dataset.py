@@ -1,0 +1,260 @@
+"""Labelled images as a table: which files, which class, which split. No pixels."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from advisor.data.decode import Header, UnreadableImageError, read_header
+from advisor.errors import DatasetError
+from advisor.plugins import load_catalog
+from advisor.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from advisor.plugins import Catalog
+    from advisor.types import Listing
+
+TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.2  # of what the test part leaves
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """A set of labelled images.
+
+    Attributes:
+        name: short name for folders and titles.
+        location: what was opened, as typed.
+        format: name of the dataset format that read it.
+        classes: class names, sorted.
+        frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
+            an index into `classes`, `split` one of `train`, `val`, `test` or empty, `content` a hash of
+            the file, `width`, `height` (pixels), `mode` and `format` as the file's header states them.
+        digest: hash of every path, file content, label and given split; equal for equal data.
+        broken: identifiers of unreadable files with the reason.
+        ignored: what was found and is not an image.
+        notes: what a person should know about the splits.
+    """
+
+    name: str
+    location: str
+    format: str
+    classes: tuple[str, ...]
+    frame: pd.DataFrame
+    digest: str
+    read: Callable[[str], bytes] = field(repr=False)
+    broken: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def rows(self, *splits: str) -> NDArray[np.int64]:
+        """Places in the pixel store of the images in these splits, in table order."""
+        return self.frame.loc[self.frame["split"].isin(splits), "row"].to_numpy(dtype=np.int64)
+
+    def labels(self, *splits: str) -> NDArray[np.int64]:
+        """Class indices (n,) of the images in these splits, in the same order as `rows`."""
+        return self.frame.loc[self.frame["split"].isin(splits), "label"].to_numpy(dtype=np.int64)
+
+
+def open_dataset(
+    location: str, *, catalog: Catalog | None = None, progress: Progress | None = None
+) -> ImageDataset:
+    """Find the images at a location and read their headers.
+
+    Args:
+        location: a folder, or whatever an installed dataset format recognises.
+        catalog: where formats come from; the installed plugins by default.
+        progress: told how far the headers are.
+
+    Raises:
+        UsageError: nothing recognises the location.
+        DatasetError: no images, or fewer than two classes.
+    """
+    dataset_format = (catalog or load_catalog()).dataset_for(location)
+    listing = dataset_format.open(location)
+    contents, headers, broken = _read_headers(listing, progress or Silent())
+    readable = sorted(headers)
+    frame = pd.DataFrame(
+        {
+            "row": np.arange(len(readable), dtype=np.int64),
+            "path": [listing.paths[i] for i in readable],
+            "class": [listing.labels[i] for i in readable],
+            "split": [listing.splits[i] if listing.splits else "" for i in readable],
+            "content": [contents[i] for i in readable],
+            "width": [headers[i].width for i in readable],
+            "height": [headers[i].height for i in readable],
+            "mode": [headers[i].mode for i in readable],
+            "format": [headers[i].format for i in readable],
+        }
+    )
+    classes = tuple(sorted(set(listing.labels)))
+    _require_classes(location, classes)
+    index = {name: number for number, name in enumerate(classes)}
+    frame.insert(2, "label", frame.pop("class").map(index).astype(np.int64))
+    return ImageDataset(
+        name=listing.name,
+        location=location,
+        format=dataset_format.name,
+        classes=classes,
+        frame=frame,
+        digest=_digest(listing, contents),
+        read=listing.read,
+        broken=tuple((listing.paths[i], reason) for i, reason in sorted(broken.items())),
+        ignored=tuple(listing.ignored),
+    )
+
+
+def without(dataset: ImageDataset, broken: Iterable[tuple[int, str]]) -> ImageDataset:
+    """The same dataset less some rows, named with the reason they cannot be read."""
+    reasons = dict(broken)
+    gone = dataset.frame["row"].isin(list(reasons))
+    named = [(str(path), reasons[int(row)]) for row, path in
+             dataset.frame.loc[gone, ["row", "path"]].itertuples(index=False)]  # fmt: skip
+    return replace(
+        dataset,
+        frame=dataset.frame.loc[~gone].reset_index(drop=True),
+        broken=(*dataset.broken, *named),
+    )
+
+
+def split_dataset(
+    dataset: ImageDataset, *, seed: int = 0, skip_small_classes: bool = False
+) -> ImageDataset:
+    """Give every image a split.
+
+    Given train/val/test folders are kept; what is missing is drawn per class with a seed. Copies of
+    one file (equal content) stay on one side. The result does not depend on the order of the files.
+
+    Args:
+        dataset: readable images only.
+        seed: of the draw.
+        skip_small_classes: leave out classes too small to split instead of refusing.
+
+    Raises:
+        DatasetError: a class is too small, or stands only in the test part.
+    """
+    frame = dataset.frame.copy()
+    notes: list[str] = []
+    given = set(frame["split"]) - {""}
+    if "val" in given and "test" not in given:
+        frame.loc[frame["split"] == "val", "split"] = "test"
+        notes.append("the given validation part serves as the untouched test part")
+        given = {"train", "test"}
+    share_of = {"val": VALIDATION_SHARE} if "test" in given else {"test": TEST_SHARE, "val": VALIDATION_SHARE}
+    if given >= {"train", "val", "test"}:
+        share_of = {}
+    frame, classes = _handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
+    frame.loc[frame["split"] == "", "split"] = "train"
+    rng = np.random.default_rng(seed)
+    for name, share in share_of.items():
+        drawn = _draw(frame, share, rng)
+        frame.loc[drawn, "split"] = name
+        notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
+    tested = set(frame.loc[frame["split"] == "test", "label"])
+    untested = [classes[label] for label in range(len(classes)) if label not in tested]
+    if untested:
+        notes.append(f"no test images for: {', '.join(untested)}")
+    return replace(
+        dataset, frame=frame, classes=classes, notes=tuple(notes)
+    )
+
+
+def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:
+    """Index labels of a per-class share of the training images; at least one, never all."""
+    drawn: list[int] = []
+    pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
+    for _, rows in pool.groupby("label", sort=True):
+        contents = rows["content"].unique()
+        order = rng.permutation(len(contents))
+        take = min(max(1, round(share * len(contents))), len(contents) - 1)
+        chosen = set(contents[order[:take]])
+        drawn += rows.index[rows["content"].isin(chosen)].tolist()
+    return drawn
+
+
+def _handle_small(
+    dataset: ImageDataset, frame: pd.DataFrame, *, need: int, skip: bool
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Refuse or leave out classes with fewer than `need` different trainable images."""
+    pool = frame.loc[frame["split"].isin(["", "train"])]
+    counts = pool.groupby("label")["content"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
+    small = [int(label) for label in counts.index[counts < need]]
+    if not small:
+        return frame, dataset.classes
+    if not skip:
+        broken = len(dataset.broken)
+        named = ", ".join(f"`{dataset.classes[i]}` ({counts[i]})" for i in small[:5])
+        raise DatasetError(
+            f"{len(small)} of {len(dataset.classes)} classes have fewer than {need} different readable "
+            f"images to split: {named}{' …' if len(small) > 5 else ''}.",
+            ways=[
+                "add images to them, or remove their folders",
+                *([f"repair the {broken} unreadable files, for example "
+                   f"{dataset.broken[0][0]}: {dataset.broken[0][1]}"] if broken else []),
+                "leave those classes out with --skip-small-classes",
+            ],
+            hint="advisor profile shows the number of images per class",
+        )  # fmt: skip
+    kept = [label for label in range(len(dataset.classes)) if label not in small]
+    classes = tuple(dataset.classes[label] for label in kept)
+    _require_classes(dataset.location, classes)
+    frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
+    frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
+    return frame, classes
+
+
+def _require_classes(location: str, classes: tuple[str, ...]) -> None:
+    if len(classes) < 2:
+        named = f"only one class, `{classes[0]}`" if classes else "no class"
+        raise DatasetError(
+            f"`{location}` holds {named}; a classifier needs two.",
+            ways=["add a folder for a second class", "give the folder above, if this is one class of several"],
+            hint="one folder per class: data/cats/1.jpg, data/dogs/2.jpg",
+        )
+
+
+def _read_headers(
+    listing: Listing, progress: Progress
+) -> tuple[dict[int, str], dict[int, Header], dict[int, str]]:
+    """Content hash and header of every file, and the reason for each that has none."""
+
+    def one(index: int) -> tuple[int, str, Header | str]:
+        try:
+            data = listing.read(listing.paths[index])
+        except OSError as error:
+            return index, "", error.strerror or str(error)
+        content = hashlib.blake2b(data, digest_size=16).hexdigest()
+        try:
+            return index, content, read_header(data)
+        except UnreadableImageError as error:
+            return index, content, str(error)
+
+    contents: dict[int, str] = {}
+    headers: dict[int, Header] = {}
+    broken: dict[int, str] = {}
+    with progress.task("Listing images", len(listing.paths)) as advance, ThreadPoolExecutor() as pool:
+        for index, content, outcome in pool.map(one, range(len(listing.paths))):
+            contents[index] = content
+            if isinstance(outcome, str):
+                broken[index] = outcome
+            else:
+                headers[index] = outcome
+            advance(1)
+    return contents, headers, broken
+
+
+def _digest(listing: Listing, contents: dict[int, str]) -> str:
+    lines = sorted(
+        f"{path}\0{contents[i]}\0{listing.labels[i]}\0{listing.splits[i] if listing.splits else ''}"
+        for i, path in enumerate(listing.paths)
+    )
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,0 +1,118 @@
+"""Every image decoded once into one memory-mapped array, so that nothing after it decodes again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from advisor.data.cache import cache_dir, disk_errors, new_folder
+from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from advisor.data.dataset import ImageDataset
+    from advisor.types import InputSpec
+
+
+@dataclass(frozen=True)
+class PixelStore:
+    """Decoded images of one dataset at one size.
+
+    Attributes:
+        folder: holds `pixels.u8`, an (n, side, side, 3) uint8 array without header, and `store.json`.
+        count: n, images.
+        side: pixels.
+        broken: rows that could not be decoded, with the reason; their pixels are zero and never used.
+    """
+
+    folder: Path
+    count: int
+    side: int
+    broken: tuple[tuple[int, str], ...]
+
+    def batch(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """A copy of the images in these rows, (len(rows), side, side, 3) uint8.
+
+        The file is mapped for this call only, so that its pages never add up to this process's memory.
+        """
+        shape = (self.count, self.side, self.side, 3)
+        pixels = np.memmap(self.folder / "pixels.u8", dtype=np.uint8, mode="r", shape=shape)
+        return np.asarray(pixels[rows])
+
+
+def store_pixels(
+    dataset: ImageDataset, spec: InputSpec, *, progress: Progress | None = None
+) -> PixelStore:
+    """Decode a dataset, or find it decoded.
+
+    Images are kept at the size to which the backbone resizes the shorter side, or at the largest shorter
+    side in the dataset where that is less (28-pixel digits are kept at 28 and enlarged on the device).
+
+    Raises:
+        AdvisorError: the disk is full or may not be written.
+    """
+    shorter = dataset.frame[["width", "height"]].min(axis=1)
+    side = int(min(spec.resize, shorter.max() if len(shorter) else 1))
+    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}"
+    if not folder.is_dir():
+        _decode_all(dataset, folder, side, spec.interpolation, progress or Silent())
+    meta = json.loads((folder / "store.json").read_text())
+    return PixelStore(folder, meta["count"], meta["side"], tuple((r, why) for r, why in meta["broken"]))
+
+
+def _decode_all(
+    dataset: ImageDataset, folder: Path, side: int, interpolation: str, progress: Progress
+) -> None:
+    size = side * side * 3
+    count = len(dataset.frame)
+    broken: list[tuple[int, str]] = []
+    with new_folder(folder) as partial, disk_errors(folder.parent):
+        with (partial / "pixels.u8").open("wb") as file:
+            if count and hasattr(os, "posix_fallocate"):
+                # Claim the space now: a full disk is an error here and a crash under a sparse map.
+                os.posix_fallocate(file.fileno(), 0, count * size)
+            with progress.task("Decoding images", count) as advance:
+                for row, outcome in enumerate(_decoded(dataset, side, interpolation)):
+                    if isinstance(outcome, str):
+                        broken.append((row, outcome))
+                        file.write(bytes(size))
+                    else:
+                        file.write(outcome.data)
+                    advance(1)
+        meta = {"count": count, "side": side, "broken": broken}
+        (partial / "store.json").write_text(json.dumps(meta))
+
+
+def _decoded(
+    dataset: ImageDataset, side: int, interpolation: str
+) -> Iterator[NDArray[np.uint8] | str]:
+    """Decoded squares in table order, or the reason why not; a bounded number is in flight at a time."""
+
+    def one(path: str) -> NDArray[np.uint8] | str:
+        try:
+            return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation))
+        except UnreadableImageError as error:
+            return str(error)
+        except OSError as error:
+            return error.strerror or str(error)
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[object] = deque()
+        for path in dataset.frame["path"]:
+            waiting.append(pool.submit(one, path))
+            if len(waiting) > 4 * workers:
+                yield waiting.popleft().result()  # type: ignore[attr-defined]
+        while waiting:
+            yield waiting.popleft().result()  # type: ignore[attr-defined]

@@ -1,0 +1,47 @@
+"""The first steps of every command: open, decode, leave out what is broken, split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advisor.data.dataset import ImageDataset, open_dataset, split_dataset, without
+from advisor.data.pixels import PixelStore, store_pixels
+from advisor.data.profile import DatasetProfile, profile_dataset
+
+if TYPE_CHECKING:
+    from advisor.plugins import Catalog
+    from advisor.progress import Progress
+    from advisor.types import InputSpec
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset ready to be computed on."""
+
+    dataset: ImageDataset
+    pixels: PixelStore
+    profile: DatasetProfile
+
+
+def prepare(
+    location: str,
+    spec: InputSpec,
+    *,
+    catalog: Catalog,
+    seed: int,
+    skip_small_classes: bool = False,
+    progress: Progress,
+) -> Prepared:
+    """Open a location, decode every image once for this input, and split what can be read.
+
+    Raises:
+        UsageError: nothing recognises the location.
+        DatasetError: the images cannot be used as they are.
+        AdvisorError: the disk is full or may not be written.
+    """
+    listed = open_dataset(location, catalog=catalog, progress=progress)
+    pixels = store_pixels(listed, spec, progress=progress)
+    readable = without(listed, pixels.broken)
+    dataset = split_dataset(readable, seed=seed, skip_small_classes=skip_small_classes)
+    return Prepared(dataset, pixels, profile_dataset(dataset))

@@ -1,0 +1,95 @@
+"""What a dataset is made of, before any network sees it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advisor.data.dataset import ImageDataset
+
+
+@dataclass(frozen=True)
+class DatasetProfile:
+    """Counts and sizes of a split dataset.
+
+    Attributes:
+        name: of the dataset.
+        location: what was opened.
+        digest: of the data.
+        images: readable images.
+        splits: images per split.
+        per_class: images per class.
+        per_class_train: harmonic mean over the classes of the images per class that may be trained on
+            (train and val).
+        imbalance: largest class over smallest class.
+        width: 5th, 50th and 95th percentile, pixels.
+        height: likewise.
+        modes: images per Pillow colour mode.
+        formats: images per file format.
+        duplicates: groups of identical files, as lists of paths.
+        conflicting: those groups that carry more than one label.
+        leaking: those groups that stand in more than one split.
+        broken: unreadable files with the reason.
+        ignored: files that are not images.
+        notes: on splits and sizes.
+    """
+
+    name: str
+    location: str
+    digest: str
+    images: int
+    splits: dict[str, int]
+    per_class: dict[str, int]
+    per_class_train: float
+    imbalance: float
+    width: tuple[int, int, int]
+    height: tuple[int, int, int]
+    modes: dict[str, int]
+    formats: dict[str, int]
+    duplicates: tuple[tuple[str, ...], ...]
+    conflicting: tuple[tuple[str, ...], ...]
+    leaking: tuple[tuple[str, ...], ...]
+    broken: tuple[tuple[str, str], ...]
+    ignored: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
+    """Profile a dataset whose images have been decoded and split."""
+    frame = dataset.frame
+    counts = frame["label"].value_counts().reindex(range(len(dataset.classes)), fill_value=0)
+    trainable = frame.loc[frame["split"] != "test", "label"].value_counts()
+    copies = [
+        group for _, group in frame.groupby("content", sort=False) if len(group) > 1
+    ]  # fmt: skip
+    width = tuple(int(v) for v in frame["width"].quantile([0.05, 0.5, 0.95]))
+    height = tuple(int(v) for v in frame["height"].quantile([0.05, 0.5, 0.95]))
+    notes = list(dataset.notes)
+    small = int((frame[["width", "height"]].min(axis=1) < 96).sum())
+    if small:
+        notes.append(f"{small} of {len(frame)} images are under 96 pixels; the network sees them enlarged")
+    return DatasetProfile(
+        name=dataset.name,
+        location=dataset.location,
+        digest=dataset.digest,
+        images=len(frame),
+        splits={name: int((frame["split"] == name).sum()) for name in ("train", "val", "test")},
+        per_class={name: int(counts[label]) for label, name in enumerate(dataset.classes)},
+        per_class_train=float(len(trainable) / (1 / trainable).sum()),
+        imbalance=float(counts.max() / max(1, counts.min())),
+        width=width,  # type: ignore[arg-type]
+        height=height,  # type: ignore[arg-type]
+        modes={str(k): int(v) for k, v in frame["mode"].value_counts().items()},
+        formats={str(k): int(v) for k, v in frame["format"].value_counts().items()},
+        duplicates=tuple(tuple(group["path"]) for group in copies),
+        conflicting=tuple(tuple(g["path"]) for g in copies if g["label"].nunique() > 1),
+        leaking=tuple(tuple(g["path"]) for g in copies if g["split"].nunique() > 1),
+        broken=dataset.broken,
+        ignored=dataset.ignored,
+        notes=tuple(notes),
+    )

@@ -1,0 +1,83 @@
+"""From stored pixels to network input, on the device: the clean view and augmented views."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from advisor.types import InputSpec
+
+AUGMENTATIONS = ("none", "crop", "flip_crop")
+_CROP_AREA = (0.6, 1.0)
+_CROP_ASPECT = (3 / 4, 4 / 3)
+
+
+def clean_view(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """The evaluation view: resize to `spec.resize`, centre crop, normalise.
+
+    Args:
+        pixels: (B, side, side, 3) uint8 from the pixel store, on any device.
+        spec: of the backbone.
+
+    Returns:
+        (B, 3, spec.size, spec.size) float32 in channels_last memory.
+    """
+    images = pixels.permute(0, 3, 1, 2)
+    if images.shape[-1] != spec.resize:
+        images = F.interpolate(
+            images.float(), size=(spec.resize, spec.resize), mode=spec.interpolation, antialias=True
+        ).clamp(0, 255)
+    margin = (spec.resize - spec.size) // 2
+    images = images[..., margin : margin + spec.size, margin : margin + spec.size]
+    return _normalise(images, spec)
+
+
+def augmented_view(
+    pixels: Tensor, spec: InputSpec, kind: str, generator: torch.Generator
+) -> Tensor:
+    """A random view for training: `none`, `crop` (60–100 % of the area) or `flip_crop` (and mirrored).
+
+    Args:
+        pixels: (B, side, side, 3) uint8.
+        spec: of the backbone.
+        kind: one of `AUGMENTATIONS`.
+        generator: a CPU generator, so that the draw is the same on every device.
+
+    Returns:
+        (B, 3, spec.size, spec.size) float32 in channels_last memory.
+    """
+    if kind == "none":
+        return clean_view(pixels, spec)
+    count = len(pixels)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(count).uniform_(low, high, generator=generator)
+
+    side = uniform(*_CROP_AREA).sqrt()
+    stretch = uniform(math.log(_CROP_ASPECT[0]), math.log(_CROP_ASPECT[1])).div(2).exp()
+    width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+    mirror = torch.ones(count)
+    if kind == "flip_crop":
+        mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
+    theta[:, 1, 1], theta[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
+    images = pixels.permute(0, 3, 1, 2).float()
+    grid = F.affine_grid(
+        theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False
+    )
+    return _normalise(
+        F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec
+    )
+
+
+def _normalise(images: Tensor, spec: InputSpec) -> Tensor:
+    mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1) * 255
+    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)

