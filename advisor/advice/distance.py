@@ -1,0 +1,265 @@
+"""How far images are from those a network was trained on, without having those (method.md section 2)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advisor.advice import priors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from advisor.types import Reference, Vote
+
+_Z95 = 1.96
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its jackknife standard error."""
+
+    value: float
+    se: float
+
+
+@dataclass(frozen=True)
+class Distance:
+    """Distance of a dataset from a backbone's source data.
+
+    Attributes:
+        images: that were measured.
+        early: mean squared Hellinger distance (0..1) between the channel statistics of these images and
+            those stored in the first third of the BatchNorm layers; None without BatchNorm.
+        middle: of the second third.
+        late: of the last third.
+        late_control: `late` of the same images with scrambled phases.
+        gain: mutual information of the class prediction (nats), less that of the scrambled images.
+        kurtosis: mean kurtosis of the logits.
+        votes: probability of `different` by each vote that could be taken.
+        different: their mean; 0.5 when no vote could be taken.
+        interval: 95 % interval of `different` from the jackknife.
+    """
+
+    images: int
+    early: Estimate | None
+    middle: Estimate | None
+    late: Estimate | None
+    late_control: float | None
+    gain: Estimate | None
+    kurtosis: Estimate | None
+    votes: dict[str, float]
+    different: float
+    interval: tuple[float, float]
+
+    @property
+    def side(self) -> str:
+        """`similar`, `different` or `borderline`."""
+        if self.different < priors.SIMILAR_BELOW:
+            return "similar"
+        return "different" if self.different > priors.DIFFERENT_ABOVE else "borderline"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "side": self.side}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What forward passes brought home for n images.
+
+    Attributes:
+        means: per BatchNorm layer the per-image channel means (n, C) of its input.
+        variances: likewise the variances.
+        logits: (n, K) of the network's own classifier, or None.
+    """
+
+    means: tuple[NDArray[np.float32], ...]
+    variances: tuple[NDArray[np.float32], ...]
+    logits: NDArray[np.float32] | None
+
+    def __len__(self) -> int:
+        return len(self.logits) if self.logits is not None else len(self.means[0]) if self.means else 0
+
+    def select(self, rows: NDArray[np.int64]) -> Observed:
+        """The same for some of the images."""
+        return Observed(
+            tuple(m[rows] for m in self.means),
+            tuple(v[rows] for v in self.variances),
+            None if self.logits is None else self.logits[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a BatchNorm layer remembers of the images it was trained on: (C,) mean and variance."""
+
+    mean: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    eps: float
+
+
+def source_of(norms: list[nn.BatchNorm2d]) -> list[Source]:
+    """The stored statistics of BatchNorm layers."""
+    sources = []
+    for norm in norms:
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        sources.append(
+            Source(
+                norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps
+            )
+        )
+    return sources
+
+
+def measure_distance(
+    observed: Observed, control: Observed, sources: list[Source], reference: Reference | None, *, seed: int
+) -> Distance:
+    """Combine the measurements into votes and their mean.
+
+    Args:
+        observed: the dataset's images.
+        control: a subset of them with scrambled phases.
+        sources: what the BatchNorm layers remember, in the order of `observed.means`.
+        reference: the backbone's own constants; without them D_late is judged against the control.
+        seed: of the shuffle into jackknife blocks.
+    """
+    rng = np.random.default_rng(seed)
+    blocks = np.array_split(rng.permutation(len(observed)), priors.JACKKNIFE_BLOCKS)
+    control_blocks = np.array_split(rng.permutation(len(control)), priors.JACKKNIFE_BLOCKS)
+    full = _measure(observed, control, sources, reference)
+    everything, every_control = np.arange(len(observed)), np.arange(len(control))
+    left_out = [
+        _measure(
+            observed.select(np.setdiff1d(everything, block)),
+            control.select(np.setdiff1d(every_control, control_block)),
+            sources,
+            reference,
+        )
+        for block, control_block in zip(blocks, control_blocks, strict=True)
+        if len(block) and len(control_block)
+    ]
+
+    def estimate(name: str) -> Estimate | None:
+        return _jackknife(full[name], [m[name] for m in left_out]) if name in full else None
+
+    different = full["different"]
+    se = _jackknife(different, [m["different"] for m in left_out]).se
+    return Distance(
+        images=len(observed),
+        early=estimate("early"),
+        middle=estimate("middle"),
+        late=estimate("late"),
+        late_control=full.get("late_control"),
+        gain=estimate("gain"),
+        kurtosis=estimate("kurtosis"),
+        votes={name: full[f"vote_{name}"] for name in ("late", "gain", "kurtosis") if f"vote_{name}" in full},
+        different=different,
+        interval=(max(0.0, different - _Z95 * se), min(1.0, different + _Z95 * se)),
+    )
+
+
+def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: Source) -> float:
+    """Mean over channels of the squared Hellinger distance between two normal distributions.
+
+    Args:
+        means: per-image channel means (n, C).
+        variances: per-image channel variances (n, C).
+        source: what the layer remembers.
+
+    Returns:
+        0 (the same) to 1 (apart).
+    """
+    mu = means.mean(0, dtype=np.float64)
+    v = (variances + means.astype(np.float64) ** 2).mean(0) - mu**2 + source.eps
+    v0 = source.variance + source.eps
+    distance = (mu - source.mean) ** 2 / (4 * (v + v0)) + 0.5 * np.log((v + v0) / (2 * np.sqrt(v * v0)))
+    return float(np.mean(1 - np.exp(-distance)))
+
+
+def mutual_information(logits: NDArray[np.floating]) -> float:
+    """H(mean p) - mean H(p) of softmax predictions (n, K), nats."""
+    from scipy.special import log_softmax
+
+    log_p = log_softmax(logits.astype(np.float64), axis=1)
+    p = np.exp(log_p)
+    mean = p.mean(0)
+    marginal = -np.sum(mean * np.log(np.maximum(mean, 1e-300)))
+    return float(marginal + np.sum(p * log_p, axis=1).mean())
+
+
+def mean_kurtosis(logits: NDArray[np.floating]) -> float:
+    """Mean over images of the kurtosis (3 for a normal distribution) of the logits (n, K)."""
+    x = logits.astype(np.float64)
+    x = x - x.mean(1, keepdims=True)
+    variance = (x**2).mean(1)
+    return float(np.mean((x**4).mean(1) / np.maximum(variance**2, 1e-300)))
+
+
+def scramble_phases(images: Tensor, seed: int) -> Tensor:
+    """Give images (B, C, H, W) the phases of noise, the same for all channels, and keep their spectrum.
+
+    What makes things recognisable goes; colours, contrast and the power spectrum stay.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(len(images), 1, *images.shape[-2:], generator=generator).to(images.device)
+    phase = torch.angle(torch.fft.rfft2(noise))
+    phase[..., 0, 0] = 0  # the mean colour
+    spectrum = torch.fft.rfft2(images.float()) * torch.polar(torch.ones_like(phase), phase)
+    scrambled = torch.fft.irfft2(spectrum, s=images.shape[-2:])
+    low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
+    return torch.minimum(torch.maximum(scrambled, low), high).contiguous(memory_format=torch.channels_last)
+
+
+def _measure(
+    observed: Observed, control: Observed, sources: list[Source], reference: Reference | None
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if sources:
+        layers = _layers(observed, sources)
+        for name, part in zip(("early", "middle", "late"), np.array_split(layers, 3), strict=True):
+            found[name] = float(part.mean())
+        found["late_control"] = float(np.array_split(_layers(control, sources), 3)[2].mean())
+        if reference is not None:
+            found["vote_late"] = _sigmoid(np.log(max(found["late"], 1e-9)), reference.late)
+        else:
+            ratio = found["late"] / max(found["late_control"], 1e-9)
+            found["vote_late"] = _sigmoid(ratio, priors.SELF_CONTROL)
+    if observed.logits is not None and control.logits is not None:
+        n = len(control)
+        # The control comes from the first images; both terms see equally many, so their bias cancels.
+        found["gain"] = mutual_information(observed.logits[:n]) - mutual_information(control.logits)
+        found["kurtosis"] = mean_kurtosis(observed.logits)
+        gain, kurtosis = (reference.gain, reference.kurtosis) if reference else (priors.GAIN, priors.KURTOSIS)
+        found["vote_gain"] = 1 - _sigmoid(found["gain"], gain)
+        found["vote_kurtosis"] = 1 - _sigmoid(found["kurtosis"], kurtosis)
+    votes = [value for name, value in found.items() if name.startswith("vote_")]
+    found["different"] = float(np.mean(votes)) if votes else 0.5
+    return found
+
+
+def _layers(observed: Observed, sources: list[Source]) -> NDArray[np.float64]:
+    return np.array(
+        [hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)]
+    )
+
+
+def _sigmoid(value: float, vote: Vote) -> float:
+    return float(1 / (1 + np.exp(-(value - vote.middle) / vote.scale)))
+
+
+def _jackknife(full: float, left_out: list[float]) -> Estimate:
+    """Bias-corrected value and standard error from delete-one-block estimates."""
+    k = len(left_out)
+    if k < 2:
+        return Estimate(full, float("inf"))
+    spread = np.array(left_out)
+    value = k * full - (k - 1) * float(spread.mean())
+    se = float(np.sqrt((k - 1) / k * np.sum((spread - spread.mean()) ** 2)))
+    return Estimate(value, se)

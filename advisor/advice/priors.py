@@ -1,0 +1,47 @@
+"""Every constant that a verdict rests on, with where it comes from.
+
+They were set on small panels of image sets (method.md sections 2, 3 and 5) and are priors, not truths.
+"""
+
+from __future__ import annotations
+
+from advisor.types import Vote
+
+# Distance votes, method.md section 2. `gain` and `kurtosis` serve every backbone without constants of its own.
+GAIN = Vote(0.75, 0.25)
+KURTOSIS = Vote(5.7, 0.6)
+SELF_CONTROL = Vote(0.40, 0.08)  # of D_late over that of the phase-scrambled images
+DISTANCE_IMAGES = 256
+DISTANCE_MINIMUM = 16
+CONTROL_IMAGES = 60
+JACKKNIFE_BLOCKS = 10
+SIMILAR_BELOW, DIFFERENT_ABOVE = 0.40, 0.60
+
+# Size, method.md section 3: log10 of the images that may be trained on, and of those per class.
+IMAGES = Vote(3.3, 0.25)
+IMAGES_PER_CLASS = Vote(1.7, 0.25)
+SMALL_BELOW, LARGE_ABOVE = 0.35, 0.65
+
+# When the two likeliest scenarios are closer than this, measurements decide between them.
+CLOSE_CALL = 0.20
+
+# An earlier layer is preferred when it gains at least this many points, and two paired standard errors.
+MIN_DEPTH_GAIN = 1.0
+
+# Expected gain of fine-tuning over the last-layer probe, points (standard deviation), by images per class.
+FINE_TUNE_GAIN = {
+    "similar": ((5, -8, 6), (10, -1, 3), (25, 1, 3), (100, 1, 3), (500, 3, 3)),
+    "different": ((5, -2, 8), (10, 3, 8), (25, 8, 8), (100, 15, 12), (500, 15, 12)),
+}
+MAX_SHARE_OF_HEADROOM = 0.7
+
+# Learning rates, method.md section 6: backbone, by kind of network, and the factor by distance.
+LR_CONVOLUTIONAL, LR_TRANSFORMER = 1e-4, 3e-5
+LR_FACTOR = {"similar": 0.5, "different": 2.0}
+
+# Mirroring is left out of the augmentation when mirrored images lose more accuracy than this, in points.
+MIRROR_LOSS = 10.0
+MIRROR_IMAGES = 48
+
+# At most this many images are probed; more change the estimates by less than their standard errors.
+PROBE_IMAGES = 2000

@@ -1,0 +1,381 @@
+"""From a location to a recommendation: measure once, decide, and write the plan."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advisor.advice import priors
+from advisor.advice.distance import (
+    Distance,
+    Observed,
+    measure_distance,
+    scramble_phases,
+    source_of,
+)
+from advisor.advice.probe import ProbeCurve, probe
+from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
+from advisor.data.prepare import Prepared, prepare
+from advisor.data.views import clean_view
+from advisor.errors import DatasetError
+from advisor.network.features import FeatureStore, compute_features
+from advisor.network.stages import Stages, stages_of
+from advisor.network.sweep import BATCH, Sweeper, batchnorms
+from advisor.network.transfer import pick_device
+from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
+from advisor.progress import Progress, Silent
+from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from advisor.data.profile import DatasetProfile
+    from advisor.network.ridge import Ridge
+    from advisor.types import Backbone
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What computing costs here.
+
+    Attributes:
+        forward_ms: one image through the whole network, milliseconds, measured in this run.
+        fine_tune_epoch_s: one pass of full fine-tuning over the training images, seconds, taking a
+            training step as three forward passes.
+        seconds: this recommendation as a whole.
+    """
+
+    forward_ms: float
+    fine_tune_epoch_s: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What to do with a dataset, and why.
+
+    Attributes:
+        profile: of the dataset.
+        backbone: its name.
+        weights: licence and source data of its weights.
+        size: soft size.
+        distance: from the source data.
+        curve: probes at every stage.
+        mirror_loss: points of accuracy lost on mirrored images; None when it was not measured.
+        verdict: the decision.
+        plan: the recipe with its values, for `advisor tune`.
+        cost: measured here.
+    """
+
+    profile: DatasetProfile
+    backbone: str
+    weights: dict[str, str]
+    size: Size
+    distance: Distance
+    curve: ProbeCurve
+    mirror_loss: float | None
+    verdict: Verdict
+    plan: Plan
+    cost: Cost
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        recipe = self.plan.recipe
+        return {
+            "dataset": self.profile.to_dict(),
+            "backbone": {"name": self.backbone, **self.weights},
+            "size": self.size.to_dict(),
+            "distance": self.distance.to_dict(),
+            "probes": self.curve.to_dict(),
+            "mirror_loss": self.mirror_loss,
+            "verdict": self.verdict.to_dict(),
+            "recipe": {
+                "name": recipe.name,
+                "summary": recipe.summary,
+                "start": {key: first_of(value) for key, value in recipe.values.items()},
+            },
+            "cost": vars(self.cost),
+        }
+
+
+def recommend(
+    location: str,
+    *,
+    backbone: str = DEFAULT_BACKBONE,
+    device: str = "auto",
+    images: int = priors.PROBE_IMAGES,
+    seed: int = 0,
+    skip_small_classes: bool = False,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Recommendation:
+    """Measure a dataset and recommend how to transfer a backbone to it.
+
+    The test part of the dataset is decoded, so that broken files are named, and otherwise untouched.
+
+    Args:
+        location: a folder, or whatever an installed dataset format recognises.
+        backbone: a name that the catalog knows.
+        device: `auto`, `cpu` or `cuda`.
+        images: at most this many are passed through the network.
+        seed: of splits and samples.
+        skip_small_classes: leave out classes too small to split.
+        catalog: the installed plugins by default.
+        progress: told how far each step is.
+
+    Raises:
+        UsageError: nothing recognises the location.
+        DatasetError: the images cannot be used as they are.
+        BackboneError: there is no such backbone, or its weights are not here.
+    """
+    began = time.perf_counter()
+    progress = progress or Silent()
+    catalog = catalog or load_catalog()
+    chosen = catalog.backbone(backbone)
+    target = pick_device(device)
+    network = open_network(chosen, target)
+    prepared = prepare(
+        location,
+        chosen.input,
+        catalog=catalog,
+        seed=seed,
+        skip_small_classes=skip_small_classes,
+        progress=progress,
+    )
+    stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
+    frame = prepared.dataset.frame
+    trainable = frame.loc[frame["split"] != "test"]
+    rows, labels = _sample(
+        trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed
+    )
+    if len(rows) < priors.DISTANCE_MINIMUM:
+        raise DatasetError(
+            f"{len(rows)} images to train on are too few to measure anything; {priors.DISTANCE_MINIMUM} are needed.",
+            ways=["add labelled images", "move images from the test folder to the training folder"],
+            hint="even ten images per class help",
+        )
+    measured = _measure(prepared, chosen, network, stages, rows, target, seed, progress)
+    classes = len(prepared.dataset.classes)
+    with progress.task("Probing every stage", 1) as advance:
+        curve, fits = probe(measured.features, labels, classes, stages)
+        advance(1)
+    mirror_loss = _mirror_loss(measured, fits[curve.best.stage - 1], curve, rows, labels)
+    size = judge_size(len(trainable), prepared.profile.per_class_train)
+    verdict = decide(size, measured.distance, curve, classes)
+    recipe = adapt_recipe(
+        find_recipe(verdict, catalog), verdict, curve, stages, measured.distance, mirror_loss
+    )
+    forward = measured.seconds / max(1, measured.passed)
+    return Recommendation(
+        profile=prepared.profile,
+        backbone=chosen.name,
+        weights={
+            "source": chosen.weights.source,
+            "licence": chosen.weights.licence,
+            "trained_on": chosen.weights.trained_on,
+        },
+        size=size,
+        distance=measured.distance,
+        curve=curve,
+        mirror_loss=mirror_loss,
+        verdict=verdict,
+        plan=Plan(
+            recipe=recipe,
+            location=location,
+            backbone=chosen.name,
+            digest=prepared.dataset.digest,
+            seed=seed,
+            skip_small_classes=skip_small_classes,
+            evidence={
+                "scenario_probabilities": {str(k): round(v, 4) for k, v in verdict.probabilities.items()},
+                "probability_large": round(size.large, 4),
+                "probability_different": round(measured.distance.different, 4),
+                "probe_accuracy": {point.name: round(point.accuracy, 4) for point in curve.points},
+                "runner_up": verdict.runner_up,
+            },
+        ),
+        cost=Cost(
+            forward_ms=1000 * forward,
+            fine_tune_epoch_s=3 * forward * prepared.profile.splits["train"],
+            seconds=time.perf_counter() - began,
+        ),
+    )
+
+
+def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
+    """The pretrained network in evaluation mode, laid out for speed."""
+    network = backbone.create(True).eval()  # noqa: FBT003 - the hook's signature
+    return network.to(device=device, memory_format=torch.channels_last)
+
+
+def first_of(value: Value) -> bool | float | str:
+    """The value a search begins with."""
+    return value.first if isinstance(value, Range | Choices) else value
+
+
+def find_recipe(verdict: Verdict, catalog: Catalog) -> Recipe:
+    """The installed recipe whose `when` fits the verdict; by name where several do."""
+    size, distance, _ = SCENARIOS[verdict.scenario]
+    for name in sorted(catalog.recipes):
+        recipe = load_recipe(name, catalog)
+        if recipe.scenario == verdict.scenario and recipe.when == {"size": size, "distance": distance}:
+            return recipe
+    raise DatasetError(
+        f"No installed recipe is for scenario {verdict.scenario} ({size}, {distance}).",
+        hint="advisor recipes",
+    )
+
+
+def adapt_recipe(
+    recipe: Recipe,
+    verdict: Verdict,
+    curve: ProbeCurve,
+    stages: Stages,
+    distance: Distance,
+    mirror_loss: float | None,
+) -> Recipe:
+    """Put the measurements into the recipe's starting points (method.md sections 5 and 6)."""
+    side = "different" if distance.different >= 0.5 else "similar"
+    lr = (priors.LR_TRANSFORMER if stages.tokens else priors.LR_CONVOLUTIONAL) * priors.LR_FACTOR[side]
+    changes: dict[str, Value] = {
+        "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
+        "optimizer.lr": _start_at(recipe.get("optimizer.lr"), lr),
+    }
+    if mirror_loss is not None:
+        changes["train.augment"] = "crop" if mirror_loss > priors.MIRROR_LOSS else "flip_crop"
+    return recipe.with_values({key: value for key, value in changes.items() if key in recipe.values})
+
+
+def _start_at(value: Value, start: float) -> Value:
+    """Begin a range at a measured value, widening it if need be; fixed values stay as the recipe says."""
+    if not isinstance(value, Range):
+        return value
+    return Range(min(value.low, start), max(value.high, start), value.log, start)
+
+
+def _sample(
+    rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """At most `most` rows, their classes interleaved: every prefix is stratified."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(rows))
+    turn = np.empty(len(rows))
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        turn[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
+    chosen = np.argsort(turn, kind="stable")[:most]
+    return rows[chosen], labels[chosen]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    features: list[NDArray[np.float32]]
+    mirrored: list[NDArray[np.float32]]
+    distance: Distance
+    seconds: float
+    passed: int
+
+
+def _measure(
+    prepared: Prepared,
+    backbone: Backbone,
+    network: torch.nn.Module,
+    stages: Stages,
+    rows: NDArray[np.int64],
+    device: torch.device,
+    seed: int,
+    progress: Progress,
+) -> _Measured:
+    """Every forward pass of the recommendation: features of all rows, distance of the first few."""
+    sweeper = Sweeper(network, stages)
+    spec = backbone.input
+    store = FeatureStore.open(prepared.pixels, network, spec)
+    near = rows[: priors.DISTANCE_IMAGES]
+    control_rows, mirror_rows = rows[: priors.CONTROL_IMAGES], rows[: priors.MIRROR_IMAGES]
+    known = store.known()
+    began = time.perf_counter()
+    observed, control = _Collector(), _Collector()
+    mirrored: list[list[NDArray[np.float32]]] = []
+    with progress.task("Measuring distance", len(near) + len(control_rows) + len(mirror_rows)) as advance:
+        for start in range(0, len(near), BATCH):
+            batch = near[start : start + BATCH]
+            images = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), spec)
+            swept = sweeper(images, distance=True)
+            observed.add(swept.moments, swept.logits)
+            if not known.issuperset(batch.tolist()):
+                store.add(batch, [value.cpu().numpy() for value in swept.pooled])
+            advance(len(batch))
+            for subset, collect in ((control_rows, True), (mirror_rows, False)):
+                part = images[: max(0, min(len(batch), len(subset) - start))]
+                if not len(part):
+                    continue
+                if collect:
+                    swept = sweeper(scramble_phases(part, seed + start), distance=True)
+                    control.add(swept.moments, swept.logits)
+                else:
+                    swept = sweeper(part.flip(-1))
+                    mirrored.append([value.cpu().numpy() for value in swept.pooled])
+                advance(len(part))
+    store.flush()
+    distance = measure_distance(
+        observed.result(), control.result(), source_of(batchnorms(network)), backbone.reference, seed=seed
+    )
+    seconds = time.perf_counter() - began
+    features = compute_features(
+        sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress
+    )
+    return _Measured(
+        features=features,
+        mirrored=[np.concatenate(parts) for parts in zip(*mirrored, strict=True)],
+        distance=distance,
+        seconds=seconds,
+        passed=len(near) + len(control_rows) + len(mirror_rows),
+    )
+
+
+class _Collector:
+    """Gathers what batches bring for the distance."""
+
+    def __init__(self) -> None:
+        self._moments: list[list[tuple[torch.Tensor, torch.Tensor]]] = []
+        self._logits: list[torch.Tensor] = []
+
+    def add(
+        self, moments: list[tuple[torch.Tensor, torch.Tensor]], logits: torch.Tensor | None
+    ) -> None:
+        self._moments.append(moments)
+        if logits is not None:
+            self._logits.append(logits)
+
+    def result(self) -> Observed:
+        layers = list(zip(*self._moments, strict=True))
+        return Observed(
+            means=tuple(torch.cat([mean for mean, _ in layer]).cpu().numpy() for layer in layers),
+            variances=tuple(torch.cat([var for _, var in layer]).cpu().numpy() for layer in layers),
+            logits=torch.cat(self._logits).float().cpu().numpy() if self._logits else None,
+        )
+
+
+def _mirror_loss(
+    measured: _Measured,
+    fit: Ridge,
+    curve: ProbeCurve,
+    rows: NDArray[np.int64],
+    labels: NDArray[np.int64],
+) -> float | None:
+    """Points of accuracy that the probe loses when the first images are mirrored.
+
+    The upright images are judged by leave-one-out, the mirrored ones by the whole fit, which knows their
+    upright twins: where mirroring is harmless the loss is at most zero.
+    """
+    features = measured.mirrored[curve.best.stage - 1]
+    count = len(features)
+    if count < priors.DISTANCE_MINIMUM or len(rows) < count:
+        return None
+    upright = float((fit.loo[:count].argmax(1) == labels[:count]).mean())
+    mirrored = float(((features @ fit.weight.T + fit.bias).argmax(1) == labels[:count]).mean())
+    return 100 * (upright - mirrored)

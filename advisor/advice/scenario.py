@@ -1,0 +1,236 @@
+"""From size, distance and probes to one of the four transfer scenarios (method.md sections 3 and 5)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from advisor.advice import priors
+
+if TYPE_CHECKING:
+    from advisor.advice.distance import Distance
+    from advisor.advice.probe import ProbeCurve
+    from advisor.types import Vote
+
+SCENARIOS = {
+    1: ("small", "similar", "a linear classifier on the frozen network"),
+    2: ("large", "similar", "fine-tune the whole network"),
+    3: ("small", "different", "a linear classifier on activations from earlier in the network"),
+    4: ("large", "different", "fine-tune the whole network from the pretrained weights"),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Whether a dataset is large.
+
+    Attributes:
+        images: that may be trained on.
+        per_class: harmonic mean over the classes.
+        large: probability, 0..1.
+    """
+
+    images: int
+    per_class: float
+    large: float
+
+    @property
+    def side(self) -> str:
+        """`small`, `large` or `borderline`."""
+        if self.large < priors.SMALL_BELOW:
+            return "small"
+        return "large" if self.large > priors.LARGE_ABOVE else "borderline"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "side": self.side}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expected accuracy of a scenario's way, 0..1, with an 80 % interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision.
+
+    Attributes:
+        scenario: 1 to 4.
+        probabilities: of the four scenarios from size and distance alone.
+        expected: of each scenario's way, from the probes and the prior gain of fine-tuning.
+        runner_up: the other scenario worth trying.
+        close: whether the probabilities were too close, so that the expected accuracies decided.
+        tap_stage: where the head should read, as the probes measured.
+        earlier_helps: whether that stage beats the last by more than chance.
+        reasons: in words.
+        flips: what would change the verdict, in words.
+    """
+
+    scenario: int
+    probabilities: dict[int, float]
+    expected: dict[int, Expected]
+    runner_up: int
+    close: bool
+    tap_stage: int
+    earlier_helps: bool
+    reasons: tuple[str, ...]
+    flips: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with text keys."""
+        plain = asdict(self)
+        for name in ("probabilities", "expected"):
+            plain[name] = {str(key): value for key, value in plain[name].items()}
+        return plain
+
+
+def judge_size(images: int, per_class: float) -> Size:
+    """Soft size: both the total and the images per class must be large."""
+    total = _sigmoid(math.log10(max(images, 1)), priors.IMAGES)
+    each = _sigmoid(math.log10(max(per_class, 1e-9)), priors.IMAGES_PER_CLASS)
+    return Size(images, per_class, min(total, each))
+
+
+def decide(size: Size, distance: Distance, curve: ProbeCurve, classes: int) -> Verdict:
+    """Weigh size, distance and the measured probes.
+
+    The likeliest scenario wins, unless the two likeliest are within 0.2 of each other: then the one with
+    the higher expected accuracy does.
+    """
+    probabilities = {
+        number: (size.large if large == "large" else 1 - size.large)
+        * (distance.different if far == "different" else 1 - distance.different)
+        for number, (large, far, _) in SCENARIOS.items()
+    }
+    best, last = curve.best, curve.last
+    helps = best.gain > 2 * best.gain_se and 100 * best.gain >= priors.MIN_DEPTH_GAIN
+    tap_stage = best.stage if helps else last.stage
+    expected = _expectations(size, distance, curve, tap_stage)
+    first, second = sorted(SCENARIOS, key=lambda n: -probabilities[n])[:2]
+    close = probabilities[first] - probabilities[second] < priors.CLOSE_CALL
+    if close and expected[second].accuracy > expected[first].accuracy:
+        first, second = second, first
+    return Verdict(
+        scenario=first,
+        probabilities=probabilities,
+        expected=expected,
+        runner_up=second,
+        close=close,
+        tap_stage=tap_stage,
+        earlier_helps=helps,
+        reasons=_reasons(size, distance, curve, helps=helps, close=close, pair=(first, second)),
+        flips=_flips(size, distance, curve, classes, helps=helps),
+    )
+
+
+def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
+    """Prior gain of fine-tuning over the last-layer probe, points, and its standard deviation.
+
+    Interpolated in the logarithm of the images per class, and between similar and different.
+    """
+    found = []
+    for side in ("similar", "different"):
+        table = priors.FINE_TUNE_GAIN[side]
+        x = min(max(math.log(max(per_class, 1e-9)), math.log(table[0][0])), math.log(table[-1][0]))
+        for (n0, gain0, sd0), (n1, gain1, sd1) in zip(table, table[1:], strict=False):
+            if x <= math.log(n1) or n1 == table[-1][0]:
+                t = (x - math.log(n0)) / (math.log(n1) - math.log(n0))
+                found.append((gain0 + t * (gain1 - gain0), sd0 + t * (sd1 - sd0)))
+                break
+    (near, near_sd), (far, far_sd) = found
+    return near + different * (far - near), near_sd + different * (far_sd - near_sd)
+
+
+def _expectations(
+    size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int
+) -> dict[int, Expected]:
+    z80 = 1.28
+    last, tapped = curve.last, curve.points[tap_stage - 1]
+
+    def probed(accuracy: float, se: float) -> Expected:
+        return Expected(accuracy, max(0.0, accuracy - z80 * se), min(1.0, accuracy + z80 * se))
+
+    def tuned(side: float) -> Expected:
+        gain, sd = fine_tune_gain(size.per_class, side)
+        raised = min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - last.accuracy))
+        # Errors cannot spread further than the headroom lets them.
+        spread = z80 * math.hypot(min(sd / 100, (1 - last.accuracy)), last.se)
+        accuracy = min(1.0, max(0.0, last.accuracy + raised))
+        return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
+
+    fine_tuned = tuned(distance.different)
+    return {1: probed(last.accuracy, last.se), 2: fine_tuned, 3: probed(tapped.accuracy, tapped.se), 4: fine_tuned}
+
+
+def _reasons(
+    size: Size, distance: Distance, curve: ProbeCurve, *, helps: bool, close: bool, pair: tuple[int, int]
+) -> tuple[str, ...]:
+    best, last = curve.best, curve.last
+    reasons = [
+        f"{size.images} images may be trained on, {size.per_class:.0f} per class: "
+        f"{size.side} (probability of large {size.large:.2f})",
+        f"the images are {distance.side} to what the network knows (probability of different "
+        f"{distance.different:.2f}, 95 % interval {distance.interval[0]:.2f} to {distance.interval[1]:.2f})"
+        if distance.votes
+        else "the distance could not be measured: this backbone has neither BatchNorm nor a classifier",
+    ]
+    if helps:
+        reasons.append(
+            f"an earlier layer ({best.name}) beats the last by {100 * best.gain:.1f} ± "
+            f"{100 * best.gain_se:.1f} points in leave-one-out accuracy ({best.accuracy:.3f} against {last.accuracy:.3f})"
+        )
+    elif best.stage != last.stage:
+        reasons.append(
+            f"the best earlier layer ({best.name}, {best.accuracy:.3f}) and the last ({last.accuracy:.3f}) are tied: "
+            f"{100 * best.gain:+.1f} ± {100 * best.gain_se:.1f} points"
+        )
+    else:
+        reasons.append(f"no earlier layer beats the last one's leave-one-out accuracy of {last.accuracy:.3f}")
+    if best.accuracy - 2 * best.se <= curve.chance:
+        reasons.append(
+            f"the best probe ({best.accuracy:.3f}) is no better than always saying the largest class "
+            f"({curve.chance:.3f}): check the labels before anything else"
+        )
+    if close:
+        reasons.append(
+            f"size and distance leave scenarios {pair[0]} and {pair[1]} close together; "
+            "the higher expected accuracy decided"
+        )
+    return tuple(reasons)
+
+
+def _flips(
+    size: Size, distance: Distance, curve: ProbeCurve, classes: int, *, helps: bool
+) -> tuple[str, ...]:
+    flips = []
+    images, each = round(10**priors.IMAGES.middle), round(10**priors.IMAGES_PER_CLASS.middle)
+    need = max(images, each * classes)
+    if size.large < 0.5:
+        flips.append(
+            f"{need} labelled images to train on ({math.ceil(need / classes)} per class; now {size.images}, "
+            f"{size.per_class:.0f} per class) would count as large: fine-tune deeper"
+        )
+    else:
+        flips.append(f"fewer than {images} images, or fewer than {each} per class, would count as small")
+    if distance.votes:
+        flips.append(
+            f"probability of different {'above' if distance.different < 0.5 else 'below'} 0.50 (now "
+            f"{distance.different:.2f}): "
+            + ("images less like ImageNet's photographs" if distance.different < 0.5 else "images more like ImageNet's photographs")
+        )
+    best = curve.best
+    if not helps and best.stage != curve.last.stage:
+        flips.append(f"{best.name} would be tapped if its lead exceeded {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points")
+    if helps:
+        flips.append(f"the last layer would be read if {best.name}'s lead fell under {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points")
+    return tuple(flips)
+
+
+def _sigmoid(value: float, vote: Vote) -> float:
+    return 1 / (1 + math.exp(-(value - vote.middle) / vote.scale))

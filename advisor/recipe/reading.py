@@ -1,0 +1,305 @@
+"""TOML in: recipes and plans validated strictly, every problem reported at once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advisor.errors import RecipeError, UsageError, closest
+from advisor.recipe.schema import (
+    FREE_TABLES,
+    KEYS,
+    PLAN_TABLES,
+    SCHEMA,
+    WHEN,
+    Choices,
+    Key,
+    Plan,
+    Range,
+    Recipe,
+    Value,
+    key_of,
+    parse_duration,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from advisor.plugins import Catalog
+    from advisor.types import Param
+
+
+def load_recipe(name_or_path: str, catalog: Catalog) -> Recipe:
+    """A recipe by its installed name, or from a TOML file.
+
+    Raises:
+        RecipeError: the file does not validate.
+        UsageError: there is no such recipe.
+    """
+    if name_or_path.endswith(".toml"):
+        text = _read(Path(name_or_path))
+        return parse_recipe(text, name_or_path, catalog)
+    return parse_recipe(catalog.recipe(name_or_path).read(), f"{name_or_path}.toml", catalog)
+
+
+def load_plan(path: str | Path, catalog: Catalog) -> Plan:
+    """A plan from a TOML file.
+
+    Raises:
+        RecipeError: the file does not validate; every problem is in the message.
+        UsageError: there is no such file.
+    """
+    return parse_plan(_read(Path(path)), str(path), catalog)
+
+
+def parse_recipe(text: str, source: str, catalog: Catalog) -> Recipe:
+    """A recipe from TOML text; `source` names it in messages."""
+    checker = _Checker(source, catalog)
+    table = checker.parse(text)
+    recipe = checker.recipe(table, extra=())
+    checker.finish()
+    return recipe
+
+
+def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
+    """A plan from TOML text; `source` names it in messages."""
+    checker = _Checker(source, catalog)
+    table = checker.parse(text)
+    recipe = checker.recipe(table, extra=(*PLAN_TABLES, *FREE_TABLES))
+    found = {name: checker.plain_table(table, name, keys) for name, keys in PLAN_TABLES.items()}
+    for section, key in (("data", "location"), ("backbone", "name")):
+        inside = table.get(section, {})
+        if isinstance(inside, dict) and key not in inside:
+            checker.problem(f"{section}.{key}", "is missing; a plan needs it")
+    checker.finish()
+    data = found["data"]
+    return Plan(
+        recipe=recipe,
+        location=data["location"],
+        backbone=found["backbone"]["name"],
+        digest=data.get("digest", ""),
+        seed=data.get("seed", 0),
+        skip_small_classes=data.get("skip_small_classes", False),
+        evidence=table.get("evidence", {}),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"There is no file `{path}`.",
+            ways=["let `advisor recommend` write one", "give the path of an existing plan"],
+            hint="advisor recommend ./data",
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"`{path}` cannot be read: {error}.", hint="a plan is a UTF-8 text file") from error
+
+
+class _Checker:
+    """Validates one file and collects every problem before it speaks."""
+
+    def __init__(self, source: str, catalog: Catalog) -> None:
+        self.source = source
+        self.catalog = catalog
+        self.problems: list[str] = []
+
+    def problem(self, path: str, text: str) -> None:
+        self.problems.append(f"{path}: {text}")
+
+    def finish(self) -> None:
+        if self.problems:
+            count = len(self.problems)
+            listed = "".join(f"\n  {line}" for line in self.problems)
+            raise RecipeError(
+                f"{count} {'problem' if count == 1 else 'problems'} in {self.source}:{listed}",
+                hint="advisor recipes --keys lists every key with its default",
+            )
+
+    def parse(self, text: str) -> dict[str, Any]:
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(
+                f"{self.source} is not valid TOML: {error}.", hint="text needs quotes: name = \"linear\""
+            ) from error
+
+    def recipe(self, table: dict[str, Any], extra: tuple[str, ...]) -> Recipe:
+        sections = sorted({key.split(".")[0] for key in KEYS})
+        top = ("schema", "name", "summary", "scenario", "when", *sections, *extra)
+        for name in table:
+            if name not in top:
+                self.problem(name, f"unknown; {closest(name, top) or 'known: ' + ', '.join(top)}")
+        if table.get("schema") != SCHEMA:
+            self.problem("schema", f"found {_show(table.get('schema'))}; {SCHEMA} is what this version reads")
+        name = self._text(table, "name", "")
+        summary = self._text(table, "summary", "")
+        if not name:
+            self.problem("name", "is missing; a recipe needs one")
+        scenario = table.get("scenario")
+        if scenario is not None and (isinstance(scenario, bool) or scenario not in (1, 2, 3, 4)):
+            self.problem("scenario", f"found {_show(scenario)}; 1, 2, 3 or 4 is allowed")
+            scenario = None
+        when = self.plain_table(table, "when", dict.fromkeys(WHEN, str))
+        for key, word in when.items():
+            if word not in WHEN[key]:
+                self.problem(f"when.{key}", f"found {_show(word)}; {' or '.join(WHEN[key])} is allowed")
+        values: dict[str, Value] = {}
+        for section in sections:
+            inside = table.get(section, {})
+            if not isinstance(inside, dict):
+                self.problem(section, f"found {_show(inside)}; a table [{section}] is expected")
+                continue
+            for key, value in inside.items():
+                self._value(f"{section}.{key}", value, values)
+        return Recipe(name, summary, scenario, when, values)
+
+    def plain_table(self, table: dict[str, Any], name: str, keys: Mapping[str, type]) -> dict[str, Any]:
+        """A table of scalars of known types."""
+        inside = table.get(name, {})
+        if not isinstance(inside, dict):
+            self.problem(name, f"found {_show(inside)}; a table [{name}] is expected")
+            return {}
+        good = {}
+        for key, value in inside.items():
+            path = f"{name}.{key}"
+            if key not in keys:
+                self.problem(path, f"unknown; {closest(key, keys) or 'known: ' + ', '.join(keys)}")
+            elif not isinstance(value, keys[key]) or (keys[key] is int and isinstance(value, bool)):
+                self.problem(path, f"found {_show(value)}; {_KINDS[keys[key]]} is allowed")
+            else:
+                good[key] = value
+        return good
+
+    def _text(self, table: dict[str, Any], key: str, default: str) -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str):
+            self.problem(key, f"found {_show(value)}; text is allowed")
+            return default
+        return value
+
+    def _value(self, path: str, value: Any, into: dict[str, Value]) -> None:  # noqa: ANN401
+        key = KEYS.get(path)
+        if path == "head.name":
+            key = Key(str, "linear", "", choices=tuple(sorted(self.catalog.heads)))
+        if key is None:
+            if path.startswith("head.") and isinstance(value, dict):
+                self._head_table(path, value, into)
+                return
+            known = [*KEYS, *(f"head.{name}" for name in self.catalog.heads)]
+            section = [name for name in known if name.startswith(path.split(".")[0] + ".")]
+            self.problem(path, f"unknown; {closest(path, known) or 'known: ' + ', '.join(section)}")
+            return
+        checked = self._checked(path, value, key)
+        if checked is not None:
+            into[path] = checked
+        if path == "search.budget" and isinstance(checked, str):
+            try:
+                parse_duration(checked)
+            except UsageError:
+                self.problem(path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed")
+
+    def _head_table(self, path: str, table: dict[str, Any], into: dict[str, Value]) -> None:
+        name = path.removeprefix("head.")
+        offer = self.catalog.heads.get(name)
+        if offer is None:
+            heads = sorted(self.catalog.heads)
+            self.problem(path, f"unknown head; {closest(name, heads) or 'installed: ' + ', '.join(heads)}")
+            return
+        params: dict[str, Param] = {param.name: param for param in offer.item.params}
+        for key, value in table.items():
+            inner = f"{path}.{key}"
+            if key not in params:
+                self.problem(inner, f"unknown; {closest(key, params) or 'known: ' + (', '.join(params) or 'none')}")
+                continue
+            checked = self._checked(inner, value, key_of(params[key]))
+            if checked is not None:
+                into[inner] = checked
+
+    def _checked(self, path: str, value: Any, key: Key) -> Value | None:  # noqa: ANN401
+        if not isinstance(value, dict):
+            return value if self._scalar(path, value, key) else None  # type: ignore[no-any-return]
+        if not key.searchable:
+            self.problem(path, f"found {_show(value)}; this value is fixed, not searched")
+            return None
+        if "choices" in value:
+            return self._choices(path, value, key)
+        if key.kind is str:
+            self.problem(path, f"found {_show(value)}; text or {{ choices = [...] }} is allowed")
+            return None
+        return self._range(path, value, key)
+
+    def _choices(self, path: str, value: dict[str, Any], key: Key) -> Choices | None:
+        good = self._known_words(path, value, ("choices", "start"))
+        options = value["choices"]
+        if not isinstance(options, list) or not options:
+            self.problem(f"{path}.choices", f"found {_show(options)}; a list with at least one value is allowed")
+            return None
+        for option in options:
+            good &= self._scalar(f"{path}.choices", option, key)
+        if "start" in value and value["start"] not in options:
+            self.problem(f"{path}.start", f"found {_show(value['start'])}; one of the choices is allowed")
+            good = False
+        return Choices(tuple(options), value.get("start")) if good else None
+
+    def _range(self, path: str, value: dict[str, Any], key: Key) -> Range | None:
+        good = self._known_words(path, value, ("low", "high", "log", "start"))
+        for word in ("low", "high"):
+            if word not in value:
+                self.problem(f"{path}.{word}", "is missing; a range needs low and high")
+                good = False
+        for word in ("low", "high", "start"):
+            if word in value:
+                good &= self._scalar(f"{path}.{word}", value[word], key)
+        if not isinstance(value.get("log", False), bool):
+            self.problem(f"{path}.log", f"found {_show(value['log'])}; true or false is allowed")
+            good = False
+        if not good:
+            return None
+        found = Range(value["low"], value["high"], value.get("log", False), value.get("start"))
+        if found.low >= found.high:
+            self.problem(path, f"low {found.low:g} is not below high {found.high:g}")
+        elif found.log and found.low <= 0:
+            self.problem(f"{path}.low", f"found {found.low:g}; a logarithmic range starts above 0")
+        elif not found.low <= found.first <= found.high:
+            self.problem(f"{path}.start", f"found {found.first:g}; {found.low:g} to {found.high:g} is allowed")
+        else:
+            return found
+        return None
+
+    def _known_words(self, path: str, value: dict[str, Any], words: tuple[str, ...]) -> bool:
+        unknown = [word for word in value if word not in words]
+        for word in unknown:
+            self.problem(f"{path}.{word}", f"unknown; {closest(word, words) or 'known: ' + ', '.join(words)}")
+        return not unknown
+
+    def _scalar(self, path: str, value: Any, key: Key) -> bool:  # noqa: ANN401
+        if key.choices and (isinstance(value, bool) or value not in key.choices):
+            known = [str(choice) for choice in key.choices]
+            hint = closest(str(value), known)
+            allowed = ", ".join(known) or "none is installed"
+            self.problem(path, f"found {_show(value)}; allowed: {allowed}{'; ' + hint if hint else ''}")
+        elif key.kind is str and not isinstance(value, str):
+            self.problem(path, f"found {_show(value)}; text is allowed")
+        elif key.kind is int and (isinstance(value, bool) or not isinstance(value, int)):
+            self.problem(path, f"found {_show(value)}; a whole number is allowed")
+        elif key.kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            self.problem(path, f"found {_show(value)}; a number is allowed")
+        elif key.kind in (int, float) and not key.low <= value <= key.high:
+            self.problem(path, f"found {_show(value)}; {key.low:g} to {key.high:g} is allowed")
+        else:
+            return True
+        return False
+
+
+_KINDS = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}" (text)' if isinstance(value, str) else str(value)

@@ -1,0 +1,189 @@
+"""What a recipe and a plan are, and every key they may hold.
+
+A recipe says what a trial may do. Each value is a scalar (fixed), `{ low, high, log, start }` or
+`{ choices, start }` (searched); a missing key takes its default. `start` is where the search begins.
+A plan, `advisor.toml`, is a recipe together with a dataset, a backbone and the evidence for both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from advisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from advisor.types import Param, Scalar
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A searched number between two bounds, both included."""
+
+    low: float
+    high: float
+    log: bool = False
+    start: float | None = None
+
+    @property
+    def first(self) -> float:
+        """Where the search begins: `start`, or the middle."""
+        if self.start is not None:
+            return self.start
+        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A value searched among a few."""
+
+    choices: tuple[Scalar, ...]
+    start: Scalar | None = None
+
+    @property
+    def first(self) -> Scalar:
+        """Where the search begins: `start`, or the first choice."""
+        return self.choices[0] if self.start is None else self.start
+
+
+Value = bool | int | float | str | Range | Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a recipe key may hold.
+
+    Attributes:
+        kind: `float`, `int` or `str`.
+        default: what a missing key means.
+        low: smallest number.
+        high: largest number.
+        choices: allowed words; empty for free text.
+        searchable: whether a range or choices may stand here.
+        help: one line, with the unit.
+    """
+
+    kind: type
+    default: Scalar
+    help: str
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[Scalar, ...] = ()
+    searchable: bool = True
+
+
+KEYS: Mapping[str, Key] = {
+    "features.tap": Key(
+        float, 1.0, "where the head reads, as a fraction of the stages; 1.0 is the penultimate vector", 0.0, 1.0
+    ),
+    "head.name": Key(str, "linear", "classifier on the tapped features; see `advisor heads`"),
+    "head.init": Key(
+        str, "probe", "start the head from the closed-form probe or at random", choices=("probe", "random")
+    ),
+    "freeze.depth": Key(
+        float, 1.0, "fraction of the stages below the tap that stay frozen; 1.0 trains the head only", 0.0, 1.0
+    ),
+    "freeze.batchnorm": Key(
+        str, "auto", "BatchNorm in the part that trains; auto keeps the pretrained statistics for few images",
+        choices=("auto", "eval", "train"),
+    ),
+    "optimizer.lr": Key(float, 1e-4, "peak learning rate of the backbone (AdamW)", 1e-8, 1.0),
+    "optimizer.lr_ratio": Key(float, 10.0, "learning rate of the head over that of the backbone", 1e-3, 1e4),
+    "optimizer.weight_decay": Key(float, 1e-3, "decoupled weight decay, not on vectors", 0.0, 1.0),
+    "train.epochs": Key(int, 4, "passes over the training images", 1, 10_000),
+    "train.batch_size": Key(int, 32, "images per step", 1, 65_536),
+    "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),
+    "train.label_smoothing": Key(float, 0.0, "probability mass spread over the other classes", 0.0, 0.9),
+    "train.augment": Key(
+        str, "crop", "random views: none, crops, or crops and mirroring", choices=("none", "crop", "flip_crop")
+    ),
+    "search.trials": Key(int, 20, "trials at most", 1, 100_000, searchable=False),
+    "search.budget": Key(str, "10m", "time at most, such as 90s, 20m or 1h30m", searchable=False),
+}
+WHEN = {"size": ("small", "large"), "distance": ("similar", "different")}
+PLAN_TABLES = {
+    "data": {"location": str, "digest": str, "seed": int, "skip_small_classes": bool},
+    "backbone": {"name": str},
+}
+FREE_TABLES = ("evidence", "provenance")
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a trial may do.
+
+    Attributes:
+        name: short, unique among the installed recipes.
+        summary: one line.
+        scenario: 1 to 4 for the four classic transfer scenarios, None for another way.
+        when: for `recommend`: `size` (small, large) and `distance` (similar, different).
+        values: by key path such as `optimizer.lr`; only the keys that were given.
+    """
+
+    name: str
+    summary: str = ""
+    scenario: int | None = None
+    when: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict)
+
+    def get(self, key: str) -> Value:
+        """The value at a key path, or the key's default."""
+        return self.values.get(key, KEYS[key].default if key in KEYS else "")
+
+    def with_values(self, changes: Mapping[str, Value]) -> Recipe:
+        """The same recipe with some values replaced."""
+        return replace(self, values={**self.values, **changes})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe for one dataset and one backbone.
+
+    Attributes:
+        recipe: what a trial may do.
+        location: of the dataset, as typed.
+        digest: of the dataset when the plan was made; empty when not known.
+        backbone: its name.
+        seed: of the split and of every trial.
+        skip_small_classes: whether classes too small to split are left out.
+        evidence: plain data on why; not read by `tune`.
+    """
+
+    recipe: Recipe
+    location: str
+    backbone: str
+    digest: str = ""
+    seed: int = 0
+    skip_small_classes: bool = False
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `20m`, `1h30m`.
+
+    Raises:
+        UsageError: anything else, or no time at all.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise UsageError(
+            f"`{text}` is not a length of time.", ways=["write 90s, 20m or 1h30m"], hint="--budget 10m"
+        )
+    return total
+
+
+def key_of(param: Param) -> Key:
+    """A head's own parameter as a recipe key."""
+    kind = str if param.choices else type(param.default)
+    low = -math.inf if param.low is None else param.low
+    high = math.inf if param.high is None else param.high
+    return Key(kind, param.default, param.help, low, high, param.choices)

@@ -1,0 +1,113 @@
+"""TOML out: what is written reads back equal, with the evidence as comments for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit import TOMLDocument
+from tomlkit.items import Table
+
+from advisor.recipe.schema import KEYS, SCHEMA, Choices, Plan, Range, Recipe, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def recipe_to_toml(recipe: Recipe) -> str:
+    """A recipe as TOML text; reading it gives an equal recipe."""
+    document = tomlkit.document()
+    _write_recipe(document, recipe)
+    return tomlkit.dumps(document)
+
+
+def plan_to_toml(
+    plan: Plan, comments: Sequence[str] = (), provenance: Mapping[str, Any] | None = None
+) -> str:
+    """A plan as TOML text; reading it gives an equal plan.
+
+    Args:
+        plan: what to write.
+        comments: lines for the top of the file.
+        provenance: plain data on where it came from, written last.
+    """
+    document = tomlkit.document()
+    for line in comments:
+        document.add(tomlkit.comment(line) if line else tomlkit.nl())
+    if comments:
+        document.add(tomlkit.nl())
+    _write_recipe(document, plan.recipe, before={
+        "data": {
+            "location": plan.location,
+            "digest": plan.digest,
+            "seed": plan.seed,
+            "skip_small_classes": plan.skip_small_classes,
+        },
+        "backbone": {"name": plan.backbone},
+    })  # fmt: skip
+    for name, table in (("evidence", plan.evidence), ("provenance", provenance or {})):
+        if table:
+            document.add(name, _plain(table))
+    return tomlkit.dumps(document)
+
+
+def _write_recipe(
+    document: TOMLDocument, recipe: Recipe, before: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    document.add("schema", tomlkit.item(SCHEMA))
+    document.add("name", tomlkit.item(recipe.name))
+    if recipe.summary:
+        document.add("summary", tomlkit.item(recipe.summary))
+    if recipe.scenario is not None:
+        document.add("scenario", tomlkit.item(recipe.scenario))
+    for name, table in (before or {}).items():
+        document.add(name, _plain(table))
+    if recipe.when:
+        document.add("when", _plain(dict(recipe.when)))
+    sections: dict[str, Table] = {}
+    ordered = sorted(recipe.values, key=lambda path: (path.count("."), path))
+    for path in ordered:
+        *parents, key = path.split(".")
+        where = sections.setdefault(parents[0], tomlkit.table())
+        for parent in parents[1:]:
+            if parent not in where:
+                where.add(parent, tomlkit.table())
+            where = where[parent]  # type: ignore[assignment]
+        item = tomlkit.item(_value(recipe.values[path]))
+        if path in KEYS:
+            item.comment(KEYS[path].help)
+        where.add(key, item)
+    for name, section in sections.items():
+        document.add(name, section)
+
+
+def _value(value: Value) -> Any:  # noqa: ANN401 - whatever TOML can hold
+    if isinstance(value, Range):
+        found: dict[str, Any] = {"low": value.low, "high": value.high}
+        if value.log:
+            found["log"] = True
+        if value.start is not None:
+            found["start"] = value.start
+        return _inline(found)
+    if isinstance(value, Choices):
+        found = {"choices": list(value.choices)}
+        if value.start is not None:
+            found["start"] = value.start
+        return _inline(found)
+    return value
+
+
+def _inline(found: dict[str, Any]) -> Any:  # noqa: ANN401
+    table = tomlkit.inline_table()
+    table.update(found)
+    return table
+
+
+def _plain(table: Mapping[str, Any]) -> Table:
+    """A table of plain data; TOML has no null, so what is None is left out."""
+    out = tomlkit.table()
+    for key, value in table.items():
+        if value is None:
+            continue
+        out.add(key, _plain(value) if isinstance(value, dict) else tomlkit.item(value))
+    return out
