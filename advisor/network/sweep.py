@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from advisor.network.stages import Stage, Stages
 
-BATCH = 16  # on two CPU cores larger batches fall out of the cache and are slower
+BATCH = 8  # on two CPU cores larger batches fall out of the cache and are slower
 _MOMENT_POSITIONS = 28  # per side; estimates from a grid of positions cost nothing measurable
 
 
