@@ -39,9 +39,5 @@ MAX_SHARE_OF_HEADROOM = 0.7
 LR_CONVOLUTIONAL, LR_TRANSFORMER = 1e-4, 3e-5
 LR_FACTOR = {"similar": 0.5, "different": 2.0}
 
-# Mirroring is left out of the augmentation when mirrored images lose more accuracy than this, in points.
-MIRROR_LOSS = 10.0
-MIRROR_IMAGES = 48
-
 # At most this many images are probed; more change the estimates by less than their standard errors.
 PROBE_IMAGES = 2000

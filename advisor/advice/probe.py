@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advisor.network.ridge import Ridge, fit_ridge
+from advisor.network.ridge import fit_ridge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class ProbeCurve:
 
 def probe(
     features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages
-) -> tuple[ProbeCurve, list[Ridge]]:
+) -> ProbeCurve:
     """Fit a ridge classifier at every stage.
 
     Args:
@@ -83,7 +83,7 @@ def probe(
         stages: of the network, for their names.
 
     Returns:
-        The curve, and the fitted classifiers in the same order.
+        The curve, input side first.
     """
     fits = [fit_ridge(stage, labels, classes) for stage in features]
     correct = [fit.correct(labels) for fit in fits]
@@ -106,4 +106,4 @@ def probe(
             )
         )
     chance = float(np.bincount(labels, minlength=classes).max() / n)
-    return ProbeCurve(n, chance, tuple(points)), fits
+    return ProbeCurve(n, chance, tuple(points))

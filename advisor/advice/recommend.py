@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advisor.data.profile import DatasetProfile
-    from advisor.network.ridge import Ridge
     from advisor.types import Backbone
 
 
@@ -65,7 +64,6 @@ class Recommendation:
         size: soft size.
         distance: from the source data.
         curve: probes at every stage.
-        mirror_loss: points of accuracy lost on mirrored images; None when it was not measured.
         verdict: the decision.
         plan: the recipe with its values, for `advisor tune`.
         cost: measured here.
@@ -77,7 +75,6 @@ class Recommendation:
     size: Size
     distance: Distance
     curve: ProbeCurve
-    mirror_loss: float | None
     verdict: Verdict
     plan: Plan
     cost: Cost
@@ -91,7 +88,6 @@ class Recommendation:
             "size": self.size.to_dict(),
             "distance": self.distance.to_dict(),
             "probes": self.curve.to_dict(),
-            "mirror_loss": self.mirror_loss,
             "verdict": self.verdict.to_dict(),
             "recipe": {
                 "name": recipe.name,
@@ -161,14 +157,11 @@ def recommend(
     measured = _measure(prepared, chosen, network, stages, rows, target, seed, progress)
     classes = len(prepared.dataset.classes)
     with progress.task("Probing every stage", 1) as advance:
-        curve, fits = probe(measured.features, labels, classes, stages)
+        curve = probe(measured.features, labels, classes, stages)
         advance(1)
-    mirror_loss = _mirror_loss(measured, fits[curve.best.stage - 1], curve, rows, labels)
     size = judge_size(len(trainable), prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve, classes)
-    recipe = adapt_recipe(
-        find_recipe(verdict, catalog), verdict, curve, stages, measured.distance, mirror_loss
-    )
+    recipe = adapt_recipe(find_recipe(verdict, catalog), verdict, curve, stages, measured.distance)
     forward = measured.seconds / max(1, measured.passed)
     return Recommendation(
         profile=prepared.profile,
@@ -181,7 +174,6 @@ def recommend(
         size=size,
         distance=measured.distance,
         curve=curve,
-        mirror_loss=mirror_loss,
         verdict=verdict,
         plan=Plan(
             recipe=recipe,
@@ -236,7 +228,6 @@ def adapt_recipe(
     curve: ProbeCurve,
     stages: Stages,
     distance: Distance,
-    mirror_loss: float | None,
 ) -> Recipe:
     """Put the measurements into the recipe's starting points (method.md sections 5 and 6)."""
     side = "different" if distance.different >= 0.5 else "similar"
@@ -245,8 +236,6 @@ def adapt_recipe(
         "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
         "optimizer.lr": _start_at(recipe.get("optimizer.lr"), lr),
     }
-    if mirror_loss is not None:
-        changes["train.augment"] = "crop" if mirror_loss > priors.MIRROR_LOSS else "flip_crop"
     return recipe.with_values({key: value for key, value in changes.items() if key in recipe.values})
 
 
@@ -274,7 +263,6 @@ def _sample(
 @dataclass(frozen=True)
 class _Measured:
     features: list[NDArray[np.float32]]
-    mirrored: list[NDArray[np.float32]]
     distance: Distance
     seconds: float
     passed: int
@@ -295,12 +283,11 @@ def _measure(
     spec = backbone.input
     store = FeatureStore.open(prepared.pixels, network, spec)
     near = rows[: priors.DISTANCE_IMAGES]
-    control_rows, mirror_rows = rows[: priors.CONTROL_IMAGES], rows[: priors.MIRROR_IMAGES]
     known = store.known()
     began = time.perf_counter()
     observed, control = _Collector(), _Collector()
-    mirrored: list[list[NDArray[np.float32]]] = []
-    with progress.task("Measuring distance", len(near) + len(control_rows) + len(mirror_rows)) as advance:
+    controls = min(len(near), priors.CONTROL_IMAGES)
+    with progress.task("Measuring distance", len(near) + controls) as advance:
         for start in range(0, len(near), BATCH):
             batch = near[start : start + BATCH]
             images = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), spec)
@@ -309,16 +296,10 @@ def _measure(
             if not known.issuperset(batch.tolist()):
                 store.add(batch, [value.cpu().numpy() for value in swept.pooled])
             advance(len(batch))
-            for subset, collect in ((control_rows, True), (mirror_rows, False)):
-                part = images[: max(0, min(len(batch), len(subset) - start))]
-                if not len(part):
-                    continue
-                if collect:
-                    swept = sweeper(scramble_phases(part, seed + start), distance=True)
-                    control.add(swept.moments, swept.logits)
-                else:
-                    swept = sweeper(part.flip(-1))
-                    mirrored.append([value.cpu().numpy() for value in swept.pooled])
+            part = images[: max(0, controls - start)]
+            if len(part):
+                swept = sweeper(scramble_phases(part, seed + start), distance=True)
+                control.add(swept.moments, swept.logits)
                 advance(len(part))
     store.flush()
     distance = measure_distance(
@@ -330,10 +311,9 @@ def _measure(
     )
     return _Measured(
         features=features,
-        mirrored=[np.concatenate(parts) for parts in zip(*mirrored, strict=True)],
         distance=distance,
         seconds=seconds,
-        passed=len(near) + len(control_rows) + len(mirror_rows),
+        passed=len(near) + controls,
     )
 
 
@@ -358,24 +338,3 @@ class _Collector:
             variances=tuple(torch.cat([var for _, var in layer]).cpu().numpy() for layer in layers),
             logits=torch.cat(self._logits).float().cpu().numpy() if self._logits else None,
         )
-
-
-def _mirror_loss(
-    measured: _Measured,
-    fit: Ridge,
-    curve: ProbeCurve,
-    rows: NDArray[np.int64],
-    labels: NDArray[np.int64],
-) -> float | None:
-    """Points of accuracy that the probe loses when the first images are mirrored.
-
-    The upright images are judged by leave-one-out, the mirrored ones by the whole fit, which knows their
-    upright twins: where mirroring is harmless the loss is at most zero.
-    """
-    features = measured.mirrored[curve.best.stage - 1]
-    count = len(features)
-    if count < priors.DISTANCE_MINIMUM or len(rows) < count:
-        return None
-    upright = float((fit.loo[:count].argmax(1) == labels[:count]).mean())
-    mirrored = float(((features @ fit.weight.T + fit.bias).argmax(1) == labels[:count]).mean())
-    return 100 * (upright - mirrored)

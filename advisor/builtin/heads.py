@@ -30,7 +30,7 @@ def advisor_heads() -> Iterator[Head]:
         create=create_linear,
         fit=fit_logistic_head,
         params=(
-            Param("l2", default=1e-2, low=1e-4, high=10.0, log=True, help="penalty per image on the weights"),
+            Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),
         ),
         linear=True,
         summary="softmax regression by L-BFGS",
@@ -41,7 +41,7 @@ def advisor_heads() -> Iterator[Head]:
         fit=fit_svm_head,
         loss=multiclass_squared_hinge,
         params=(
-            Param("l2", default=1e-2, low=1e-4, high=10.0, log=True, help="penalty per image on the weights"),
+            Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),
         ),
         linear=True,
         summary="linear support vector machine, squared hinge, one class against the rest",

@@ -39,9 +39,28 @@ class SearchSpace:
         self.stages = stages
         self.catalog = catalog
 
-    def suggest(self, trial: optuna.trial.BaseTrial) -> Values:
-        """Ask a trial for every active value; inactive ones are left out."""
-        return self._walk(lambda key, value: _ask(trial, key, value, len(self.stages)))
+    def suggest(self, trial: optuna.trial.BaseTrial, *, head_only: bool = False) -> Values:
+        """Ask a trial for every active value; inactive ones are left out.
+
+        Args:
+            trial: an Optuna trial.
+            head_only: freeze everything below the head, whatever else the recipe would allow.
+        """
+
+        def ask(key: str, value: Value) -> Scalar:
+            if head_only and key == "freeze.depth":
+                value = 1.0
+            return _ask(trial, key, value, len(self.stages))
+
+        return self._walk(ask)
+
+    @property
+    def allows_head_only(self) -> bool:
+        """Whether the recipe has room for a trial that trains the head alone."""
+        depth = self._value("freeze.depth")
+        if isinstance(depth, Range):
+            return depth.high >= 1.0
+        return 1.0 in depth.choices if isinstance(depth, Choices) else depth == 1.0
 
     def start(self) -> Values:
         """The recipe's starting values."""

@@ -1,0 +1,250 @@
+"""The folder that is handed over: a model that timm loads alone where timm can express it.
+
+    config.json         timm's keys where timm can load it, and ours under "advisor"
+    model.safetensors   weights; never a pickle
+    best.toml           the winning recipe, scalars only
+    report.json         versions, data, seeds, figures
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from advisor.data.cache import new_folder
+from advisor.errors import BundleError
+from advisor.network.stages import stages_of
+from advisor.network.transfer import TransferNetwork, pick_device
+from advisor.plugins import load_catalog
+from advisor.types import InputSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+    from advisor.plugins import Catalog
+    from advisor.types import Backbone
+
+FORMAT = 1
+MODEL = "model.safetensors"
+_SAME = 1e-4  # logits of the saved and the loaded model may differ by rounding only
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A handed-over model, loaded.
+
+    Attributes:
+        folder: where it lies.
+        network: from (B, 3, size, size) float32 to (B, classes) logits, in evaluation mode.
+        classes: their names, in the order of the logits.
+        input: how pixels are prepared.
+        config: all of `config.json`.
+    """
+
+    folder: Path
+    network: nn.Module
+    classes: tuple[str, ...]
+    input: InputSpec
+    config: Mapping[str, Any]
+
+    @property
+    def timm_loads_it(self) -> bool:
+        """Whether `timm.create_model('local-dir:…', pretrained=True)` gives the same network."""
+        return "architecture" in self.config
+
+
+def save_bundle(
+    folder: Path,
+    network: TransferNetwork,
+    *,
+    backbone: Backbone,
+    head: str,
+    head_params: Mapping[str, object],
+    head_is_linear: bool,
+    classes: Sequence[str],
+    texts: Mapping[str, str],
+) -> bool:
+    """Write a bundle; it replaces an earlier one only when it is complete.
+
+    Args:
+        folder: to write; its parent exists.
+        network: to hand over.
+        backbone: what it was built from.
+        head: its name in the catalog.
+        head_params: what it was created with.
+        head_is_linear: whether timm's own classifier may be able to hold it.
+        classes: in the order of the logits.
+        texts: further files by name.
+
+    Returns:
+        Whether timm alone can load it; this was tried, and the logits were compared.
+    """
+    import shutil
+
+    network = network.cpu().eval()
+    example = torch.rand(2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network(example)
+    ours = {
+        "format": FORMAT,
+        "backbone": backbone.name,
+        "architecture": backbone.architecture,
+        "tap": network.tap,
+        "head": {"name": head, "params": dict(head_params)},
+        "classes": list(classes),
+        "input": asdict(backbone.input),
+    }
+    old = folder.with_name(f".{folder.name}.old")
+    staged = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(staged, ignore_errors=True)
+    with new_folder(staged) as partial:
+        loads = head_is_linear and _save_for_timm(partial, network, backbone, classes, ours, example, expected)
+        if not loads:
+            _save_ours(partial, network, ours)
+        for name, text in texts.items():
+            (partial / name).write_text(text, encoding="utf-8")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staged.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    with torch.inference_mode():
+        difference = float((load(folder).network(example) - expected).abs().max())
+    if difference > _SAME:
+        raise BundleError(
+            f"The written model's logits differ from the tuned model's by {difference:.2g}.",
+            hint=f"the tuned weights are still in {folder.parent / 'weights'}",
+        )
+    return loads
+
+
+def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = None) -> Bundle:
+    """Load a bundle, whatever its tap and head.
+
+    Args:
+        folder: as written by `advisor tune`.
+        device: `auto`, `cpu` or `cuda`.
+        catalog: the installed plugins by default; asked only for a head or a backbone that timm does
+            not know.
+
+    Raises:
+        BundleError: the folder is not a bundle, or is damaged.
+    """
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        ours = config["advisor"]
+        if ours["format"] != FORMAT:
+            raise BundleError(
+                f"`{folder}` is in format {ours['format']}; this version reads {FORMAT}.",
+                hint="pip install --upgrade transfer-advisor",
+            )
+        network = _build(folder, config, ours, catalog)
+        return Bundle(
+            folder=folder,
+            network=network.to(device=pick_device(device), memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
+            classes=tuple(ours["classes"]),
+            input=InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in ours["input"].items()}),
+            config=config,
+        )
+    except FileNotFoundError as error:
+        raise BundleError(
+            f"`{folder}` is not a tuned model: {Path(str(error.filename)).name} is missing.",
+            ways=["give the `best` folder of a run"],
+            hint="advisor predict runs/<name>/best photo.jpg",
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BundleError(
+            f"`{folder}` cannot be loaded: {reason}",
+            ways=["it is damaged, or was written by something else", "run the same `advisor tune` again"],
+            hint="advisor tune",
+        ) from error
+
+
+def _save_for_timm(
+    partial: Path,
+    network: TransferNetwork,
+    backbone: Backbone,
+    classes: Sequence[str],
+    ours: Mapping[str, Any],
+    example: torch.Tensor,
+    expected: torch.Tensor,
+) -> bool:
+    """Fold the head into timm's classifier, save, load as any timm user would, and compare the logits."""
+    import copy
+
+    import timm
+    from timm.models import save_for_hf
+    from torch import nn
+
+    if not (isinstance(network.pool, nn.Identity) and isinstance(network.head, nn.Linear) and backbone.architecture):
+        return False
+    if not timm.is_model(backbone.architecture):
+        return False
+    model: Any = copy.deepcopy(network.trunk)
+    model.reset_classifier(len(classes))
+    classifier = model.get_classifier()
+    if not isinstance(classifier, nn.Linear) or classifier.weight.shape != network.head.weight.shape:
+        return False
+    classifier.load_state_dict(network.head.state_dict())
+    spec = backbone.input
+    model.pretrained_cfg = {
+        **model.pretrained_cfg,
+        "input_size": (3, spec.size, spec.size), "mean": spec.mean, "std": spec.std,
+        "crop_pct": spec.crop_pct, "interpolation": spec.interpolation, "num_classes": len(classes),
+    }  # fmt: skip
+    save_for_hf(model, partial, model_config={"label_names": list(classes)}, safe_serialization=True)
+    loaded = timm.create_model(f"local-dir:{partial}", pretrained=True).eval()
+    with torch.inference_mode():
+        same = float((loaded(example) - expected).abs().max()) <= _SAME
+    config_file = partial / "config.json"
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    if not same:
+        for file in partial.iterdir():
+            file.unlink()
+        return False
+    config["advisor"] = dict(ours)
+    config_file.write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding="utf-8")
+    return True
+
+
+def _save_ours(partial: Path, network: TransferNetwork, ours: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, partial / MODEL)
+    text = json.dumps({"advisor": dict(ours)}, indent=2, ensure_ascii=False)
+    (partial / "config.json").write_text(text, encoding="utf-8")
+
+
+def _build(
+    folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], catalog: Catalog | None
+) -> nn.Module:
+    import timm
+    from safetensors.torch import load_file
+
+    if "architecture" in config:
+        loaded: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+        return loaded
+    catalog = catalog or load_catalog()
+    network: nn.Module
+    if ours["architecture"] and timm.is_model(ours["architecture"]):
+        network = timm.create_model(ours["architecture"], pretrained=False)
+    else:
+        network = catalog.backbone(ours["backbone"]).create(False)  # noqa: FBT003 - the hook's signature
+    size = ours["input"]["size"]
+    stages = stages_of(network, torch.zeros(1, 3, size, size))
+    state = load_file(folder / MODEL)
+    widths = {name: tensor.shape for name, tensor in state.items() if name.startswith("head.")}
+    width = ours.get("width") or next(shape[-1] for shape in widths.values() if len(shape) == 2)
+    head = catalog.head(ours["head"]["name"]).create(width, len(ours["classes"]), **ours["head"]["params"])
+    tuned = TransferNetwork(network, stages, ours["tap"], head)
+    tuned.load_state_dict(state, strict=True)
+    return tuned

@@ -1,0 +1,16 @@
+"""Intervals for accuracies."""
+
+from __future__ import annotations
+
+import math
+
+
+def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson score interval of a proportion (95 % by default); (0, 1) for no observations."""
+    if total == 0:
+        return 0.0, 1.0
+    p = right / total
+    centre = p + z * z / (2 * total)
+    half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
