@@ -229,8 +229,13 @@ def _hooks_of(manager: pluggy.PluginManager, module: object) -> tuple[str, ...]:
 
 
 def _misspelled(module: object) -> list[str]:
-    return [name for name in dir(module) if name.startswith("advisor_") and name not in _PROMISED
-            and hasattr(getattr(module, name), "advisor_impl")]
+    return [
+        name
+        for name in dir(module)
+        if name.startswith("advisor_")
+        and name not in _PROMISED
+        and hasattr(getattr(module, name), "advisor_impl")
+    ]
 
 
 def _collect(manager: pluggy.PluginManager, plugin: Plugin, hook: str) -> Iterable[object]:

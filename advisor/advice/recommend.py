@@ -324,9 +324,7 @@ class _Collector:
         self._moments: list[list[tuple[torch.Tensor, torch.Tensor]]] = []
         self._logits: list[torch.Tensor] = []
 
-    def add(
-        self, moments: list[tuple[torch.Tensor, torch.Tensor]], logits: torch.Tensor | None
-    ) -> None:
+    def add(self, moments: list[tuple[torch.Tensor, torch.Tensor]], logits: torch.Tensor | None) -> None:
         self._moments.append(moments)
         if logits is not None:
             self._logits.append(logits)

@@ -147,9 +147,7 @@ def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
     return near + different * (far - near), near_sd + different * (far_sd - near_sd)
 
 
-def _expectations(
-    size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int
-) -> dict[int, Expected]:
+def _expectations(size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int) -> dict[int, Expected]:
     z80 = 1.28
     last, tapped = curve.last, curve.points[tap_stage - 1]
 
@@ -165,7 +163,12 @@ def _expectations(
         return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
 
     fine_tuned = tuned(distance.different)
-    return {1: probed(last.accuracy, last.se), 2: fine_tuned, 3: probed(tapped.accuracy, tapped.se), 4: fine_tuned}
+    return {
+        1: probed(last.accuracy, last.se),
+        2: fine_tuned,
+        3: probed(tapped.accuracy, tapped.se),
+        4: fine_tuned,
+    }
 
 
 def _reasons(
@@ -222,13 +225,21 @@ def _flips(
         flips.append(
             f"probability of different {'above' if distance.different < 0.5 else 'below'} 0.50 (now "
             f"{distance.different:.2f}): "
-            + ("images less like ImageNet's photographs" if distance.different < 0.5 else "images more like ImageNet's photographs")
+            + (
+                "images less like ImageNet's photographs"
+                if distance.different < 0.5
+                else "images more like ImageNet's photographs"
+            )
         )
     best = curve.best
     if not helps and best.stage != curve.last.stage:
-        flips.append(f"{best.name} would be tapped if its lead exceeded {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points")
+        flips.append(
+            f"{best.name} would be tapped if its lead exceeded {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points"
+        )
     if helps:
-        flips.append(f"the last layer would be read if {best.name}'s lead fell under {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points")
+        flips.append(
+            f"the last layer would be read if {best.name}'s lead fell under {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points"
+        )
     return tuple(flips)
 
 

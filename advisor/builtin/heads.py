@@ -82,7 +82,9 @@ def fit_svm_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2: flo
     from advisor.network.ridge import standardise
 
     X, mean, scale = standardise(features.numpy())
-    model = LinearSVC(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0)
+    model = LinearSVC(
+        C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0
+    )
     model.fit(X, labels.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 

@@ -126,9 +126,7 @@ def without(dataset: ImageDataset, broken: Iterable[tuple[int, str]]) -> ImageDa
     )
 
 
-def split_dataset(
-    dataset: ImageDataset, *, seed: int = 0, skip_small_classes: bool = False
-) -> ImageDataset:
+def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: bool = False) -> ImageDataset:
     """Give every image a split.
 
     Given train/val/test folders are kept; what is missing is drawn per class with a seed. Copies of
@@ -163,9 +161,7 @@ def split_dataset(
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
-    return replace(
-        dataset, frame=frame, classes=classes, notes=tuple(notes)
-    )
+    return replace(dataset, frame=frame, classes=classes, notes=tuple(notes))
 
 
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:
@@ -217,7 +213,10 @@ def _require_classes(location: str, classes: tuple[str, ...]) -> None:
         named = f"only one class, `{classes[0]}`" if classes else "no class"
         raise DatasetError(
             f"`{location}` holds {named}; a classifier needs two.",
-            ways=["add a folder for a second class", "give the folder above, if this is one class of several"],
+            ways=[
+                "add a folder for a second class",
+                "give the folder above, if this is one class of several",
+            ],
             hint="one folder per class: data/cats/1.jpg, data/dogs/2.jpg",
         )
 

@@ -51,9 +51,7 @@ class PixelStore:
         return np.asarray(pixels[rows])
 
 
-def store_pixels(
-    dataset: ImageDataset, spec: InputSpec, *, progress: Progress | None = None
-) -> PixelStore:
+def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress | None = None) -> PixelStore:
     """Decode a dataset, or find it decoded.
 
     Images are kept at the size to which the backbone resizes the shorter side, or at the largest shorter
@@ -94,9 +92,7 @@ def _decode_all(
         (partial / "store.json").write_text(json.dumps(meta))
 
 
-def _decoded(
-    dataset: ImageDataset, side: int, interpolation: str
-) -> Iterator[NDArray[np.uint8] | str]:
+def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[NDArray[np.uint8] | str]:
     """Decoded squares in table order, or the reason why not; a bounded number is in flight at a time."""
 
     def one(path: str) -> NDArray[np.uint8] | str:

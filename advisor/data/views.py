@@ -28,19 +28,13 @@ def clean_view(pixels: Tensor, spec: InputSpec) -> Tensor:
     Returns:
         (B, 3, spec.size, spec.size) float32 in channels_last memory.
     """
-    images = pixels.permute(0, 3, 1, 2)
-    if images.shape[-1] != spec.resize:
-        images = F.interpolate(
-            images.float(), size=(spec.resize, spec.resize), mode=spec.interpolation, antialias=True
-        ).clamp(0, 255)
+    images = _resized(pixels, spec)
     margin = (spec.resize - spec.size) // 2
     images = images[..., margin : margin + spec.size, margin : margin + spec.size]
     return _normalise(images, spec)
 
 
-def augmented_view(
-    pixels: Tensor, spec: InputSpec, kind: str, generator: torch.Generator
-) -> Tensor:
+def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
     """A random view for training: `none`, `crop` (60–100 % of the area) or `flip_crop` (and mirrored).
 
     Args:
@@ -68,13 +62,20 @@ def augmented_view(
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
     theta[:, 1, 1], theta[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
-    images = pixels.permute(0, 3, 1, 2).float()
-    grid = F.affine_grid(
-        theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False
-    )
+    images = _resized(pixels, spec).float()
+    grid = F.affine_grid(theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False)
     return _normalise(
         F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec
     )
+
+
+def _resized(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """(B, 3, resize, resize); small images are enlarged by the filter that the clean view uses."""
+    images = pixels.permute(0, 3, 1, 2)
+    if images.shape[-1] == spec.resize:
+        return images
+    side = (spec.resize, spec.resize)
+    return F.interpolate(images.float(), size=side, mode=spec.interpolation, antialias=True).clamp(0, 255)
 
 
 def _normalise(images: Tensor, spec: InputSpec) -> Tensor:

@@ -198,7 +198,9 @@ def _repair(
     Parameters that the root module owns (`pos_embed`, `cls_token`) have no call of their own and stay
     where the matcher put them.
     """
-    called = sorted((n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)])
+    called = sorted(
+        (n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)]
+    )
     smallest: float = math.inf
     fixed = dict(groups)
     moved = []

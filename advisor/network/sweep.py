@@ -63,9 +63,7 @@ class Sweeper:
         return Swept([value.float() for value in pooled], logits, moments)
 
     @contextmanager
-    def _hooks(
-        self, taps: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]] | None
-    ) -> Iterator[None]:
+    def _hooks(self, taps: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]] | None) -> Iterator[None]:
         handles = []
 
         def tap(stage: Stage) -> Any:  # noqa: ANN401

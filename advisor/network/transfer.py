@@ -35,19 +35,64 @@ class Pool(nn.Module):
         return features.mean(1) if features.ndim == 3 else features
 
 
+class Standardise(nn.Module):
+    """Fixed shift and scale of pooled features to vectors of about unit length.
+
+    One step of Adam then moves a logit by about the learning rate times the square root of the width,
+    at every tap; on raw or merely standardised features it can undo a fitted head at once.
+
+    Args:
+        mean: (width,).
+        scale: (width,), divides.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("scale", scale.float())
+
+    @classmethod
+    def of(cls, features: Tensor) -> Standardise:
+        """From the features (n, width) of the training images."""
+        std, mean = torch.std_mean(features.double(), dim=0, correction=0)
+        constant = std <= 1e-6 * mean.abs().clamp(min=1.0)
+        scale = torch.where(constant, torch.ones_like(std), std) * features.shape[1] ** 0.5
+        return cls(mean, scale)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, width) to (B, width) with zero mean and variance 1/width over the training images."""
+        return (features - self.mean) / self.scale
+
+    def fold_into(self, linear: nn.Linear) -> nn.Linear:
+        """One linear layer on raw features that equals this followed by `linear`."""
+        folded = nn.Linear(linear.in_features, linear.out_features)
+        with torch.no_grad():
+            weight = linear.weight.double() / self.scale.double()
+            folded.weight.copy_(weight)
+            folded.bias.copy_(linear.bias.double() - weight @ self.mean.double())
+        return folded
+
+
 class TransferNetwork(nn.Module):
-    """Trunk, pooling and head.
+    """Trunk, pooling, standardisation and head.
 
     Args:
         network: a pretrained network with or without its classifier; it is taken over, not copied.
         stages: of that network.
         tap: number of stages kept, 1..len(stages).
-        head: from (B, width) to (B, classes).
+        standardise: of the pooled features at the tap.
+        head: from standardised (B, width) to (B, classes).
     """
 
-    def __init__(self, network: nn.Module, stages: Stages, tap: int, head: nn.Module) -> None:
+    def __init__(
+        self, network: nn.Module, stages: Stages, tap: int, standardise: Standardise, head: nn.Module
+    ) -> None:
         super().__init__()
         self.trunk, self.pool = cut(network, stages, tap)
+        self.standardise = standardise
         self.head = head
         self.tap = tap
         self.frozen = 0
@@ -64,7 +109,7 @@ class TransferNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits: (B, 3, H, W) to (B, classes)."""
-        logits: Tensor = self.head(self.features(images))
+        logits: Tensor = self.head(self.standardise(self.features(images)))
         return logits
 
     def freeze(self, count: int, *, batchnorm: str) -> None:

@@ -1,9 +1,9 @@
 """The folder that is handed over: a model that timm loads alone where timm can express it.
 
-    config.json         timm's keys where timm can load it, and ours under "advisor"
-    model.safetensors   weights; never a pickle
-    best.toml           the winning recipe, scalars only
-    report.json         versions, data, seeds, figures
+config.json         timm's keys where timm can load it, and ours under "advisor"
+model.safetensors   weights; never a pickle
+best.toml           the winning recipe, scalars only
+report.json         versions, data, seeds, figures
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from advisor.data.cache import new_folder
 from advisor.errors import BundleError
 from advisor.network.stages import stages_of
-from advisor.network.transfer import TransferNetwork, pick_device
+from advisor.network.transfer import Standardise, TransferNetwork, pick_device
 from advisor.plugins import load_catalog
 from advisor.types import InputSpec
 
@@ -88,7 +88,9 @@ def save_bundle(
     import shutil
 
     network = network.cpu().eval()
-    example = torch.rand(2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0))
+    example = torch.rand(
+        2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0)
+    )
     with torch.inference_mode():
         expected = network(example)
     ours = {
@@ -104,7 +106,9 @@ def save_bundle(
     staged = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     with new_folder(staged) as partial:
-        loads = head_is_linear and _save_for_timm(partial, network, backbone, classes, ours, example, expected)
+        loads = head_is_linear and _save_for_timm(
+            partial, network, backbone, classes, ours, example, expected
+        )
         if not loads:
             _save_ours(partial, network, ours)
         for name, text in texts.items():
@@ -184,7 +188,11 @@ def _save_for_timm(
     from timm.models import save_for_hf
     from torch import nn
 
-    if not (isinstance(network.pool, nn.Identity) and isinstance(network.head, nn.Linear) and backbone.architecture):
+    if not (
+        isinstance(network.pool, nn.Identity)
+        and isinstance(network.head, nn.Linear)
+        and backbone.architecture
+    ):
         return False
     if not timm.is_model(backbone.architecture):
         return False
@@ -193,7 +201,7 @@ def _save_for_timm(
     classifier = model.get_classifier()
     if not isinstance(classifier, nn.Linear) or classifier.weight.shape != network.head.weight.shape:
         return False
-    classifier.load_state_dict(network.head.state_dict())
+    classifier.load_state_dict(network.standardise.fold_into(network.head).state_dict())
     spec = backbone.input
     model.pretrained_cfg = {
         **model.pretrained_cfg,
@@ -242,9 +250,10 @@ def _build(
     size = ours["input"]["size"]
     stages = stages_of(network, torch.zeros(1, 3, size, size))
     state = load_file(folder / MODEL)
-    widths = {name: tensor.shape for name, tensor in state.items() if name.startswith("head.")}
-    width = ours.get("width") or next(shape[-1] for shape in widths.values() if len(shape) == 2)
-    head = catalog.head(ours["head"]["name"]).create(width, len(ours["classes"]), **ours["head"]["params"])
-    tuned = TransferNetwork(network, stages, ours["tap"], head)
+    standardise = Standardise(state["standardise.mean"], state["standardise.scale"])
+    head = catalog.head(ours["head"]["name"]).create(
+        len(standardise.mean), len(ours["classes"]), **ours["head"]["params"]
+    )
+    tuned = TransferNetwork(network, stages, ours["tap"], standardise, head)
     tuned.load_state_dict(state, strict=True)
     return tuned

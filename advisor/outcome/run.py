@@ -169,7 +169,10 @@ def _bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) -> Wor
     if plan.digest and plan.digest != prepared.dataset.digest:
         raise RunError(
             f"`{plan.location}` is not the dataset that the plan was made for: files or labels have changed.",
-            ways=["ask again: the advice may have changed too", "delete `digest` from the plan to go on regardless"],
+            ways=[
+                "ask again: the advice may have changed too",
+                "delete `digest` from the plan to go on regardless",
+            ],
             hint=f"advisor recommend {plan.location}",
         )
     stages = stages_of(network, torch.zeros(1, 3, backbone.input.size, backbone.input.size, device=target))
@@ -291,7 +294,16 @@ def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result
 
 def versions() -> dict[str, str]:
     """Versions of everything a result depends on."""
-    packages = ("transfer-advisor", "torch", "torchvision", "timm", "optuna", "numpy", "scikit-learn", "pillow")
+    packages = (
+        "transfer-advisor",
+        "torch",
+        "torchvision",
+        "timm",
+        "optuna",
+        "numpy",
+        "scikit-learn",
+        "pillow",
+    )
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
@@ -313,5 +325,3 @@ def _write(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-

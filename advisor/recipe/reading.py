@@ -123,7 +123,7 @@ class _Checker:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(
-                f"{self.source} is not valid TOML: {error}.", hint="text needs quotes: name = \"linear\""
+                f"{self.source} is not valid TOML: {error}.", hint='text needs quotes: name = "linear"'
             ) from error
 
     def recipe(self, table: dict[str, Any], extra: tuple[str, ...]) -> Recipe:
@@ -199,7 +199,9 @@ class _Checker:
             try:
                 parse_duration(checked)
             except UsageError:
-                self.problem(path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed")
+                self.problem(
+                    path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed"
+                )
 
     def _head_table(self, path: str, table: dict[str, Any], into: dict[str, Value]) -> None:
         name = path.removeprefix("head.")
@@ -212,7 +214,9 @@ class _Checker:
         for key, value in table.items():
             inner = f"{path}.{key}"
             if key not in params:
-                self.problem(inner, f"unknown; {closest(key, params) or 'known: ' + (', '.join(params) or 'none')}")
+                self.problem(
+                    inner, f"unknown; {closest(key, params) or 'known: ' + (', '.join(params) or 'none')}"
+                )
                 continue
             checked = self._checked(inner, value, key_of(params[key]))
             if checked is not None:
@@ -235,7 +239,9 @@ class _Checker:
         good = self._known_words(path, value, ("choices", "start"))
         options = value["choices"]
         if not isinstance(options, list) or not options:
-            self.problem(f"{path}.choices", f"found {_show(options)}; a list with at least one value is allowed")
+            self.problem(
+                f"{path}.choices", f"found {_show(options)}; a list with at least one value is allowed"
+            )
             return None
         for option in options:
             good &= self._scalar(f"{path}.choices", option, key)
@@ -264,7 +270,9 @@ class _Checker:
         elif found.log and found.low <= 0:
             self.problem(f"{path}.low", f"found {found.low:g}; a logarithmic range starts above 0")
         elif not found.low <= found.first <= found.high:
-            self.problem(f"{path}.start", f"found {found.first:g}; {found.low:g} to {found.high:g} is allowed")
+            self.problem(
+                f"{path}.start", f"found {found.first:g}; {found.low:g} to {found.high:g} is allowed"
+            )
         else:
             return found
         return None

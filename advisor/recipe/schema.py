@@ -80,17 +80,27 @@ class Key:
 
 KEYS: Mapping[str, Key] = {
     "features.tap": Key(
-        float, 1.0, "where the head reads, as a fraction of the stages; 1.0 is the penultimate vector", 0.0, 1.0
+        float,
+        1.0,
+        "where the head reads, as a fraction of the stages; 1.0 is the penultimate vector",
+        0.0,
+        1.0,
     ),
     "head.name": Key(str, "linear", "classifier on the tapped features; see `advisor heads`"),
     "head.init": Key(
         str, "probe", "start the head from the closed-form probe or at random", choices=("probe", "random")
     ),
     "freeze.depth": Key(
-        float, 1.0, "fraction of the stages below the tap that stay frozen; 1.0 trains the head only", 0.0, 1.0
+        float,
+        1.0,
+        "fraction of the stages below the tap that stay frozen; 1.0 trains the head only",
+        0.0,
+        1.0,
     ),
     "freeze.batchnorm": Key(
-        str, "auto", "BatchNorm in the part that trains; auto keeps the pretrained statistics for few images",
+        str,
+        "auto",
+        "BatchNorm in the part that trains; auto keeps the pretrained statistics in short trainings",
         choices=("auto", "eval", "train"),
     ),
     "optimizer.lr": Key(float, 1e-4, "peak learning rate of the backbone (AdamW)", 1e-8, 1.0),
@@ -101,7 +111,10 @@ KEYS: Mapping[str, Key] = {
     "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),
     "train.label_smoothing": Key(float, 0.0, "probability mass spread over the other classes", 0.0, 0.9),
     "train.augment": Key(
-        str, "crop", "random views: none, crops, or crops and mirroring", choices=("none", "crop", "flip_crop")
+        str,
+        "crop",
+        "random views: none, crops, or crops and mirroring",
+        choices=("none", "crop", "flip_crop"),
     ),
     "search.trials": Key(int, 20, "trials at most", 1, 100_000, searchable=False),
     "search.budget": Key(str, "10m", "time at most, such as 90s, 20m or 1h30m", searchable=False),

@@ -71,7 +71,9 @@ class Search:
             storage=url, study_name=STUDY, load_if_exists=True, direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNTESTED_STARTUP, n_warmup_steps=1),
         )  # fmt: skip
-        self.study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(self.study.trials), n_startup_trials=6)
+        self.study.sampler = optuna.samplers.TPESampler(
+            seed=plan.seed + len(self.study.trials), n_startup_trials=6
+        )
         self._claim()
         self._bury_dead()
 
@@ -235,7 +237,9 @@ class Search:
         with disk_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_suffix(".partial")
-            state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+            state = {
+                name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+            }
             try:
                 save_file(state, partial)
                 partial.rename(target)
@@ -260,7 +264,10 @@ class Search:
             for name, value in mine.items():
                 self.study.set_user_attr(name, value)
             return
-        for name, what in (("digest", "another dataset, or this one before it changed"), ("plan", "another plan")):
+        for name, what in (
+            ("digest", "another dataset, or this one before it changed"),
+            ("plan", "another plan"),
+        ):
             if theirs.get(name) != mine[name]:
                 raise RunError(
                     f"`{self.folder}` holds a run of {what}.",

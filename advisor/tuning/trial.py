@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from advisor.data.views import augmented_view, clean_view
 from advisor.network.features import FeatureStore, compute_features, weights_digest
 from advisor.network.sweep import BATCH, Sweeper
-from advisor.network.transfer import TransferNetwork
+from advisor.network.transfer import Standardise, TransferNetwork
 from advisor.tuning.loop import Schedule, TrialFailedError, train
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from advisor.tuning.space import Values
     from advisor.types import Backbone, Head
 
-_SMALL_BATCH, _FEW_IMAGES = 16, 1000  # below either, BatchNorm keeps its pretrained statistics
+# Below either, BatchNorm keeps its pretrained statistics: running averages need many steps to follow
+# (timm's ports from TensorFlow move them by 1 % a step), and the head was fitted to the pretrained ones.
+_SMALL_BATCH, _FEW_STEPS = 16, 1000
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Workbench:
         self.classes = len(prepared.dataset.classes)
         self._store = FeatureStore.open(prepared.pixels, network, backbone.input)
         self._features: dict[str, list[Tensor]] = {}
+        self._standardise: dict[int, Standardise] = {}
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Rows of the pixel store in a split."""
@@ -103,6 +106,17 @@ class Workbench:
         return torch.from_numpy(self.prepared.dataset.labels(split).copy())
 
     def features(self, split: str, tap: int) -> Tensor:
+        """Standardised pooled features (n, width) of a split at a tap, on the CPU."""
+        standardised: Tensor = self.standardise(tap)(self.raw_features(split, tap))
+        return standardised
+
+    def standardise(self, tap: int) -> Standardise:
+        """The standardisation at a tap, from the training images."""
+        if tap not in self._standardise:
+            self._standardise[tap] = Standardise.of(self.raw_features("train", tap))
+        return self._standardise[tap]
+
+    def raw_features(self, split: str, tap: int) -> Tensor:
         """Pooled features (n, width) of a split at a tap, on the CPU; computed once per image."""
         if split not in self._features:
             arrays = compute_features(
@@ -119,7 +133,13 @@ class Workbench:
 
     def build(self, tap: int, head: nn.Module) -> TransferNetwork:
         """A fresh copy of the pretrained network, cut at a tap, with a copy of a head."""
-        network = TransferNetwork(copy.deepcopy(self.network), self.stages, tap, copy.deepcopy(head))
+        network = TransferNetwork(
+            copy.deepcopy(self.network),
+            self.stages,
+            tap,
+            copy.deepcopy(self.standardise(tap)),
+            copy.deepcopy(head),
+        )
         return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 
     def seconds_per_image(self) -> float:
@@ -301,14 +321,16 @@ def _fine_tune(
 
 def _audit(before: str, after: str) -> None:
     if before != after:
-        raise TrialFailedError("the frozen part changed during the trial, so its score is not that of the recipe")
+        raise TrialFailedError(
+            "the frozen part changed during the trial, so its score is not that of the recipe"
+        )
 
 
 def _batchnorm(values: Values, images: int) -> str:
     if values["freeze.batchnorm"] != "auto":
         return str(values["freeze.batchnorm"])
-    few = values["train.batch_size"] < _SMALL_BATCH or images < _FEW_IMAGES
-    return "eval" if few else "train"
+    steps = values["train.epochs"] * images / values["train.batch_size"]
+    return "eval" if values["train.batch_size"] < _SMALL_BATCH or steps < _FEW_STEPS else "train"
 
 
 def _schedule(values: Values) -> Schedule:

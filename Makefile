@@ -1,0 +1,42 @@
+# `make demo` and `make test` set everything up by themselves: they need Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PLUGINS := plugins/advisor-efficientnet-lite plugins/advisor-classics
+DEMO := demo
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo "make demo   set up, then advise, tune and predict on scikit-learn's digits (no network needed)"
+	@echo "make test   set up, then lint, type-check and run all tests"
+	@echo "make lint   set up, then lint and type-check"
+	@echo "make clean  remove what these made"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt $(PLUGINS:=/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]' $(PLUGINS:%=--editable %)
+	@touch $@
+
+demo: $(STAMP)
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	$(BIN)/advisor recommend digits: --output $(DEMO)/advisor.toml
+	$(BIN)/advisor tune $(DEMO)/advisor.toml --runs $(DEMO)/runs --budget 90s
+	$(BIN)/advisor predict $(DEMO)/runs/digits/best digits: --limit 1
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,235 @@
+"""One function per command: call one function of the library, print what it returns."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any
+
+from advisor.cli.console import Talk, page, print_json
+from advisor.errors import BackboneError, ExitCode, UsageError
+from advisor.plugins import load_catalog
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    import optuna
+
+
+def recommend(args: argparse.Namespace) -> ExitCode:
+    """`advisor recommend`."""
+    from pathlib import Path
+
+    if args.images < 1:
+        raise UsageError("--images must be at least 1.", hint="--images 2000")
+    output = Path(args.output)
+    _require_writable(output)
+    talk = _talk(args)
+    from advisor.advice.recommend import recommend as run
+    from advisor.cli import pages
+    from advisor.data.cache import disk_errors
+    from advisor.recipe import plan_to_toml
+
+    found = run(
+        args.data,
+        backbone=args.backbone,
+        device=args.device,
+        images=args.images,
+        seed=args.seed,
+        skip_small_classes=args.skip_small_classes,
+        progress=talk,
+    )
+    comments = ["Written by `advisor recommend`. Read it, change it, commit it; `advisor tune` runs it.", "",
+                *(f"- {reason}" for reason in found.verdict.reasons)]  # fmt: skip
+    with disk_errors(output.parent):
+        output.write_text(plan_to_toml(found.plan, comments), encoding="utf-8")
+    if args.json:
+        print_json({**found.to_dict(), "plan": str(output)})
+    else:
+        pages.recommendation(page(), found, str(output))
+    return ExitCode.OK
+
+
+def tune(args: argparse.Namespace) -> ExitCode:
+    """`advisor tune`."""
+    if args.trials is not None and args.trials < 1:
+        raise UsageError("--trials must be at least 1.", hint="--trials 20")
+    talk = _talk(args)
+    from advisor.cli import pages
+    from advisor.outcome.run import tune as run
+
+    best = [-1.0]
+
+    def on_trial(trial: optuna.trial.FrozenTrial) -> None:
+        talk.say(pages.trial_line(trial, best))
+
+    result = run(
+        args.plan,
+        name=args.name,
+        runs=args.runs,
+        trials=args.trials,
+        budget=args.budget,
+        device=args.device,
+        progress=talk,
+        on_trial=on_trial,
+    )
+    if args.json:
+        print_json(result.to_dict())
+    else:
+        pages.result(page(), result)
+    if result.ended == "interrupted":
+        return ExitCode.INTERRUPTED
+    return ExitCode.COULD_NOT if result.all_failed else ExitCode.OK
+
+
+def predict(args: argparse.Namespace) -> ExitCode:
+    """`advisor predict`."""
+    for name in ("top", "limit"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise UsageError(f"--{name} must be at least 1.", hint=f"--{name} 3")
+    talk = _talk(args)
+    from advisor.cli import pages
+    from advisor.outcome.predict import predict as run
+
+    frame = run(args.model, args.inputs, device=args.device, limit=args.limit, progress=talk)
+    rows = pages.prediction_rows(frame, args.top)
+    if args.json:
+        print_json(rows)
+    else:
+        pages.predictions(page(), rows)
+    unreadable = int((frame["error"] != "").sum())
+    if unreadable:
+        talk.say(f"{unreadable} of {len(frame)} files could not be read.")
+    return ExitCode.COULD_NOT if unreadable == len(frame) else ExitCode.OK
+
+
+def profile(args: argparse.Namespace) -> ExitCode:
+    """`advisor profile`."""
+    talk = _talk(args)
+    catalog = load_catalog()
+    from advisor.cli import pages
+    from advisor.data.prepare import prepare
+
+    prepared = prepare(
+        args.data,
+        catalog.backbone(args.backbone).input,
+        catalog=catalog,
+        seed=args.seed,
+        skip_small_classes=args.skip_small_classes,
+        progress=talk,
+    )
+    if args.json:
+        print_json(prepared.profile.to_dict())
+    else:
+        pages.profile(page(), prepared.profile)
+    return ExitCode.OK
+
+
+def plugins(args: argparse.Namespace) -> ExitCode:
+    """`advisor plugins`."""
+    rows = [
+        {"name": p.name, "distribution": p.distribution, "version": p.version, "status": p.status,
+         "hooks": [hook.removeprefix("advisor_") for hook in p.hooks], "reason": p.reason}
+        for p in load_catalog().plugins
+    ]  # fmt: skip
+    return _listing(args, "plugins", rows)
+
+
+def backbones(args: argparse.Namespace) -> ExitCode:
+    """`advisor backbones`."""
+    from advisor.types import BackboneFamily
+
+    catalog = load_catalog()
+    rows: list[dict[str, Any]] = []
+    for name, offer in sorted(catalog.backbones.items()):
+        item = offer.item
+        if isinstance(item, BackboneFamily):
+            # Asking a family for its names may import a whole library.
+            if not args.pattern:
+                rows.append({"name": f"{name}<name>", "input": "", "weights": "", "summary": item.summary,
+                             "from": offer.plugin.origin})  # fmt: skip
+            elif args.pattern.startswith(name) or args.pattern.startswith("*"):
+                rows += [{"name": full, "input": "", "weights": "hub", "summary": "", "from": offer.plugin.origin}
+                         for full in item.names() if fnmatch.fnmatch(full, args.pattern)]  # fmt: skip
+        elif fnmatch.fnmatch(name, args.pattern or "*"):
+            rows.append({"name": name, "input": item.input.size,
+                         "weights": f"{item.weights.trained_on}, {item.weights.licence}",
+                         "summary": item.summary, "from": offer.plugin.origin})  # fmt: skip
+    if not rows:
+        raise BackboneError(
+            f"No backbone is named like `{args.pattern}`.",
+            ways=["patterns match whole names: timm/*resnet*"],
+            hint="advisor backbones 'timm/*resnet18*'",
+        )
+    return _listing(args, "backbones", rows)
+
+
+def heads(args: argparse.Namespace) -> ExitCode:
+    """`advisor heads`."""
+    rows = [
+        {"name": name, "summary": offer.item.summary,
+         "parameters": [f"head.{name}.{param.name}" for param in offer.item.params], "from": offer.plugin.origin}
+        for name, offer in sorted(load_catalog().heads.items())
+    ]  # fmt: skip
+    return _listing(args, "heads", rows)
+
+
+def datasets(args: argparse.Namespace) -> ExitCode:
+    """`advisor datasets`."""
+    rows = [
+        {
+            "name": name,
+            "example": offer.item.example,
+            "summary": offer.item.summary,
+            "from": offer.plugin.origin,
+        }
+        for name, offer in sorted(load_catalog().datasets.items())
+    ]
+    return _listing(args, "datasets", rows)
+
+
+def recipes(args: argparse.Namespace) -> ExitCode:
+    """`advisor recipes`."""
+    from advisor.recipe import KEYS, load_recipe
+
+    catalog = load_catalog()
+    rows: list[dict[str, Any]]
+    if args.keys:
+        rows = [{"key": path, "default": key.default, "help": key.help} for path, key in KEYS.items()]
+        rows += [{"key": f"head.{name}.{param.name}", "default": param.default, "help": param.help}
+                 for name, offer in sorted(catalog.heads.items()) for param in offer.item.params]  # fmt: skip
+        return _listing(args, "keys", rows)
+    loaded = {name: load_recipe(name, catalog) for name in sorted(catalog.recipes)}
+    rows = [
+        {"name": name, "scenario": recipe.scenario, "summary": recipe.summary,
+         "from": catalog.recipes[name].plugin.origin}
+        for name, recipe in loaded.items()
+    ]  # fmt: skip
+    return _listing(args, "recipes", rows)
+
+
+def _talk(args: argparse.Namespace) -> Talk:
+    return Talk(quiet=args.quiet)
+
+
+def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> ExitCode:
+    from advisor.cli import pages
+
+    if args.json:
+        print_json(rows)
+    else:
+        pages.table(page(), title, rows)
+    return ExitCode.OK
+
+
+def _require_writable(path: Path) -> None:
+    """Find out before minutes of work, not after."""
+    import os
+
+    if path.is_dir():
+        raise UsageError(f"`{path}` is a folder; the plan is a file.", hint=f"-o {path}/advisor.toml")
+    folder = path.parent
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder `{folder}` to write the plan to.", hint=f"mkdir -p {folder}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UsageError(f"`{path}` may not be written.", hint="-o /a/folder/of/yours/advisor.toml")

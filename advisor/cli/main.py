@@ -1,0 +1,165 @@
+"""The `advisor` command: parse, call one function, print. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from advisor.errors import AdvisorError, ExitCode, UsageError, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = """\
+Tells you how to transfer a pretrained network to your images, says why, and does it.
+
+  advisor recommend ./data                       measure, decide, write advisor.toml
+  advisor tune                                   search the plan, hand over the best model
+  advisor predict runs/<name>/best photo.jpg     use it
+"""
+EPILOG = "Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted (finished work is kept)."
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors read like all others, with close matches."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"{self.prog} --help"
+        words = message.split("'")
+        if "invalid choice" in message and len(words) > 1:
+            known = message.rpartition("(choose from ")[2].rstrip(")").replace("'", "").split(", ")
+            raise UsageError(f"There is no `{words[1]}`.", ways=[f"known: {', '.join(known)}"],
+                             hint=closest(words[1], known) or hint)  # fmt: skip
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=hint)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    common.add_argument("-q", "--quiet", action="store_true", help="no progress and no talk")
+    common.add_argument("-v", "--verbose", action="store_true", help="tracebacks for errors")
+    parser = _Parser(
+        prog="advisor",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=summary, description=summary, parents=[common])
+
+    def add_data_options(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("data", help="folder with one subfolder per class, or a location such as digits:")
+        sub.add_argument(
+            "--backbone", default="lite0", metavar="NAME", help="see `advisor backbones`; default lite0"
+        )
+        sub.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and samples; default 0")
+        sub.add_argument(
+            "--skip-small-classes", action="store_true", help="leave out classes too small to split"
+        )
+
+    sub = command("recommend", "measure a dataset, recommend a scenario with reasons, and write advisor.toml")
+    add_data_options(sub)
+    _add_device(sub)
+    sub.add_argument("--images", type=int, default=2000, metavar="N",
+                     help="pass at most this many through the network; default 2000")  # fmt: skip
+    sub.add_argument(
+        "-o", "--output", default="advisor.toml", metavar="FILE", help="plan to write; default advisor.toml"
+    )
+
+    sub = command("tune", "search a plan's recipe and hand over the best model; run it again to go on")
+    sub.add_argument("plan", nargs="?", default="advisor.toml", help="default advisor.toml")
+    sub.add_argument("--trials", type=int, metavar="N", help="at most this many; default from the plan")
+    sub.add_argument(
+        "--budget", default="", metavar="TIME", help="for the whole call, such as 90s, 10m, 1h30m"
+    )
+    sub.add_argument("--name", default="", help="of the run's folder; default the dataset's name")
+    sub.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders are; default runs")
+    _add_device(sub)
+
+    sub = command("predict", "predict images with a tuned model")
+    sub.add_argument("model", help="the `best` folder of a run")
+    sub.add_argument(
+        "inputs", nargs="+", metavar="image", help="image files, folders, or locations such as digits:"
+    )
+    sub.add_argument(
+        "--top", type=int, default=3, metavar="K", help="classes to show for each image; default 3"
+    )
+    sub.add_argument("--limit", type=int, metavar="N", help="at most this many images")
+    _add_device(sub)
+
+    sub = command("profile", "count and check a dataset without a network")
+    add_data_options(sub)
+
+    command("plugins", "list the installed plugins")
+    sub = command("backbones", "list the pretrained networks")
+    sub.add_argument(
+        "pattern", nargs="?", default="", help="shell pattern over all names, such as 'timm/resnet*'"
+    )
+    command("heads", "list the classifiers")
+    command("datasets", "list the dataset formats")
+    sub = command("recipes", "list the recipes")
+    sub.add_argument("--keys", action="store_true", help="list every key a recipe may hold")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments; those of the process by default.
+
+    Returns:
+        An `ExitCode`.
+    """
+    verbose = "-v" in (sys.argv[1:] if argv is None else argv) or "--verbose" in (
+        sys.argv[1:] if argv is None else argv
+    )
+    try:
+        args = build_parser().parse_args(argv)
+        if args.version:
+            from advisor import __version__
+
+            print(f"transfer-advisor {__version__}")
+            return ExitCode.OK
+        if args.command is None:
+            build_parser().print_help()
+            return ExitCode.USAGE
+        from advisor.cli import commands
+
+        _quiet_libraries()
+        return int(getattr(commands, args.command)(args))
+    except AdvisorError as error:
+        if verbose:
+            import traceback
+
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has closed it; say nothing, as other tools do.
+        sys.stderr.close()
+        return ExitCode.COULD_NOT
+
+
+def _add_device(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")
+
+
+def _quiet_libraries() -> None:
+    """Warnings that a person at the command line can do nothing about."""
+    import warnings
+
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit", category=Warning)
+    warnings.filterwarnings("ignore", module=r"(PIL|timm|torch|sklearn|optuna)\b.*")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

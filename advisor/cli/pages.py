@@ -1,0 +1,273 @@
+"""Pages for people: plain words first, numbers beside them, readable without colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from advisor.advice.scenario import SCENARIOS
+from advisor.recipe import Choices, Range
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+    from rich.console import Console
+
+    from advisor.advice.recommend import Recommendation
+    from advisor.data.profile import DatasetProfile
+    from advisor.outcome.run import Result
+    from advisor.recipe import Value
+
+_MANY = 5
+
+
+def recommendation(out: Console, found: Recommendation, plan: str) -> None:
+    """The page of `advisor recommend`."""
+    verdict, recipe = found.verdict, found.plan.recipe
+    size, distance, what = SCENARIOS[verdict.scenario]
+    out.print(
+        f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}."
+    )
+    out.print()
+    out.print("[bold]Why[/bold]")
+    for reason in verdict.reasons:
+        out.print(f"  - {escape(reason)}")
+    out.print()
+    _data(out, found.profile)
+    out.print(
+        f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out on {found.curve.images} images"
+    )
+    for point in found.curve.points:
+        bar = "#" * round(40 * point.accuracy)
+        mark = "  <- read here" if point.stage == verdict.tap_stage else ""
+        out.print(
+            f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} {bar}{mark}"
+        )
+    out.print()
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("scenario", "probability", "expected accuracy (80 %)", "recipe"):
+        table.add_column(column, justify="left")
+    for number, (large, far, way) in SCENARIOS.items():
+        expected = verdict.expected[number]
+        mark = "*" if number == verdict.scenario else " "
+        table.add_row(
+            f"{mark}{number} {large}, {far}",
+            f"{verdict.probabilities[number]:.2f}",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            way,
+        )
+    out.print(table)
+    out.print()
+    runner = SCENARIOS[verdict.runner_up]
+    out.print(
+        f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}"
+    )
+    out.print("[bold]What would change this[/bold]")
+    for flip in verdict.flips:
+        out.print(f"  - {escape(flip)}")
+    out.print()
+    out.print(f"[bold]Recipe[/bold] {recipe.name}, starting from")
+    for label, key in (
+        ("tap", "features.tap"), ("freeze depth", "freeze.depth"), ("head", "head.name"),
+        ("learning rate", "optimizer.lr"), ("head : backbone", "optimizer.lr_ratio"),
+        ("weight decay", "optimizer.weight_decay"), ("augmentation", "train.augment"),
+    ):  # fmt: skip
+        out.print(f"  {label:<16} {_value(recipe.get(key))}")
+    out.print()
+    cost = found.cost
+    out.print(
+        f"[bold]Cost here[/bold] {cost.forward_ms:.0f} ms per image forward; one epoch of full fine-tuning about "
+        f"{_time(cost.fine_tune_epoch_s)}; this advice took {_time(cost.seconds)}"
+    )
+    weights = found.weights
+    out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
+    out.print()
+    default = "" if plan == "advisor.toml" else f" {escape(plan)}"
+    out.print(f"Written to {escape(plan)}. Next:  advisor tune{default}")
+
+
+def result(out: Console, found: Result) -> None:
+    """The page of `advisor tune`."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended"):
+        table.add_column(column)
+    for row in found.trials.head(8).to_dict("records"):
+        table.add_row(*_board_row(row))
+    out.print(table)
+    if len(found.trials) > 8:
+        out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
+    out.print()
+    failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
+    if len(failed):
+        out.print(f"{len(failed)} trials failed:")
+        for reason, count in failed["reason"].value_counts().items():
+            out.print(f"  - {count} × {escape(str(reason))}")
+    if found.all_failed:
+        out.print("No searched trial succeeded; only the probe is handed over.")
+    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[
+        found.ended
+    ]
+    winner = "the closed-form probe" if found.champion.kind == "probe" else f"trial {found.champion.number}"
+    out.print(f"{why[0].upper()}{why[1:]} after {_time(found.seconds)}. The winner is {winner}.")
+    out.print(
+        f"  validation  {found.validation:.3f}  (the probe: {found.probe_accuracy:.3f}; chosen by it, so optimistic)"
+    )
+    if found.test is not None:
+        low, high = found.test_interval
+        out.print(
+            f"  [bold]test        {found.test:.3f}[/bold]  (95 % interval {low:.3f} to {high:.3f}, "
+            f"{found.test_images} images never used before)"
+        )
+    out.print()
+    out.print(f"Handed over in {escape(str(found.best))}. To use it:")
+    out.print(f"  advisor predict {escape(str(found.best))} photo.jpg")
+    if found.timm_loads_it:
+        out.print(f"  timm.create_model('local-dir:{escape(str(found.best))}', pretrained=True)")
+    else:
+        out.print(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
+    if found.ended == "interrupted":
+        out.print("To go on: run the same command again.")
+
+
+def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
+    """One line of talk for a trial that ended; `best` holds the best accuracy so far."""
+    attrs = trial.user_attrs
+    name = "probe  " if attrs.get("kind") == "probe" else f"trial {trial.number:<2}"
+    if not trial.state.name == "COMPLETE" or not trial.values:
+        return f"{name} {trial.state.name.lower()}: {attrs.get('reason', '')}"
+    accuracy = trial.values[0]
+    mark = " *" if accuracy > best[0] else "  "
+    best[0] = max(best[0], accuracy)
+    values = attrs["values"]
+    rest = f"lr {values['optimizer.lr']:.1e}, {attrs['steps']} steps, " if attrs["steps"] else ""
+    return (
+        f"{name} validation {accuracy:.3f}{mark} tap {attrs['tap']}, frozen {attrs['frozen']}, "
+        f"{values['head.name']}, {rest}{attrs['seconds']:.1f} s  (best {best[0]:.3f})"
+    )
+
+
+def profile(out: Console, found: DatasetProfile) -> None:
+    """The page of `advisor profile`."""
+    _data(out, found)
+    width = max(len(name) for name in found.per_class)
+    most = max(found.per_class.values())
+    for name, count in found.per_class.items():
+        out.print(f"  {escape(name):<{width}} {count:>7} {'#' * max(1, round(40 * count / most))}")
+
+
+def prediction_rows(frame: pd.DataFrame, top: int) -> list[dict[str, Any]]:
+    """Plain rows: path, and either the error or the likeliest classes."""
+    classes = [column for column in frame.columns if column.startswith("p(")]
+    rows = []
+    for record in frame.to_dict("records"):
+        if record["error"]:
+            rows.append({"path": record["path"], "error": record["error"]})
+            continue
+        ranked = sorted(classes, key=lambda column: -record[column])[:top]
+        rows.append(
+            {
+                "path": record["path"],
+                "label": record["label"],
+                "probability": record["probability"],
+                "top": [{"label": column[2:-1], "probability": record[column]} for column in ranked],
+            }
+        )
+    return rows
+
+
+def predictions(out: Console, rows: list[dict[str, Any]]) -> None:
+    """The page of `advisor predict`."""
+    width = max((len(row["path"]) for row in rows), default=0)
+    for row in rows:
+        if "error" in row:
+            out.print(f"{escape(row['path']):<{width}}  unreadable: {escape(row['error'])}")
+        else:
+            words = [f"{escape(entry['label'])} {entry['probability']:.3f}" for entry in row["top"]]
+            out.print(f"{escape(row['path']):<{width}}  {'   '.join(words)}")
+
+
+def table(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    """Rows of equal keys."""
+    if not rows:
+        out.print(f"No {title} are installed.")
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    columns = [key for key in rows[0] if any(row[key] not in ("", [], None) for row in rows)]
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(escape(_cell(row[column])) for column in columns))
+    out.print(shown)
+
+
+def _data(out: Console, found: DatasetProfile) -> None:
+    splits = ", ".join(f"{name} {count}" for name, count in found.splits.items() if count)
+    out.print(
+        f"[bold]Data[/bold] {escape(found.name)}: {found.images} images, {len(found.per_class)} classes ({splits})"
+    )
+    least, most = min(found.per_class.values()), max(found.per_class.values())
+    widths, heights = found.width, found.height
+    out.print(f"  {least} to {most} images per class; median size {widths[1]} × {heights[1]} pixels")
+    modes = ", ".join(f"{name} {count}" for name, count in found.modes.items())
+    out.print(f"  colour modes: {escape(modes)}")
+    if found.broken:
+        out.print(f"  {len(found.broken)} files cannot be read and are left out:")
+        for path, reason in found.broken[:_MANY]:
+            out.print(f"    {escape(path)}: {escape(reason)}")
+        if len(found.broken) > _MANY:
+            out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
+    if found.ignored:
+        out.print(f"  {len(found.ignored)} other files are ignored, such as {escape(found.ignored[0])}")
+    for groups, text in (
+        (found.conflicting, "groups of identical files carry different labels"),
+        (found.leaking, "groups of identical files stand on both sides of a split"),
+    ):
+        if groups:
+            out.print(f"  {len(groups)} {text}, such as {escape(', '.join(groups[0][:3]))}")
+    if found.duplicates:
+        out.print(f"  {sum(len(g) - 1 for g in found.duplicates)} exact copies")
+    for note in found.notes:
+        out.print(f"  {escape(note)}")
+    out.print()
+
+
+def _board_row(row: dict[str, Any]) -> list[str]:
+    def number(key: str, form: str) -> str:
+        value = row.get(key)
+        return "" if value is None or value != value else format(value, form)  # noqa: PLR0124 - NaN
+
+    training = bool(row.get("steps")) and row["steps"] == row["steps"]  # noqa: PLR0124 - NaN
+    ended = str(row["state"]).lower()
+    return [
+        "probe" if row["kind"] == "probe" else str(row["trial"]),
+        number("validation_accuracy", ".3f"),
+        number("tap", ".0f"),
+        number("frozen", ".0f"),
+        str(row.get("head.name") or "") if row.get("head.name") == row.get("head.name") else "",  # noqa: PLR0124
+        number("optimizer.lr", ".1e") if training else "",
+        number("optimizer.lr_ratio", ".1f") if training else "",
+        number("seconds", ".1f"),
+        escape(f"{ended}: {row['reason']}" if row["reason"] else ended),
+    ]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value)
+    return "" if value is None else str(value)
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, Range):
+        return f"{value.first:.3g}  (searched {value.low:g} to {value.high:g})"
+    if isinstance(value, Choices):
+        return f"{value.first}  (searched: {', '.join(str(choice) for choice in value.choices)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
