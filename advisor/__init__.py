@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from advisor.version import __version__
+
 if TYPE_CHECKING:
     from advisor.advice.recommend import Recommendation as Recommendation
     from advisor.advice.recommend import recommend as recommend
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from advisor.plugins import load_catalog as load_catalog
     from advisor.recipe import load_plan as load_plan
     from advisor.recipe import load_recipe as load_recipe
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "AdvisorError": "advisor.errors",
@@ -39,7 +39,10 @@ _HOMES = {
     "tune": "advisor.outcome.run",
 }
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [  # noqa: PLE0604 - the names are the keys above
+    "__version__",
+    *_HOMES,
+]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401

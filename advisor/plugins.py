@@ -28,6 +28,7 @@ from advisor.types import (
     Plugin,
     RecipeFile,
 )
+from advisor.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -149,7 +150,7 @@ def load_catalog(*, on_warning: Callable[[str], None] = warn) -> Catalog:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     if os.environ.get("ADVISOR_TRACE") == "1":
-        manager.trace.root.setwriter(lambda text: print(text, end="", file=sys.stderr))
+        manager.trace.root.setwriter(sys.stderr.write)
         manager.enable_tracing()
     plugins = [_load_builtin(manager, name) for name in BUILTINS]
     plugins += _load_entry_points(manager, on_warning)
@@ -185,8 +186,6 @@ def _kind(hook: str) -> str:
 
 
 def _load_builtin(manager: pluggy.PluginManager, name: str) -> Plugin:
-    from advisor import __version__
-
     module = importlib.import_module(f"advisor.builtin.{name}")
     manager.register(module, name=name)
     return Plugin(name, "transfer-advisor", __version__, hooks=_hooks_of(manager, module))
@@ -232,9 +231,7 @@ def _misspelled(module: object) -> list[str]:
     return [
         name
         for name in dir(module)
-        if name.startswith("advisor_")
-        and name not in _PROMISED
-        and hasattr(getattr(module, name), "advisor_impl")
+        if name.startswith("advisor_") and name not in _PROMISED and hasattr(getattr(module, name), "advisor_impl")
     ]
 
 
@@ -262,8 +259,7 @@ def _add(
         return
     other = offers[name].plugin
     conflicts[kind, name] = PluginError(
-        f"Two plugins offer the {kind} `{name}`: {other.origin} ({other.name}) and "
-        f"{plugin.origin} ({plugin.name}).",
+        f"Two plugins offer the {kind} `{name}`: {other.origin} ({other.name}) and {plugin.origin} ({plugin.name}).",
         ways=["uninstall one of them", "disable one of them for this command"],
         hint=f"ADVISOR_DISABLE={plugin.name}",
     )

@@ -109,9 +109,7 @@ def source_of(norms: list[nn.BatchNorm2d]) -> list[Source]:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         sources.append(
-            Source(
-                norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps
-            )
+            Source(norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps)
         )
     return sources
 
@@ -245,9 +243,7 @@ def _measure(
 
 
 def _layers(observed: Observed, sources: list[Source]) -> NDArray[np.float64]:
-    return np.array(
-        [hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)]
-    )
+    return np.array([hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)])
 
 
 def _sigmoid(value: float, vote: Vote) -> float:

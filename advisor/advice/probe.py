@@ -71,9 +71,7 @@ class ProbeCurve:
         return asdict(self)
 
 
-def probe(
-    features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages
-) -> ProbeCurve:
+def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages) -> ProbeCurve:
     """Fit a ridge classifier at every stage.
 
     Args:

@@ -145,9 +145,7 @@ def recommend(
     stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
     frame = prepared.dataset.frame
     trainable = frame.loc[frame["split"] != "test"]
-    rows, labels = _sample(
-        trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed
-    )
+    rows, labels = _sample(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed)
     if len(rows) < priors.DISTANCE_MINIMUM:
         raise DatasetError(
             f"{len(rows)} images to train on are too few to measure anything; {priors.DISTANCE_MINIMUM} are needed.",
@@ -200,8 +198,8 @@ def recommend(
 
 def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
     """The pretrained network in evaluation mode, laid out for speed."""
-    network = backbone.create(True).eval()  # noqa: FBT003 - the hook's signature
-    return network.to(device=device, memory_format=torch.channels_last)
+    network: torch.nn.Module = backbone.create(True).eval()
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def first_of(value: Value) -> bool | float | str:
@@ -306,9 +304,7 @@ def _measure(
         observed.result(), control.result(), source_of(batchnorms(network)), backbone.reference, seed=seed
     )
     seconds = time.perf_counter() - began
-    features = compute_features(
-        sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress
-    )
+    features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     return _Measured(
         features=features,
         distance=distance,

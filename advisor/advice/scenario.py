@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,7 @@ def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
     for side in ("similar", "different"):
         table = priors.FINE_TUNE_GAIN[side]
         x = min(max(math.log(max(per_class, 1e-9)), math.log(table[0][0])), math.log(table[-1][0]))
-        for (n0, gain0, sd0), (n1, gain1, sd1) in zip(table, table[1:], strict=False):
+        for (n0, gain0, sd0), (n1, gain1, sd1) in itertools.pairwise(table):
             if x <= math.log(n1) or n1 == table[-1][0]:
                 t = (x - math.log(n0)) / (math.log(n1) - math.log(n0))
                 found.append((gain0 + t * (gain1 - gain0), sd0 + t * (sd1 - sd0)))
@@ -175,26 +176,26 @@ def _reasons(
     size: Size, distance: Distance, curve: ProbeCurve, *, helps: bool, close: bool, pair: tuple[int, int]
 ) -> tuple[str, ...]:
     best, last = curve.best, curve.last
-    reasons = [
-        f"{size.images} images may be trained on, {size.per_class:.0f} per class: "
-        f"{size.side} (probability of large {size.large:.2f})",
-        f"the images are {distance.side} to what the network knows (probability of different "
-        f"{distance.different:.2f}, 95 % interval {distance.interval[0]:.2f} to {distance.interval[1]:.2f})"
-        if distance.votes
-        else "the distance could not be measured: this backbone has neither BatchNorm nor a classifier",
-    ]
-    if helps:
-        reasons.append(
-            f"an earlier layer ({best.name}) beats the last by {100 * best.gain:.1f} ± "
-            f"{100 * best.gain_se:.1f} points in leave-one-out accuracy ({best.accuracy:.3f} against {last.accuracy:.3f})"
-        )
-    elif best.stage != last.stage:
-        reasons.append(
-            f"the best earlier layer ({best.name}, {best.accuracy:.3f}) and the last ({last.accuracy:.3f}) are tied: "
-            f"{100 * best.gain:+.1f} ± {100 * best.gain_se:.1f} points"
-        )
+    lead = f"{100 * best.gain:.1f} ± {100 * best.gain_se:.1f} points"
+    both = f"{best.accuracy:.3f} against {last.accuracy:.3f}"
+    if distance.votes:
+        looks = {
+            "similar": "the images look like those the network was trained on",
+            "different": "the images look unlike those the network was trained on",
+            "borderline": "the images are neither clearly like nor clearly unlike those the network was trained on",
+        }[distance.side]
+        low, high = distance.interval
+        far = f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
     else:
-        reasons.append(f"no earlier layer beats the last one's leave-one-out accuracy of {last.accuracy:.3f}")
+        far = "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
+    if helps:
+        depth = f"an earlier layer ({best.name}) beats the last by {lead} in leave-one-out accuracy ({both})"
+    elif best.stage != last.stage:
+        depth = f"the best earlier layer ({best.name}) and the last are tied: {lead} ({both})"
+    else:
+        depth = f"no earlier layer beats the last one's leave-one-out accuracy of {last.accuracy:.3f}"
+    count = f"{size.images} images may be trained on, {size.per_class:.0f} per class: {size.side}"
+    reasons = [f"{count} (probability of large {size.large:.2f})", far, depth]
     if best.accuracy - 2 * best.se <= curve.chance:
         reasons.append(
             f"the best probe ({best.accuracy:.3f}) is no better than always saying the largest class "
@@ -208,38 +209,27 @@ def _reasons(
     return tuple(reasons)
 
 
-def _flips(
-    size: Size, distance: Distance, curve: ProbeCurve, classes: int, *, helps: bool
-) -> tuple[str, ...]:
-    flips = []
+def _flips(size: Size, distance: Distance, curve: ProbeCurve, classes: int, *, helps: bool) -> tuple[str, ...]:
     images, each = round(10**priors.IMAGES.middle), round(10**priors.IMAGES_PER_CLASS.middle)
     need = max(images, each * classes)
     if size.large < 0.5:
-        flips.append(
-            f"{need} labelled images to train on ({math.ceil(need / classes)} per class; now {size.images}, "
-            f"{size.per_class:.0f} per class) would count as large: fine-tune deeper"
-        )
+        now = f"now {size.images}, {size.per_class:.0f} per class"
+        wanted = f"{need} labelled images to train on ({math.ceil(need / classes)} per class; {now})"
+        flips = [f"{wanted} would count as large: fine-tune deeper"]
     else:
-        flips.append(f"fewer than {images} images, or fewer than {each} per class, would count as small")
+        flips = [f"fewer than {images} images to train on, or fewer than {each} per class, would count as small"]
     if distance.votes:
+        side, kind = ("above", "less") if distance.different < 0.5 else ("below", "more")
         flips.append(
-            f"probability of different {'above' if distance.different < 0.5 else 'below'} 0.50 (now "
-            f"{distance.different:.2f}): "
-            + (
-                "images less like ImageNet's photographs"
-                if distance.different < 0.5
-                else "images more like ImageNet's photographs"
-            )
+            f"probability of different {side} 0.50 (now {distance.different:.2f}): "
+            f"images {kind} like the network's training data"
         )
     best = curve.best
-    if not helps and best.stage != curve.last.stage:
-        flips.append(
-            f"{best.name} would be tapped if its lead exceeded {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points"
-        )
+    bar = max(200 * best.gain_se, priors.MIN_DEPTH_GAIN)
     if helps:
-        flips.append(
-            f"the last layer would be read if {best.name}'s lead fell under {max(200 * best.gain_se, priors.MIN_DEPTH_GAIN):.1f} points"
-        )
+        flips.append(f"the last layer would be read if {best.name}'s lead fell under {bar:.1f} points")
+    elif best.stage != curve.last.stage:
+        flips.append(f"{best.name} would be read if its lead exceeded {bar:.1f} points")
     return tuple(flips)
 
 

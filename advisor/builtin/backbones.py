@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from advisor.errors import BackboneError, closest
 from advisor.hookspecs import hookimpl
@@ -66,9 +66,7 @@ def _resolve(name: str) -> Backbone:
             interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
         ),
         weights=Weights(
-            source=f"hub:{cfg.get('hf_hub_id') or cfg.get('url') or 'none'}"
-            if name.startswith(PREFIX)
-            else timm_name,
+            source=f"hub:{cfg.get('hf_hub_id') or cfg.get('url') or 'none'}" if name.startswith(PREFIX) else timm_name,
             licence=licence,
             trained_on=trained_on,
         ),
@@ -77,11 +75,11 @@ def _resolve(name: str) -> Backbone:
     )
 
 
-def _create(timm_name: str, *, pretrained: bool) -> nn.Module:
+def _create(timm_name: str, *, pretrained: bool) -> Any:  # noqa: ANN401 - timm networks carry more than nn.Module
     import timm
 
     try:
-        model: nn.Module = timm.create_model(timm_name, pretrained=pretrained)
+        return timm.create_model(timm_name, pretrained=pretrained)
     except RuntimeError as error:
         # timm says `Unknown model (x)` and `Invalid pretrained tag (x) for y.` without a suggestion.
         if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
@@ -95,15 +93,12 @@ def _create(timm_name: str, *, pretrained: bool) -> nn.Module:
             ways=[suggestion] if suggestion else [],
             hint="advisor backbones 'timm/resnet*'",
         ) from error
-    return model
 
 
 def _create_pretrained(timm_name: str, pretrained: bool) -> nn.Module:  # noqa: FBT001 - the hook's signature
     """Build a network; look for hub weights in the local cache before asking the network for them."""
-    if not pretrained or timm_name.startswith("local-dir:"):
-        return _create(timm_name, pretrained=pretrained)
     try:
-        return _create(timm_name, pretrained=True)
+        network: nn.Module = _create(timm_name, pretrained=pretrained)
     except (OSError, RuntimeError, ValueError) as error:
         raise BackboneError(
             f"The weights of `{timm_name}` cannot be loaded: {str(error).splitlines()[0]}",
@@ -114,3 +109,4 @@ def _create_pretrained(timm_name: str, pretrained: bool) -> nn.Module:  # noqa: 
             ],
             hint="advisor backbones",
         ) from error
+    return network

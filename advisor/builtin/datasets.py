@@ -76,7 +76,7 @@ def open_folder(location: str) -> Listing:
                 else:
                     ignored.append(relative)
     if not found:
-        loose = sum(is_image_name(os.path.basename(name)) for name in ignored)
+        loose = sum(is_image_name(Path(name).name) for name in ignored)
         raise DatasetError(
             f"There are {loose} images directly in `{location}`, but none in class folders."
             if loose

@@ -29,9 +29,7 @@ def advisor_heads() -> Iterator[Head]:
         name="linear",
         create=create_linear,
         fit=fit_logistic_head,
-        params=(
-            Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),
-        ),
+        params=(Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),),
         linear=True,
         summary="softmax regression by L-BFGS",
     )
@@ -40,9 +38,7 @@ def advisor_heads() -> Iterator[Head]:
         create=create_linear,
         fit=fit_svm_head,
         loss=multiclass_squared_hinge,
-        params=(
-            Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),
-        ),
+        params=(Param("l2", default=3e-4, low=1e-6, high=1e-1, log=True, help="penalty per image on the weights"),),
         linear=True,
         summary="linear support vector machine, squared hinge, one class against the rest",
     )
@@ -82,9 +78,7 @@ def fit_svm_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2: flo
     from advisor.network.ridge import standardise
 
     X, mean, scale = standardise(features.numpy())
-    model = LinearSVC(
-        C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0
-    )
+    model = LinearSVC(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0)
     model.fit(X, labels.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
@@ -125,5 +119,5 @@ def _set(module: nn.Module, weight: NDArray[np.float64], bias: NDArray[np.float6
     import torch
 
     with torch.no_grad():
-        module.weight.copy_(torch.from_numpy(weight))  # type: ignore[operator, union-attr]
-        module.bias.copy_(torch.from_numpy(bias))  # type: ignore[operator, union-attr]
+        module.weight.copy_(torch.from_numpy(weight))  # type: ignore[operator]
+        module.bias.copy_(torch.from_numpy(bias))  # type: ignore[operator]

@@ -19,6 +19,4 @@ def advisor_recipes() -> Iterator[RecipeFile]:
     folder = resources.files("advisor.recipes")
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".toml"):
-            yield RecipeFile(
-                name=file.name.removesuffix(".toml"), read=partial(file.read_text, encoding="utf-8")
-            )
+            yield RecipeFile(name=file.name.removesuffix(".toml"), read=partial(file.read_text, encoding="utf-8"))

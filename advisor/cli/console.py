@@ -44,8 +44,9 @@ def page() -> Console:
     """Where pages go; rich drops colour for `NO_COLOR` and without a terminal."""
     from rich.console import Console
 
-    # Without a terminal rich would fold lines at 80 columns and break what is piped.
-    return Console(highlight=False, soft_wrap=True)
+    # Without a terminal rich would take 80 columns and fold tables into them.
+    width = None if sys.stdout.isatty() else 120
+    return Console(highlight=False, soft_wrap=True, width=width)
 
 
 def print_json(data: Any) -> None:  # noqa: ANN401

@@ -36,31 +36,27 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    common = argparse.ArgumentParser(add_help=False)
+    common: argparse.ArgumentParser = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument("-q", "--quiet", action="store_true", help="no progress and no talk")
     common.add_argument("-v", "--verbose", action="store_true", help="tracebacks for errors")
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="advisor",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, summary: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=summary, description=summary, parents=[common])
 
     def add_data_options(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("data", help="folder with one subfolder per class, or a location such as digits:")
-        sub.add_argument(
-            "--backbone", default="lite0", metavar="NAME", help="see `advisor backbones`; default lite0"
-        )
+        sub.add_argument("--backbone", default="lite0", metavar="NAME", help="see `advisor backbones`; default lite0")
         sub.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and samples; default 0")
-        sub.add_argument(
-            "--skip-small-classes", action="store_true", help="leave out classes too small to split"
-        )
+        sub.add_argument("--skip-small-classes", action="store_true", help="leave out classes too small to split")
 
     sub = command("recommend", "measure a dataset, recommend a scenario with reasons, and write advisor.toml")
     add_data_options(sub)
@@ -74,21 +70,15 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command("tune", "search a plan's recipe and hand over the best model; run it again to go on")
     sub.add_argument("plan", nargs="?", default="advisor.toml", help="default advisor.toml")
     sub.add_argument("--trials", type=int, metavar="N", help="at most this many; default from the plan")
-    sub.add_argument(
-        "--budget", default="", metavar="TIME", help="for the whole call, such as 90s, 10m, 1h30m"
-    )
+    sub.add_argument("--budget", default="", metavar="TIME", help="for the whole call, such as 90s, 10m, 1h30m")
     sub.add_argument("--name", default="", help="of the run's folder; default the dataset's name")
     sub.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders are; default runs")
     _add_device(sub)
 
     sub = command("predict", "predict images with a tuned model")
     sub.add_argument("model", help="the `best` folder of a run")
-    sub.add_argument(
-        "inputs", nargs="+", metavar="image", help="image files, folders, or locations such as digits:"
-    )
-    sub.add_argument(
-        "--top", type=int, default=3, metavar="K", help="classes to show for each image; default 3"
-    )
+    sub.add_argument("inputs", nargs="+", metavar="image", help="image files, folders, or locations such as digits:")
+    sub.add_argument("--top", type=int, default=3, metavar="K", help="classes to show for each image; default 3")
     sub.add_argument("--limit", type=int, metavar="N", help="at most this many images")
     _add_device(sub)
 
@@ -97,9 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     command("plugins", "list the installed plugins")
     sub = command("backbones", "list the pretrained networks")
-    sub.add_argument(
-        "pattern", nargs="?", default="", help="shell pattern over all names, such as 'timm/resnet*'"
-    )
+    sub.add_argument("pattern", nargs="?", default="", help="shell pattern over all names, such as 'timm/resnet*'")
     command("heads", "list the classifiers")
     command("datasets", "list the dataset formats")
     sub = command("recipes", "list the recipes")
@@ -122,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = build_parser().parse_args(argv)
         if args.version:
-            from advisor import __version__
+            from advisor.version import __version__
 
             print(f"transfer-advisor {__version__}")
             return ExitCode.OK

@@ -27,9 +27,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     """The page of `advisor recommend`."""
     verdict, recipe = found.verdict, found.plan.recipe
     size, distance, what = SCENARIOS[verdict.scenario]
-    out.print(
-        f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}."
-    )
+    out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
     out.print()
     out.print("[bold]Why[/bold]")
     for reason in verdict.reasons:
@@ -42,9 +40,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     for point in found.curve.points:
         bar = "#" * round(40 * point.accuracy)
         mark = "  <- read here" if point.stage == verdict.tap_stage else ""
-        out.print(
-            f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} {bar}{mark}"
-        )
+        out.print(f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} {bar}{mark}")
     out.print()
     table = Table(box=None, pad_edge=False, header_style="")
     for column in ("scenario", "probability", "expected accuracy (80 %)", "recipe"):
@@ -61,9 +57,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     out.print(table)
     out.print()
     runner = SCENARIOS[verdict.runner_up]
-    out.print(
-        f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}"
-    )
+    out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
     out.print("[bold]What would change this[/bold]")
     for flip in verdict.flips:
         out.print(f"  - {escape(flip)}")
@@ -94,7 +88,7 @@ def result(out: Console, found: Result) -> None:
     for column in ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended"):
         table.add_column(column)
     for row in found.trials.head(8).to_dict("records"):
-        table.add_row(*_board_row(row))
+        table.add_row(*_board_row({str(key): value for key, value in row.items()}))
     out.print(table)
     if len(found.trials) > 8:
         out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
@@ -106,9 +100,7 @@ def result(out: Console, found: Result) -> None:
             out.print(f"  - {count} × {escape(str(reason))}")
     if found.all_failed:
         out.print("No searched trial succeeded; only the probe is handed over.")
-    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[
-        found.ended
-    ]
+    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[found.ended]
     winner = "the closed-form probe" if found.champion.kind == "probe" else f"trial {found.champion.number}"
     out.print(f"{why[0].upper()}{why[1:]} after {_time(found.seconds)}. The winner is {winner}.")
     out.print(
@@ -135,7 +127,7 @@ def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
     """One line of talk for a trial that ended; `best` holds the best accuracy so far."""
     attrs = trial.user_attrs
     name = "probe  " if attrs.get("kind") == "probe" else f"trial {trial.number:<2}"
-    if not trial.state.name == "COMPLETE" or not trial.values:
+    if trial.state.name != "COMPLETE" or not trial.values:
         return f"{name} {trial.state.name.lower()}: {attrs.get('reason', '')}"
     accuracy = trial.values[0]
     mark = " *" if accuracy > best[0] else "  "
@@ -238,14 +230,14 @@ def _board_row(row: dict[str, Any]) -> list[str]:
         value = row.get(key)
         return "" if value is None or value != value else format(value, form)  # noqa: PLR0124 - NaN
 
-    training = bool(row.get("steps")) and row["steps"] == row["steps"]  # noqa: PLR0124 - NaN
+    training = bool(row.get("steps")) and row["steps"] == row["steps"]
     ended = str(row["state"]).lower()
     return [
         "probe" if row["kind"] == "probe" else str(row["trial"]),
         number("validation_accuracy", ".3f"),
         number("tap", ".0f"),
         number("frozen", ".0f"),
-        str(row.get("head.name") or "") if row.get("head.name") == row.get("head.name") else "",  # noqa: PLR0124
+        str(row.get("head.name") or "") if row.get("head.name") == row.get("head.name") else "",
         number("optimizer.lr", ".1e") if training else "",
         number("optimizer.lr_ratio", ".1f") if training else "",
         number("seconds", ".1f"),

@@ -65,9 +65,7 @@ class ImageDataset:
         return self.frame.loc[self.frame["split"].isin(splits), "label"].to_numpy(dtype=np.int64)
 
 
-def open_dataset(
-    location: str, *, catalog: Catalog | None = None, progress: Progress | None = None
-) -> ImageDataset:
+def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Progress | None = None) -> ImageDataset:
     """Find the images at a location and read their headers.
 
     Args:
@@ -194,8 +192,8 @@ def _handle_small(
             f"images to split: {named}{' …' if len(small) > 5 else ''}.",
             ways=[
                 "add images to them, or remove their folders",
-                *([f"repair the {broken} unreadable files, for example "
-                   f"{dataset.broken[0][0]}: {dataset.broken[0][1]}"] if broken else []),
+                *([(f"repair the {broken} unreadable files, for example "
+                   f"{dataset.broken[0][0]}: {dataset.broken[0][1]}")] if broken else []),
                 "leave those classes out with --skip-small-classes",
             ],
             hint="advisor profile shows the number of images per class",
@@ -221,9 +219,7 @@ def _require_classes(location: str, classes: tuple[str, ...]) -> None:
         )
 
 
-def _read_headers(
-    listing: Listing, progress: Progress
-) -> tuple[dict[int, str], dict[int, Header], dict[int, str]]:
+def _read_headers(listing: Listing, progress: Progress) -> tuple[dict[int, str], dict[int, Header], dict[int, str]]:
     """Content hash and header of every file, and the reason for each that has none."""
 
     def one(index: int) -> tuple[int, str, Header | str]:

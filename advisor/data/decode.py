@@ -66,13 +66,11 @@ def decode_square(data: bytes, side: int, interpolation: str = "bicubic") -> NDA
             rgb = _to_rgb(square)
             short = min(rgb.size)
             left, top = (rgb.width - short) / 2, (rgb.height - short) / 2
-            resized = rgb.resize(
-                (side, side), _RESAMPLING[interpolation], box=(left, top, left + short, top + short)
-            )
+            resized = rgb.resize((side, side), _RESAMPLING[interpolation], box=(left, top, left + short, top + short))
             return np.asarray(resized, dtype=np.uint8)
     except UnreadableImageError:
         raise
-    except Exception as error:  # noqa: BLE001 - damaged files make Pillow's decoders raise almost anything
+    except Exception as error:
         raise UnreadableImageError(_reason(error)) from error
 
 
@@ -83,7 +81,7 @@ def _open(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(f"more than {MAX_PIXELS:,} pixels") from error
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:
         raise UnreadableImageError(_reason(error)) from error
     if image.width * image.height > MAX_PIXELS:
         image.close()

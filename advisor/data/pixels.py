@@ -69,9 +69,7 @@ def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress |
     return PixelStore(folder, meta["count"], meta["side"], tuple((r, why) for r, why in meta["broken"]))
 
 
-def _decode_all(
-    dataset: ImageDataset, folder: Path, side: int, interpolation: str, progress: Progress
-) -> None:
+def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: str, progress: Progress) -> None:
     size = side * side * 3
     count = len(dataset.frame)
     broken: list[tuple[int, str]] = []

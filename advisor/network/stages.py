@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from advisor.errors import BackboneError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor, nn
 
@@ -115,9 +115,7 @@ def _owner(parameter: str) -> str:
     return parameter.rpartition(".")[0]
 
 
-def _trace(
-    network: nn.Module, example: Tensor
-) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[int, ...]]]:
+def _trace(network: nn.Module, example: Tensor) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[int, ...]]]:
     """Order in which modules first start and last finish, and the shapes of their tensor outputs."""
     import torch
 
@@ -126,7 +124,7 @@ def _trace(
     shapes: dict[str, tuple[int, ...]] = {}
     clock = 0
 
-    def before(path: str) -> object:
+    def before(path: str) -> Callable[..., None]:
         def hook(*_: object) -> None:
             nonlocal clock
             clock += 1
@@ -134,7 +132,7 @@ def _trace(
 
         return hook
 
-    def after(path: str) -> object:
+    def after(path: str) -> Callable[..., None]:
         def hook(_module: object, _inputs: object, output: object) -> None:
             nonlocal clock
             clock += 1
@@ -146,8 +144,8 @@ def _trace(
 
     handles = []
     for path, module in network.named_modules():
-        handles.append(module.register_forward_pre_hook(before(path)))  # type: ignore[arg-type]
-        handles.append(module.register_forward_hook(after(path)))  # type: ignore[arg-type]
+        handles.append(module.register_forward_pre_hook(before(path)))
+        handles.append(module.register_forward_hook(after(path)))
     training = network.training
     try:
         network.eval()
@@ -198,9 +196,7 @@ def _repair(
     Parameters that the root module owns (`pos_embed`, `cls_token`) have no call of their own and stay
     where the matcher put them.
     """
-    called = sorted(
-        (n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)]
-    )
+    called = sorted((n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)])
     smallest: float = math.inf
     fixed = dict(groups)
     moved = []

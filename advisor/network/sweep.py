@@ -64,7 +64,7 @@ class Sweeper:
 
     @contextmanager
     def _hooks(self, taps: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]] | None) -> Iterator[None]:
-        handles = []
+        handles: list[Any] = []
 
         def tap(stage: Stage) -> Any:  # noqa: ANN401
             pool = Pool(channels_last=stage.channels_last)
@@ -78,8 +78,9 @@ class Sweeper:
             assert moments is not None
             moments.append(channel_moments(inputs[0]))
 
-        for stage in self.stages.stages[:-1]:
-            handles.append(self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)))
+        handles += [
+            self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)) for stage in self.stages.stages[:-1]
+        ]
         if moments is not None:
             handles += [norm.register_forward_pre_hook(moment) for norm in batchnorms(self.network)]
         try:
@@ -92,9 +93,7 @@ class Sweeper:
 def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
     """The network's BatchNorm layers that carry statistics, in module order."""
     return [
-        module
-        for module in network.modules()
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+        module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
     ]
 
 

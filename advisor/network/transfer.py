@@ -87,9 +87,7 @@ class TransferNetwork(nn.Module):
         head: from standardised (B, width) to (B, classes).
     """
 
-    def __init__(
-        self, network: nn.Module, stages: Stages, tap: int, standardise: Standardise, head: nn.Module
-    ) -> None:
+    def __init__(self, network: nn.Module, stages: Stages, tap: int, standardise: Standardise, head: nn.Module) -> None:
         super().__init__()
         self.trunk, self.pool = cut(network, stages, tap)
         self.standardise = standardise

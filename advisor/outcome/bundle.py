@@ -88,9 +88,7 @@ def save_bundle(
     import shutil
 
     network = network.cpu().eval()
-    example = torch.rand(
-        2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0)
-    )
+    example = torch.rand(2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(example)
     ours = {
@@ -106,9 +104,7 @@ def save_bundle(
     staged = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     with new_folder(staged) as partial:
-        loads = head_is_linear and _save_for_timm(
-            partial, network, backbone, classes, ours, example, expected
-        )
+        loads = head_is_linear and _save_for_timm(partial, network, backbone, classes, ours, example, expected)
         if not loads:
             _save_ours(partial, network, ours)
         for name, text in texts.items():
@@ -154,7 +150,7 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
             folder=folder,
             network=network.to(device=pick_device(device), memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
             classes=tuple(ours["classes"]),
-            input=InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in ours["input"].items()}),
+            input=_input_spec(ours["input"]),
             config=config,
         )
     except FileNotFoundError as error:
@@ -170,6 +166,16 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
             ways=["it is damaged, or was written by something else", "run the same `advisor tune` again"],
             hint="advisor tune",
         ) from error
+
+
+def _input_spec(found: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(
+        size=found["size"],
+        crop_pct=found["crop_pct"],
+        mean=tuple(found["mean"]),
+        std=tuple(found["std"]),
+        interpolation=found["interpolation"],
+    )
 
 
 def _save_for_timm(
@@ -188,11 +194,7 @@ def _save_for_timm(
     from timm.models import save_for_hf
     from torch import nn
 
-    if not (
-        isinstance(network.pool, nn.Identity)
-        and isinstance(network.head, nn.Linear)
-        and backbone.architecture
-    ):
+    if not (isinstance(network.pool, nn.Identity) and isinstance(network.head, nn.Linear) and backbone.architecture):
         return False
     if not timm.is_model(backbone.architecture):
         return False
@@ -232,9 +234,7 @@ def _save_ours(partial: Path, network: TransferNetwork, ours: Mapping[str, Any])
     (partial / "config.json").write_text(text, encoding="utf-8")
 
 
-def _build(
-    folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], catalog: Catalog | None
-) -> nn.Module:
+def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], catalog: Catalog | None) -> nn.Module:
     import timm
     from safetensors.torch import load_file
 
@@ -246,7 +246,7 @@ def _build(
     if ours["architecture"] and timm.is_model(ours["architecture"]):
         network = timm.create_model(ours["architecture"], pretrained=False)
     else:
-        network = catalog.backbone(ours["backbone"]).create(False)  # noqa: FBT003 - the hook's signature
+        network = catalog.backbone(ours["backbone"]).create(False)
     size = ours["input"]["size"]
     stages = stages_of(network, torch.zeros(1, 3, size, size))
     state = load_file(folder / MODEL)

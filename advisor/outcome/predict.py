@@ -103,9 +103,7 @@ def _sources(given: str, catalog: Catalog) -> Iterator[_Source]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.is_file() and is_image_name(file.name))
         if not found:
-            raise UsageError(
-                f"There are no images in `{given}`.", hint="give image files or a folder of them"
-            )
+            raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
         for file in found:
             yield _Source(str(file), file.read_bytes)
         return

@@ -11,7 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import optuna
 import pandas as pd
 import torch
 
@@ -33,6 +32,7 @@ from advisor.tuning.trial import Workbench, head_params, predict_logits, score
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import optuna
     from torch import Tensor
 
 _FINISH_SECONDS = 3.0  # writing and checking the bundle
@@ -214,7 +214,9 @@ def leaderboard(search: Search) -> pd.DataFrame:
             }
         )
     frame = pd.DataFrame(rows)
-    return frame.sort_values("validation_accuracy", ascending=False, na_position="last", kind="stable")
+    return frame.sort_values(
+        ["validation_accuracy", "validation_loss"], ascending=[False, True], na_position="last", kind="stable"
+    )
 
 
 def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result:

@@ -126,7 +126,9 @@ class _Checker:
                 f"{self.source} is not valid TOML: {error}.", hint='text needs quotes: name = "linear"'
             ) from error
 
-    def recipe(self, table: dict[str, Any], extra: tuple[str, ...]) -> Recipe:
+    def recipe(  # noqa: C901 - one check after the other
+        self, table: dict[str, Any], extra: tuple[str, ...]
+    ) -> Recipe:
         sections = sorted({key.split(".")[0] for key in KEYS})
         top = ("schema", "name", "summary", "scenario", "when", *sections, *extra)
         for name in table:
@@ -189,7 +191,7 @@ class _Checker:
                 self._head_table(path, value, into)
                 return
             known = [*KEYS, *(f"head.{name}" for name in self.catalog.heads)]
-            section = [name for name in known if name.startswith(path.split(".")[0] + ".")]
+            section = [name for name in known if name.startswith(path.split(".", maxsplit=1)[0] + ".")]
             self.problem(path, f"unknown; {closest(path, known) or 'known: ' + ', '.join(section)}")
             return
         checked = self._checked(path, value, key)
@@ -199,9 +201,7 @@ class _Checker:
             try:
                 parse_duration(checked)
             except UsageError:
-                self.problem(
-                    path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed"
-                )
+                self.problem(path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed")
 
     def _head_table(self, path: str, table: dict[str, Any], into: dict[str, Value]) -> None:
         name = path.removeprefix("head.")
@@ -214,9 +214,7 @@ class _Checker:
         for key, value in table.items():
             inner = f"{path}.{key}"
             if key not in params:
-                self.problem(
-                    inner, f"unknown; {closest(key, params) or 'known: ' + (', '.join(params) or 'none')}"
-                )
+                self.problem(inner, f"unknown; {closest(key, params) or 'known: ' + (', '.join(params) or 'none')}")
                 continue
             checked = self._checked(inner, value, key_of(params[key]))
             if checked is not None:
@@ -224,7 +222,7 @@ class _Checker:
 
     def _checked(self, path: str, value: Any, key: Key) -> Value | None:  # noqa: ANN401
         if not isinstance(value, dict):
-            return value if self._scalar(path, value, key) else None  # type: ignore[no-any-return]
+            return value if self._scalar(path, value, key) else None
         if not key.searchable:
             self.problem(path, f"found {_show(value)}; this value is fixed, not searched")
             return None
@@ -239,9 +237,7 @@ class _Checker:
         good = self._known_words(path, value, ("choices", "start"))
         options = value["choices"]
         if not isinstance(options, list) or not options:
-            self.problem(
-                f"{path}.choices", f"found {_show(options)}; a list with at least one value is allowed"
-            )
+            self.problem(f"{path}.choices", f"found {_show(options)}; a list with at least one value is allowed")
             return None
         for option in options:
             good &= self._scalar(f"{path}.choices", option, key)
@@ -270,9 +266,7 @@ class _Checker:
         elif found.log and found.low <= 0:
             self.problem(f"{path}.low", f"found {found.low:g}; a logarithmic range starts above 0")
         elif not found.low <= found.first <= found.high:
-            self.problem(
-                f"{path}.start", f"found {found.first:g}; {found.low:g} to {found.high:g} is allowed"
-            )
+            self.problem(f"{path}.start", f"found {found.first:g}; {found.low:g} to {found.high:g} is allowed")
         else:
             return found
         return None

@@ -120,7 +120,7 @@ KEYS: Mapping[str, Key] = {
     "search.budget": Key(str, "10m", "time at most, such as 90s, 20m or 1h30m", searchable=False),
 }
 WHEN = {"size": ("small", "large"), "distance": ("similar", "different")}
-PLAN_TABLES = {
+PLAN_TABLES: Mapping[str, Mapping[str, type]] = {
     "data": {"location": str, "digest": str, "seed": int, "skip_small_classes": bool},
     "backbone": {"name": str},
 }
@@ -188,9 +188,7 @@ def parse_duration(text: str) -> float:
     hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     total = hours * 3600 + minutes * 60 + seconds
     if total <= 0:
-        raise UsageError(
-            f"`{text}` is not a length of time.", ways=["write 90s, 20m or 1h30m"], hint="--budget 10m"
-        )
+        raise UsageError(f"`{text}` is not a length of time.", ways=["write 90s, 20m or 1h30m"], hint="--budget 10m")
     return total
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit import TOMLDocument
-from tomlkit.items import Table
 
 from advisor.recipe.schema import KEYS, SCHEMA, Choices, Plan, Range, Recipe, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tomlkit.items import Table
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
@@ -21,9 +22,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return tomlkit.dumps(document)
 
 
-def plan_to_toml(
-    plan: Plan, comments: Sequence[str] = (), provenance: Mapping[str, Any] | None = None
-) -> str:
+def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[str, Any] | None = None) -> str:
     """A plan as TOML text; reading it gives an equal plan.
 
     Args:
@@ -72,7 +71,7 @@ def _write_recipe(
         for parent in parents[1:]:
             if parent not in where:
                 where.add(parent, tomlkit.table())
-            where = where[parent]  # type: ignore[assignment]
+            where = where[parent]
         item = tomlkit.item(_value(recipe.values[path]))
         if path in KEYS:
             item.comment(KEYS[path].help)

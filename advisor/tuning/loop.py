@@ -119,11 +119,7 @@ def train(
             progress = step / total
             warm = step / max(1.0, schedule.warmup * total)
             rest = max(0.0, (progress - schedule.warmup) / (1 - schedule.warmup))
-            factor = (
-                min(1.0, warm + 1 / total)
-                if progress < schedule.warmup
-                else 0.5 * (1 + math.cos(math.pi * rest))
-            )
+            factor = min(1.0, warm + 1 / total) if progress < schedule.warmup else 0.5 * (1 + math.cos(math.pi * rest))
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             with torch.autocast("cuda", torch.bfloat16) if use_bf16 else nullcontext():

@@ -116,8 +116,7 @@ def frozen_recipe(recipe: Recipe, values: Values) -> Recipe:
 
 def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, stages: int) -> Scalar:
     if isinstance(value, Choices):
-        found: Scalar = trial.suggest_categorical(key, list(value.choices))
-        return found
+        return trial.suggest_categorical(key, list(value.choices))  # type: ignore[return-value]
     if not isinstance(value, Range):
         return value
     if key in _IN_STAGES:

@@ -71,15 +71,11 @@ class Search:
             storage=url, study_name=STUDY, load_if_exists=True, direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNTESTED_STARTUP, n_warmup_steps=1),
         )  # fmt: skip
-        self.study.sampler = optuna.samplers.TPESampler(
-            seed=plan.seed + len(self.study.trials), n_startup_trials=6
-        )
+        self.study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(self.study.trials), n_startup_trials=6)
         self._claim()
         self._bury_dead()
 
-    def run(
-        self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]
-    ) -> str:
+    def run(self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> str:
         """Search until there are enough trials or the time is up.
 
         Args:
@@ -214,8 +210,8 @@ class Search:
         head = kind.create(bench.features("train", tap).shape[1], bench.classes)
         fit = fits[tap - 1]
         with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(fit.weight * fit.temperature))  # type: ignore[operator, union-attr]
-            head.bias.copy_(torch.from_numpy(fit.bias * fit.temperature))  # type: ignore[operator, union-attr]
+            head.weight.copy_(torch.from_numpy(fit.weight * fit.temperature))  # type: ignore[operator]
+            head.bias.copy_(torch.from_numpy(fit.bias * fit.temperature))  # type: ignore[operator]
             accuracy, loss = score(head(bench.features("val", tap)), bench.labels("val"))
         network = bench.build(tap, head)
         network.freeze(tap, batchnorm="eval")
@@ -237,9 +233,7 @@ class Search:
         with disk_errors(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_suffix(".partial")
-            state = {
-                name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-            }
+            state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
             try:
                 save_file(state, partial)
                 partial.rename(target)

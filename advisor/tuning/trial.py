@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
@@ -20,6 +19,7 @@ from advisor.tuning.loop import Schedule, TrialFailedError, train
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
@@ -321,9 +321,7 @@ def _fine_tune(
 
 def _audit(before: str, after: str) -> None:
     if before != after:
-        raise TrialFailedError(
-            "the frozen part changed during the trial, so its score is not that of the recipe"
-        )
+        raise TrialFailedError("the frozen part changed during the trial, so its score is not that of the recipe")
 
 
 def _batchnorm(values: Values, images: int) -> str:

@@ -40,6 +40,4 @@ def open_digits(_location: str) -> Listing:
         Image.fromarray(levels[int(path[:4])]).save(buffer, "PNG")
         return buffer.getvalue()
 
-    return Listing(
-        name="digits", paths=paths, labels=[str(label) for label in digits.target.tolist()], read=read
-    )
+    return Listing(name="digits", paths=paths, labels=[str(label) for label in digits.target.tolist()], read=read)
