@@ -1,0 +1,97 @@
+"""Fixtures: an isolated environment, small real images, and plugins installed from text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import dedent
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+TINY = '''
+from advisor import hookimpl
+from advisor.types import Backbone, InputSpec, Weights
+
+def create(pretrained):
+    """A real small architecture; its `pretrained` weights are drawn with a fixed seed."""
+    import timm
+    import torch
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return timm.create_model("{architecture}", pretrained=False)
+
+@hookimpl
+def advisor_backbones():
+    yield Backbone(
+        name="{name}", create=create, input=InputSpec(size=64, crop_pct=0.9), architecture="{architecture}",
+        weights=Weights(source="seed", licence="MIT", trained_on="nothing"),
+    )
+'''
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch, tmp_path_factory):
+    """No home folder, no network, no plugin switches, and an environment left as it was."""
+    for name in [name for name in os.environ if name.startswith("ADVISOR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ADVISOR_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture
+def install(tmp_path_factory, monkeypatch):
+    """Install a plugin from source text: a module and its dist-info on `sys.path`, as pip would leave them."""
+
+    def _install(entry: str, source: str, version: str = "1.0", module: str = "") -> None:
+        site = tmp_path_factory.mktemp("site")
+        module = module or f"advisor_{entry.replace('-', '_')}_{site.name}"
+        (site / f"{module}.py").write_text(dedent(source))
+        info = site / f"advisor_{entry.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: advisor-{entry}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[advisor]\n{entry} = {module}\n")
+        monkeypatch.syspath_prepend(str(site))
+
+    return _install
+
+
+@pytest.fixture
+def tiny(install):
+    """A backbone called `tiny`: timm's test_resnet with seeded weights, 64-pixel input."""
+    install("tiny", TINY.format(name="tiny", architecture="test_resnet"))
+    return "tiny"
+
+
+def draw(kind: int, seed: int, size: tuple[int, int] = (40, 48)) -> Image.Image:
+    """An image whose class is visible: stripes across, stripes down, or blobs, in noisy colours."""
+    rng = np.random.default_rng([kind, seed])
+    height, width = size
+    y, x = np.mgrid[:height, :width]
+    wave = (np.sin(y / 2.5), np.sin(x / 2.5), np.sin(x / 6) * np.sin(y / 6))[kind % 3]
+    colour = rng.uniform(0.3, 1.0, 3) * ((1.0, 0.5, 0.3), (0.4, 1.0, 0.5), (0.5, 0.4, 1.0))[kind % 3]
+    pixels = 120 + 90 * wave[..., None] * colour + rng.normal(0, 12, (height, width, 3))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture
+def tiny_folder(tmp_path):
+    """72 readable images in three classes."""
+    root = tmp_path / "shapes"
+    for kind, name in enumerate(("across", "blobs", "down")):
+        (root / name).mkdir(parents=True)
+        for seed in range(24):
+            draw(kind, seed).save(root / name / f"{seed:02d}.png")
+    return root
+
+
+@pytest.fixture
+def shared_data():
+    """The folder of real image sets; absent outside the project's own machines."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs ../shared/data: real image sets that are not part of the project")
+    return SHARED_DATA

@@ -1,0 +1,178 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from advisor.errors import RecipeError, UsageError
+from advisor.plugins import load_catalog
+from advisor.recipe import (
+    KEYS,
+    Choices,
+    Plan,
+    Range,
+    Recipe,
+    load_plan,
+    load_recipe,
+    parse_duration,
+    parse_plan,
+    parse_recipe,
+    plan_to_toml,
+    recipe_to_toml,
+)
+
+CATALOG = load_catalog()
+
+
+def values_of(key):
+    """Valid values of a key: scalars, and where it is searchable ranges and choices."""
+    spec = KEYS[key]
+    if spec.kind is str:
+        words = spec.choices or tuple(sorted(CATALOG.heads))
+        if key == "search.budget":
+            return st.sampled_from(["90s", "10m", "1h30m"])
+        scalar = st.sampled_from(words)
+        return scalar | st.lists(scalar, min_size=1, unique=True).map(lambda found: Choices(tuple(found), found[-1]))
+    low, high = max(spec.low, -1e6), min(spec.high, 1e6)
+    scalar = st.integers(int(low), int(high)) if spec.kind is int else st.floats(low, high)
+    if not spec.searchable:
+        return scalar
+    pairs = st.tuples(scalar, scalar).filter(lambda pair: pair[0] < pair[1])
+    return scalar | pairs.map(lambda pair: Range(pair[0], pair[1], log=pair[0] > 0, start=pair[1]))
+
+
+recipes = st.builds(
+    Recipe,
+    name=st.text(min_size=1, alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])),
+    summary=st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])),
+    scenario=st.none() | st.sampled_from([1, 2, 3, 4]),
+    when=st.fixed_dictionaries({}, optional={"size": st.sampled_from(["small", "large"])}),
+    values=st.fixed_dictionaries({}, optional={key: values_of(key) for key in KEYS}),
+)
+
+
+@given(recipes)
+@settings(max_examples=60, deadline=None)
+def test_what_is_written_reads_back_equal(recipe):
+    assert parse_recipe(recipe_to_toml(recipe), "x.toml", CATALOG) == recipe
+    plan = Plan(recipe, "./data", "lite0", digest="abc", seed=3, evidence={"why": {"a": 1.5, "b": ["x"]}})
+    assert parse_plan(plan_to_toml(plan, ["a comment", ""]), "x.toml", CATALOG) == plan
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG.recipes))
+def test_shipped_recipes_are_named_like_their_files_and_summarised(name):
+    recipe = load_recipe(name, CATALOG)
+    assert recipe.name == name
+    assert recipe.summary
+    assert math.isfinite(parse_duration(str(recipe.get("search.budget"))))
+
+
+def test_the_four_scenarios_have_one_recipe_each():
+    found = [load_recipe(name, CATALOG) for name in CATALOG.recipes]
+    assert sorted(recipe.scenario for recipe in found if recipe.scenario) == [1, 2, 3, 4]
+
+
+BAD = """
+schema = 2
+nam = "x"
+scenario = 7
+[when]
+size = "tiny"
+colour = 1
+[features]
+tap = { low = 0.9, high = 0.1 }
+[freeze]
+depth = 1.5
+[head]
+name = "linaer"
+svm.c = 1
+nohead.x = 1
+[optimizer]
+lr = "fast"
+lrratio = 10
+weight_decay = { low = 0.0, high = 0.1, log = true }
+[train]
+epochs = 2.5
+batch_size = true
+augment = { choices = ["crop", "spin"] }
+warmup = nan
+[search]
+trials = { low = 1, high = 3 }
+budget = "soon"
+"""
+
+
+def test_every_problem_is_reported_at_once_with_its_path():
+    with pytest.raises(RecipeError) as error:
+        parse_recipe(BAD, "bad.toml", CATALOG)
+    text = str(error.value)
+    for fragment in (
+        "schema: found 2",
+        "nam: unknown; did you mean `name`?",
+        "name: is missing",
+        "scenario: found 7",
+        'when.size: found "tiny"',
+        "when.colour: unknown",
+        "features.tap: low 0.9 is not below high 0.1",
+        "freeze.depth: found 1.5; 0 to 1 is allowed",
+        "head.name: found",
+        "did you mean `linear`?",
+        "head.svm.c: unknown",
+        "head.nohead: unknown head",
+        'optimizer.lr: found "fast" (text); a number is allowed',
+        "optimizer.lrratio: unknown; did you mean `optimizer.lr_ratio`?",
+        "optimizer.weight_decay.low: found 0",
+        "train.epochs: found 2.5; a whole number is allowed",
+        "train.batch_size: found true",
+        "train.augment.choices: found",
+        "train.warmup: found nan",
+        "search.trials:",
+        "search.budget:",
+    ):
+        assert fragment in text, fragment
+    assert "hint:" in text
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "this is not toml",
+        "schema = 1\nname = 3\n",
+        "schema = 1\nname = 'x'\nhead = 3\n",
+        "schema = 1\nname = 'x'\nwhen = 'now'\n",
+        "schema = 1\nname = 'x'\n[head]\nname = {}\n",
+        "schema = 1\nname = 'x'\n[optimizer]\nlr = [1, 2]\n",
+        "schema = 1\nname = 'x'\n[optimizer]\nlr = { choices = [] }\n",
+        "schema = 1\nname = 'x'\n[optimizer]\nlr = { low = 'a', high = 1 }\n",
+        "schema = 1\nname = 'x'\n[train]\naugment = { choices = [['crop']] }\n",
+        "schema = 1\nname = 'x'\n[train]\naugment = { choices = ['crop'], start = ['crop'] }\n",
+        "schema = 1\nname = 'x'\nscenario = [1]\n",
+        "schema = 1\nname = 'x'\n[when]\nsize = ['small']\n",
+        "schema = 1\nname = 'x'\n[head]\nname = 1979-05-27\n",
+    ],
+)
+def test_odd_files_are_refused_in_words(text):
+    with pytest.raises(RecipeError, match=r"x\.toml"):
+        parse_recipe(text, "x.toml", CATALOG)
+
+
+def test_a_plan_needs_its_dataset_and_backbone(tmp_path):
+    with pytest.raises(RecipeError) as error:
+        parse_plan("schema = 1\nname = 'x'\n[data]\nlocation = 3\nspeed = 1\n", "plan.toml", CATALOG)
+    assert "data.location: found 3" in str(error.value)
+    assert "data.speed: unknown" in str(error.value)
+    assert "backbone.name: is missing" in str(error.value)
+    with pytest.raises(UsageError, match="advisor recommend"):
+        load_plan(tmp_path / "none.toml", CATALOG)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400)])
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "10", "-5m", "5 parsecs", "m"])
+def test_bad_durations(text):
+    with pytest.raises(UsageError, match="hint:"):
+        parse_duration(text)
