@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from advisor.network.ridge import fit_ridge, standardise
+
+
+def brute_force(features, labels, classes, lam):
+    """Refit weights and intercept without each row in turn."""
+    X, _, _ = standardise(features)
+    Y = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
+    n, d = X.shape
+    out = np.empty((n, classes))
+    for i in range(n):
+        keep = np.arange(n) != i
+        design = np.hstack([X[keep], np.ones((n - 1, 1))])
+        penalty = np.diag([lam] * d + [0.0])
+        coef = np.linalg.solve(design.T @ design + penalty, design.T @ Y[keep])
+        out[i] = np.append(X[i], 1.0) @ coef
+    return out
+
+
+@pytest.mark.parametrize(("n", "d"), [(30, 12), (20, 40), (25, 25)])
+@pytest.mark.parametrize("lam", [1e-3, 0.1, 3.0])
+def test_leave_one_out_agrees_with_brute_force(n, d, lam):
+    rng = np.random.default_rng(n + d)
+    features = rng.normal(2, 3, (n, d)) @ rng.normal(size=(d, d))
+    labels = rng.integers(0, 3, n)
+    labels[:3] = [0, 1, 2]
+    fit = fit_ridge(features, labels, 3, (lam,))
+    np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, lam), atol=1e-8, rtol=0)
+
+
+def test_weights_on_raw_features_predict_what_the_fit_says():
+    rng = np.random.default_rng(0)
+    features = rng.normal(5, 2, (40, 10))
+    labels = rng.integers(0, 2, 40)
+    fit = fit_ridge(features, labels, 2, (0.3,))
+    X, _, _ = standardise(features)
+    Y = np.where(labels[:, None] == np.arange(2), 1.0, -1.0)
+    beta = np.linalg.solve(X.T @ X + 0.3 * np.eye(10), X.T @ (Y - Y.mean(0)))
+    np.testing.assert_allclose(features @ fit.weight.T + fit.bias, X @ beta + Y.mean(0), atol=1e-10)
+
+
+def test_the_penalty_is_chosen_by_leave_one_out_error():
+    rng = np.random.default_rng(1)
+    features, labels = rng.normal(size=(60, 30)), rng.integers(0, 3, 60)
+    Y = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
+    errors = {lam: np.mean((fit_ridge(features, labels, 3, (lam,)).loo - Y) ** 2) for lam in (1e-3, 0.1, 3.0, 30.0)}
+    assert fit_ridge(features, labels, 3, tuple(errors)).lam == min(errors, key=errors.get)
+
+
+def test_constant_and_identical_features_are_no_accident():
+    labels = np.array([0, 1] * 10)
+    fit = fit_ridge(np.full((20, 5), 3.7), labels, 2)
+    assert np.isfinite(fit.loo).all()
+    assert np.isfinite(fit.weight).all()
+    mixed = np.hstack([np.full((20, 1), 1e6), labels[:, None] + np.random.default_rng(0).normal(0, 0.1, (20, 1))])
+    assert fit_ridge(mixed, labels, 2).correct(labels).all()
+
+
+def test_temperature_improves_the_likelihood():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    features = np.eye(3)[labels] + rng.normal(0, 0.7, (200, 3))
+    fit = fit_ridge(features, labels, 3)
+
+    def nll(t):
+        logits = t * fit.loo
+        return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(200), labels])
+
+    assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature), nll(1.0)) + 1e-9
