@@ -187,8 +187,9 @@ def _kind(hook: str) -> str:
 
 def _load_builtin(manager: pluggy.PluginManager, name: str) -> Plugin:
     module = importlib.import_module(f"advisor.builtin.{name}")
-    manager.register(module, name=name)
-    return Plugin(name, "transfer-advisor", __version__, hooks=_hooks_of(manager, module))
+    plugin = Plugin(name, "transfer-advisor", __version__)
+    manager.register(module, name=plugin.key)
+    return replace(plugin, hooks=_hooks_of(manager, module))
 
 
 def _load_entry_points(manager: pluggy.PluginManager, on_warning: Callable[[str], None]) -> list[Plugin]:
@@ -207,7 +208,7 @@ def _load_entry_points(manager: pluggy.PluginManager, on_warning: Callable[[str]
             continue
         try:
             module = entry.load()
-            manager.register(module, name=entry.name)
+            manager.register(module, name=plugin.key)
         except Exception as error:  # noqa: BLE001 - importing a stranger's module may raise anything
             reason = f"{type(error).__name__}: {error}"
             plugins.append(replace(plugin, status="broken", reason=reason))
@@ -236,7 +237,7 @@ def _misspelled(module: object) -> list[str]:
 
 
 def _collect(manager: pluggy.PluginManager, plugin: Plugin, hook: str) -> Iterable[object]:
-    others = [other for name, other in manager.list_name_plugin() if name != plugin.name]
+    others = [other for name, other in manager.list_name_plugin() if name != plugin.key]
     for items in manager.subset_hook_caller(hook, others)():
         for item in items:
             if not isinstance(item, _PROMISED[hook]):

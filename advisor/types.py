@@ -248,6 +248,11 @@ class Plugin:
         """Distribution and version, as error messages name it."""
         return f"{self.distribution} {self.version}"
 
+    @property
+    def key(self) -> str:
+        """Unique among all plugins: two distributions may name an entry point alike."""
+        return f"{self.distribution}:{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from advisor.errors import BackboneError
+from advisor.errors import BackboneError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,11 +190,17 @@ def pick_device(name: str) -> torch.device:
     """`auto`, `cpu`, `cuda` or `cuda:N` as a device.
 
     Raises:
+        UsageError: there is no such kind of device.
         BackboneError: CUDA was asked for and is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"`{name}` is not a device.", ways=["auto, cpu, cuda, cuda:1"], hint="--device auto"
+        ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError(
             "There is no usable NVIDIA GPU here.",

@@ -141,7 +141,11 @@ def test_pixels_are_decoded_once_and_small_images_stay_small(tiny_folder, monkey
     [
         (lambda root: None, "There are no images", DatasetError),
         (lambda root: draw(0, 0).save(root / "1.png"), "1 images directly in", DatasetError),
-        (lambda root: ((root / "cats").mkdir(), draw(0, 0).save(root / "cats" / "1.png")), "only one class", DatasetError),
+        (
+            lambda root: ((root / "cats").mkdir(), draw(0, 0).save(root / "cats" / "1.png")),
+            "only one class",
+            DatasetError,
+        ),
     ],
 )
 def test_folders_without_a_task(tmp_path, make, message, kind):

@@ -36,7 +36,9 @@ def test_features_are_computed_once_and_survive_the_process(parts, monkeypatch):
     first = compute(parts, [5, 3, 9], store)
     calls = []
     original = Sweeper.__call__
-    monkeypatch.setattr(Sweeper, "__call__", lambda self, images, **kw: calls.append(len(images)) or original(self, images, **kw))
+    monkeypatch.setattr(
+        Sweeper, "__call__", lambda self, images, **kw: calls.append(len(images)) or original(self, images, **kw)
+    )
     again = FeatureStore.open(pixels, network, backbone.input)
     both = compute(parts, [9, 5, 3, 11], again)
     assert calls == [1]

@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+from conftest import draw
+
+import advisor
+from advisor.errors import BundleError, UsageError
+from advisor.outcome.interval import wilson
+from advisor.recipe import Plan, Recipe
+
+
+@pytest.fixture
+def best(tiny, tiny_folder, tmp_path):
+    values = {"freeze.depth": 1.0, "search.trials": 1}
+    plan = Plan(Recipe("head", values=values), str(tiny_folder), tiny)
+    return advisor.tune(plan, runs=tmp_path / "runs", device="cpu").best
+
+
+def test_files_folders_and_unreadable_ones_in_order(best, tiny_folder, tmp_path):
+    more = tmp_path / "more"
+    (more / "deeper").mkdir(parents=True)
+    draw(1, 500).save(more / "deeper" / "new.png")
+    (more / "broken.jpg").write_bytes(b"not a jpeg")
+    (more / "readme.txt").write_text("ignored")
+    photo = tiny_folder / "across" / "00.png"
+    frame = advisor.predict(best, [photo, more])
+    assert frame["path"].tolist() == [str(photo), str(more / "broken.jpg"), str(more / "deeper" / "new.png")]
+    assert frame["label"].tolist()[0] == "across"
+    assert frame["error"].tolist() == ["", "not an image", ""]
+    assert np.isnan(frame["probability"][1])
+    scores = frame[[c for c in frame.columns if c.startswith("p(")]].to_numpy()
+    np.testing.assert_allclose(scores[[0, 2]].sum(1), 1, atol=1e-5)
+
+
+def test_locations_of_dataset_formats_and_the_limit(best):
+    frame = advisor.predict(best, ["digits:"], limit=10)
+    assert len(frame) == 10
+    assert frame["path"][0] == "digits:0000.png"
+
+
+def test_what_is_not_there(best, tmp_path):
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        advisor.predict(best, [tmp_path / "none.jpg"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images"):
+        advisor.predict(best, [tmp_path / "empty"])
+    with pytest.raises(BundleError, match=r"config\.json is missing"):
+        advisor.load(tmp_path)
+
+
+def test_damaged_bundles_are_refused_in_words(best):
+    config = json.loads((best / "config.json").read_text())
+    whole = (best / "model.safetensors").read_bytes()
+    (best / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        advisor.load(best)
+    (best / "model.safetensors").write_bytes(whole)
+    for wrong in ("{", "[]", "{}", json.dumps({**config, "advisor": {"format": 99}})):
+        (best / "config.json").write_text(wrong)
+        with pytest.raises(BundleError):
+            advisor.load(best)
+
+
+def test_wilson():
+    assert wilson(0, 0) == (0.0, 1.0)
+    low, high = wilson(80, 100)
+    assert (low, high) == (pytest.approx(0.7112, abs=1e-4), pytest.approx(0.8666, abs=1e-4))
+    assert wilson(10, 10)[1] == 1.0
+    assert wilson(0, 10)[0] == 0.0

@@ -1,0 +1,347 @@
+"""Whole runs on small real networks and images."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+import timm
+import torch
+from conftest import TINY, draw
+from safetensors.torch import load_file
+
+import advisor
+from advisor.errors import RunError
+from advisor.plugins import load_catalog
+from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
+from advisor.tuning import study as study_module
+from advisor.tuning import trial as trial_module
+from advisor.tuning.loop import TrialFailedError
+
+FINE_TUNE = {
+    "features.tap": 1.0, "head.name": "linear", "freeze.depth": Range(0.0, 0.8, start=0.4),
+    "optimizer.lr": Range(1e-4, 1e-3, log=True, start=3e-4), "train.epochs": 1, "train.batch_size": 16,
+    "search.trials": 2, "search.budget": "60s",
+}  # fmt: skip
+
+
+def plan(folder, backbone="tiny", **changes):
+    values = {**FINE_TUNE, **{key.replace("__", "."): value for key, value in changes.items()}}
+    return Plan(Recipe("test", values=values), str(folder), backbone)
+
+
+def run(plan, tmp_path, **options):
+    return advisor.tune(plan, runs=tmp_path / "runs", device="cpu", **options)
+
+
+def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder), tmp_path)
+    assert result.ended == "trials"
+    assert {path.name for path in result.best.iterdir()} == {
+        "config.json", "model.safetensors", "best.toml", "report.json",
+    }  # fmt: skip
+    board = pd.read_csv(result.folder / "leaderboard.csv")
+    assert set(board["kind"]) == {"probe", "trial"}
+    assert len(board) == 3
+    trials = board[board["kind"] == "trial"]
+    assert (trials["steps"] > 0).all()
+    assert (trials["audit"].str.len() == 12).all()
+    assert trials["trial"].min() == 1
+    first = trials[trials["trial"] == 1].iloc[0]
+    assert first["optimizer.lr"] == 3e-4  # the recommended recipe comes first
+    assert first["frozen"] == 2
+    assert result.validation >= result.probe_accuracy
+    report = json.loads((result.best / "report.json").read_text())
+    assert report["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert report["dataset"]["digest"] == advisor.open_dataset(str(tiny_folder)).digest
+    assert report["test_images"] == 15
+    assert report["test_interval_95"][0] <= report["test_accuracy"] <= report["test_interval_95"][1]
+    assert report["plugins"]["tiny"]["version"] == "1.0"
+    best = load_plan(result.best / "best.toml", load_catalog())
+    assert not [value for value in best.recipe.values.values() if isinstance(value, Range)]
+    assert not [path for path in result.folder.rglob("*") if path.suffix in {".pkl", ".pth", ".bin", ".pt"}]
+    assert len(list((result.folder / "weights").iterdir())) == 1
+
+
+def test_timm_alone_loads_a_linear_head_at_the_top_with_the_same_logits(tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder), tmp_path)
+    assert result.timm_loads_it
+    ours = advisor.load(result.best)
+    theirs = timm.create_model(f"local-dir:{result.best}", pretrained=True).eval()
+    images = torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.network(images), theirs(images), rtol=1e-3, atol=1e-2)
+    assert theirs.pretrained_cfg["label_names"] == list(ours.classes) == ["across", "blobs", "down"]
+    assert theirs.pretrained_cfg["crop_pct"] == 0.9
+    # and they are the weights that were tuned
+    kept = next((result.folder / "weights").iterdir())
+    state = load_file(kept)
+    torch.testing.assert_close(theirs.state_dict()["conv1.0.weight"], state["trunk.conv1.0.weight"])
+
+
+@pytest.mark.parametrize("head", ["ridge", "linear", "svm"])
+def test_a_tapped_network_loads_through_us(tiny, tiny_folder, tmp_path, monkeypatch, head):
+    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.0, 9.0))  # the probe loses
+    result = run(plan(tiny_folder, features__tap=0.6, freeze__depth=1.0, head__name=head, search__trials=1), tmp_path)
+    assert not result.timm_loads_it
+    bundle = advisor.load(result.best)
+    assert "architecture" not in bundle.config
+    frame = advisor.predict(bundle, [tiny_folder])
+    assert (frame["label"] == frame["path"].map(lambda path: Path(path).parent.name)).mean() > 0.8
+
+
+def test_a_plugins_own_head_trains_and_loads(install, tiny, tiny_folder, tmp_path):
+    from test_plugins import example_of
+
+    from advisor import hookspecs
+
+    install("heads", example_of(hookspecs.advisor_heads))
+    for depth in (1.0, 0.4):
+        found = plan(tiny_folder, head__name="two-layer", freeze__depth=depth, train__epochs=8,
+                     **{"head__two-layer__hidden": 16, "search__trials": 1})  # fmt: skip
+        result = run(found, tmp_path, name=f"own-{depth}")
+        row = result.trials[result.trials["kind"] == "trial"].iloc[0]
+        assert row["state"] == "COMPLETE"
+        assert row["steps"] > 0
+        assert row["head.two-layer.hidden"] == 16
+
+
+def test_best_toml_repeats_the_winner(tiny, tiny_folder, tmp_path):
+    first = run(plan(tiny_folder, search__trials=1), tmp_path)
+    again = run(first.best / "best.toml", tmp_path, name="again")
+    assert again.trials.loc[again.trials["kind"] == "trial", "state"].tolist() in (["COMPLETE"], [])
+    assert again.validation == first.validation
+
+
+def test_running_again_adds_nothing_when_done_and_goes_on_when_not(tiny, tiny_folder, tmp_path):
+    first = run(plan(tiny_folder, search__trials=1), tmp_path)
+    assert len(first.trials) == 2
+    same = run(plan(tiny_folder, search__trials=1), tmp_path)
+    assert len(same.trials) == 2
+    assert same.test == first.test
+    more = run(plan(tiny_folder, search__trials=1), tmp_path, trials=3)
+    assert len(more.trials) == 4
+    params = [tuple(sorted(t.params.items())) for t in _study(more.folder).trials if t.params]
+    assert len(set(params)) == 3
+
+
+def _study(folder):
+    return optuna.load_study(study_name="advisor", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def test_another_dataset_or_plan_is_refused(tiny, tiny_folder, tmp_path):
+    found = plan(tiny_folder, search__trials=1)
+    run(found, tmp_path)
+    with pytest.raises(RunError, match="another plan"):
+        run(plan(tiny_folder, search__trials=1, train__epochs=2), tmp_path)
+    draw(1, 77).save(tiny_folder / "down" / "new.png")
+    with pytest.raises(RunError, match="another dataset") as error:
+        run(found, tmp_path)
+    assert "--name shapes-2" in str(error.value)
+
+
+def test_a_plan_for_data_that_changed_is_refused(tiny, tiny_folder, tmp_path):
+    recommendation = advisor.recommend(str(tiny_folder), backbone=tiny)
+    draw(1, 77).save(tiny_folder / "down" / "new.png")
+    with pytest.raises(RunError, match="not the dataset that the plan was made for"):
+        run(recommendation, tmp_path)
+
+
+def test_a_failed_trial_is_a_failed_trial_with_its_reason(tiny, tiny_folder, tmp_path, monkeypatch):
+    original = trial_module.train
+    calls = []
+
+    def sometimes(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("boom\nsecond line")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(trial_module, "train", sometimes)
+    result = run(plan(tiny_folder), tmp_path)
+    failed = result.trials[result.trials["state"] == "FAIL"].iloc[0]
+    assert failed["reason"] == "RuntimeError: boom"
+    assert pd.isna(failed["validation_accuracy"])
+    assert not result.all_failed
+
+
+def test_when_every_trial_fails_the_probe_stands_and_the_result_says_so(tiny, tiny_folder, tmp_path, monkeypatch):
+    def never(*_args, **_kwargs):
+        raise TrialFailedError("the loss became nan at step 1 of 9")
+
+    monkeypatch.setattr(trial_module, "train", never)
+    result = run(plan(tiny_folder), tmp_path)
+    assert result.all_failed
+    assert result.champion.kind == "probe"
+    assert result.validation == result.probe_accuracy
+
+
+def test_a_trial_whose_frozen_part_moved_has_no_score(tiny, tiny_folder, tmp_path, monkeypatch):
+    original = trial_module.train
+
+    def tamper(model, *args, **kwargs):
+        done = original(model, *args, **kwargs)
+        with torch.no_grad():
+            model.trunk.bn1.running_mean.add_(1e-3)
+        return done
+
+    monkeypatch.setattr(trial_module, "train", tamper)
+    result = run(plan(tiny_folder, search__trials=1), tmp_path)
+    row = result.trials[result.trials["kind"] == "trial"].iloc[0]
+    assert row["state"] == "FAIL"
+    assert "frozen part changed" in row["reason"]
+
+
+def test_the_probe_is_the_floor(tiny, tiny_folder, tmp_path, monkeypatch):
+    """A search that only makes things worse hands over the probe."""
+    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (0.01, 9.0))
+    result = run(plan(tiny_folder, search__trials=1), tmp_path)
+    assert result.champion.kind == "probe"
+    assert result.validation == result.probe_accuracy > 0.5
+    assert "ridge" in (result.best / "best.toml").read_text()
+
+
+def test_the_head_starts_from_the_probe(tiny, tiny_folder, tmp_path):
+    """With a learning rate of next to nothing, fine-tuning is the fitted head."""
+    fixed = {"optimizer__lr": 1e-8, "optimizer__lr_ratio": 1.0, "optimizer__weight_decay": 0.0, "freeze__depth": 0.0}
+    result = run(plan(tiny_folder, search__trials=1, head__name="ridge", **fixed), tmp_path)
+    board = result.trials.set_index("kind")
+    assert board.loc["trial", "validation_accuracy"] >= board.loc["probe", "validation_accuracy"] - 0.1
+    random = run(
+        plan(tiny_folder, search__trials=1, head__name="ridge", head__init="random", **fixed), tmp_path, name="random"
+    )
+    assert random.trials.set_index("kind").loc["trial", "validation_accuracy"] < 0.7
+
+
+def test_the_test_images_are_read_only_at_the_end(tiny, tiny_folder, tmp_path, monkeypatch):
+    from advisor.data.pixels import PixelStore
+
+    split = advisor.data.dataset.split_dataset(advisor.open_dataset(str(tiny_folder)))
+    test_rows = set(split.rows("test").tolist())
+    looked = []
+    original = PixelStore.batch
+
+    def spy(self, rows):
+        looked.append(bool(test_rows & set(rows.tolist())))
+        return original(self, rows)
+
+    monkeypatch.setattr(PixelStore, "batch", spy)
+    done = []
+    run(plan(tiny_folder), tmp_path, on_trial=lambda _trial: done.append(len(looked)))
+    assert not any(looked[: done[-1]])
+    assert any(looked[done[-1] :])
+
+
+def test_the_budget_is_kept(tiny, tiny_folder, tmp_path):
+    began = time.monotonic()
+    result = run(plan(tiny_folder, search__trials=10_000), tmp_path, budget="12s")
+    seconds = time.monotonic() - began
+    assert result.ended == "time"
+    assert seconds < 12 * 1.05 + 1  # one step and the machine's noise
+    assert len(result.trials) >= 2
+
+
+CHILD = """
+import sys, time
+import advisor
+from advisor.tuning import trial
+original = trial.train
+def slow(*args, **kwargs):
+    print("training", flush=True)
+    done = original(*args, **kwargs)
+    time.sleep(1.0)
+    return done
+trial.train = slow
+from advisor.cli.main import main
+sys.exit(main(["tune", sys.argv[1], "--runs", sys.argv[2], "--device", "cpu"]))
+"""
+
+
+def _child(tiny_folder, tmp_path, stop):
+    """Run `advisor tune` in a process of its own and stop it in the middle of its third trial."""
+    path = tmp_path / "advisor.toml"
+    path.write_text(plan_to_toml(plan(tiny_folder, search__trials=5)))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(path), str(tmp_path / "runs")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+    )  # fmt: skip
+    assert child.stdout is not None
+    seen = 0
+    while seen < 3:
+        line = child.stdout.readline()
+        assert line, child.stderr.read()
+        seen += line.startswith("training")
+    time.sleep(0.3)
+    child.send_signal(stop)
+    out, err = child.communicate(timeout=60)
+    return path, child.returncode, out, err
+
+
+def test_ctrl_c_keeps_finished_trials_hands_over_and_resumes(tiny, tiny_folder, tmp_path):
+    path, code, out, err = _child(tiny_folder, tmp_path, signal.SIGINT)
+    assert code == 130, err
+    assert "run the same command again" in out
+    assert "Traceback" not in err
+    folder = tmp_path / "runs" / "shapes"
+    states = [(t.user_attrs["kind"], t.state.name) for t in _study(folder).trials]
+    assert states == [("probe", "COMPLETE"), ("trial", "COMPLETE"), ("trial", "COMPLETE"), ("interrupted", "FAIL")]
+    assert advisor.load(folder / "best").classes == ("across", "blobs", "down")
+    result = run(str(path), tmp_path)
+    assert (result.trials["kind"] == "trial").sum() == 5
+
+
+def test_sigkill_loses_no_finished_trial(tiny, tiny_folder, tmp_path):
+    path, code, _, _ = _child(tiny_folder, tmp_path, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    folder = tmp_path / "runs" / "shapes"
+    before = [t.values for t in _study(folder).trials if t.state.name == "COMPLETE"]
+    assert len(before) == 3
+    assert len(pd.read_csv(folder / "leaderboard.csv")) >= 3
+    result = run(str(path), tmp_path)
+    after = [t.values for t in _study(folder).trials if t.state.name == "COMPLETE"]
+    assert after[:3] == before
+    assert (result.trials["kind"] == "trial").sum() == 5
+    assert (result.trials["kind"] == "interrupted").sum() == 1
+
+
+def test_champion_weights_are_never_missing(tiny, tiny_folder, tmp_path, monkeypatch):
+    """The best trial is not the last one, and equal ones compete."""
+    scores = iter([0.5, 0.9, 0.9, 0.6, 0.9, 0.2])
+    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (next(scores), 1.0))
+    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.3, 1.0))
+    head_only = plan(tiny_folder, freeze__depth=1.0, search__trials=6,
+                     head__linear__l2=Range(1e-5, 1e-1, log=True, start=1e-3))  # fmt: skip
+    monkeypatch.setattr("advisor.outcome.run.score", lambda logits, labels: (0.5, 1.0))
+    result = run(head_only, tmp_path)
+    assert result.validation == 0.9
+    assert result.champion.kind == "trial"
+
+
+def test_ties_go_to_the_probe(tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder, freeze__depth=1.0, head__name="ridge", search__trials=1), tmp_path)
+    assert result.champion.kind == "probe"
+
+
+@pytest.mark.parametrize("architecture", ["test_vit", "test_convnext", "test_efficientnet"])
+def test_other_kinds_of_network(install, tiny_folder, tmp_path, architecture):
+    size = 160 if architecture == "test_vit" else 64
+    source = TINY.format(name="other", architecture=architecture).replace("size=64", f"size={size}")
+    install("other", source)
+    for tap in (1.0, 0.6):
+        result = run(plan(tiny_folder, backbone="other", features__tap=tap, search__trials=1), tmp_path, name=f"{tap}")
+        row = result.trials[result.trials["kind"] == "trial"].iloc[0]
+        assert row["state"] == "COMPLETE", row["reason"]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_cuda(tiny, tiny_folder, tmp_path):
+    result = advisor.tune(plan(tiny_folder), runs=tmp_path / "runs", device="cuda")
+    assert result.validation >= result.probe_accuracy

@@ -1,0 +1,100 @@
+"""Real images, real ImageNet weights. What the verdicts say about sets whose side is known."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import advisor
+from advisor.plugins import load_catalog
+
+pytestmark = pytest.mark.real
+IMAGES = 200  # enough for a distance within 3 %, and a quarter of a minute on two cores
+
+
+def advise(folder):
+    return advisor.recommend(str(folder), images=IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("clothing_small", "similar"),
+        ("furniture_renders", "similar"),
+        ("satellite_landcover", "different"),
+        ("letters_fonts", "different"),
+        ("mnist_5k", "different"),
+    ],
+)
+def test_known_sides(shared_data, name, side):
+    found = advise(shared_data / name)
+    assert found.distance.side == side
+    assert (found.verdict.scenario in (3, 4)) == (side == "different")
+    low, high = found.distance.interval
+    assert low <= found.distance.different <= high
+
+
+@pytest.mark.parametrize("change", ["gray", "small"])
+def test_gray_and_small_copies_stay_similar(shared_data, tmp_path, change):
+    for file in sorted((shared_data / "clothing_small" / "train").rglob("*.jpg"))[::4]:
+        image = Image.open(file)
+        if change == "gray":
+            image = image.convert("L")
+        else:
+            image.thumbnail((64, 64))
+        target = tmp_path / file.parent.name / f"{file.stem}.png"
+        target.parent.mkdir(exist_ok=True)
+        image.save(target)
+    assert advise(tmp_path).distance.side == "similar"
+
+
+def test_noise_is_different(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        target = tmp_path / "ab"[number % 2] / f"{number}.png"
+        target.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (96, 96, 3), dtype=np.uint8)).save(target)
+    assert advise(tmp_path).distance.side == "different"
+
+
+def test_an_earlier_layer_is_better_on_satellite_patches(shared_data):
+    found = advisor.recommend(str(shared_data / "satellite_landcover"), images=500)
+    assert found.curve.best.stage < len(found.curve.points)
+    assert found.curve.best.gain > 0
+
+
+def test_a_tuned_real_network_is_loaded_by_timm_alone(shared_data, tmp_path):
+    import timm
+    import torch
+    from conftest import draw
+
+    from advisor.recipe import Plan, Recipe
+
+    for kind, name in enumerate(("across", "blobs", "down")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for seed in range(10):
+            draw(kind, seed, (64, 64)).save(tmp_path / "data" / name / f"{seed}.png")
+    values = {"freeze.depth": 0.9, "features.tap": 1.0, "train.epochs": 1, "search.trials": 1}
+    result = advisor.tune(
+        Plan(Recipe("x", values=values), str(tmp_path / "data"), "lite0"), runs=tmp_path, device="cpu"
+    )
+    model = timm.create_model(f"local-dir:{result.best}", pretrained=True).eval()
+    images = torch.randn(2, 3, 224, 224)
+    if result.timm_loads_it:
+        with torch.no_grad():
+            torch.testing.assert_close(model(images), advisor.load(result.best).network(images))
+
+
+def test_lite0_recognises_what_it_was_trained_on():
+    """The loaded weights are a working ImageNet classifier: it is surer of a photograph than of noise."""
+    import torch
+    from sklearn.datasets import load_sample_image
+
+    from advisor.data.views import clean_view
+
+    backbone = load_catalog().backbone("lite0")
+    network = backbone.create(True).eval()
+    photo = Image.fromarray(load_sample_image("flower.jpg")).resize((256, 256))
+    pixels = torch.from_numpy(np.asarray(photo).copy())[None]
+    with torch.no_grad():
+        confidence = network(clean_view(pixels, backbone.input)).softmax(1)
+    assert confidence.argmax().item() == 985 or confidence.max() > 0.3  # 985: daisy
