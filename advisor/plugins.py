@@ -161,7 +161,7 @@ def load_catalog(*, on_warning: Callable[[str], None] = warn) -> Catalog:
             continue
         try:
             found = {hook: list(_collect(manager, plugin, hook)) for hook in plugin.hooks}
-        except Exception as error:  # noqa: BLE001 - a stranger's hook may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's hook may raise anything
             reason = f"{type(error).__name__}: {error}"
             plugins[index] = replace(plugin, status="broken", reason=reason)
             on_warning(f"plugin {plugin.name} ({plugin.origin}) is skipped: {reason}")
@@ -209,7 +209,7 @@ def _load_entry_points(manager: pluggy.PluginManager, on_warning: Callable[[str]
         try:
             module = entry.load()
             manager.register(module, name=plugin.key)
-        except Exception as error:  # noqa: BLE001 - importing a stranger's module may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - importing a stranger's module may raise anything
             reason = f"{type(error).__name__}: {error}"
             plugins.append(replace(plugin, status="broken", reason=reason))
             on_warning(f"plugin {entry.name} ({plugin.origin}) is skipped: {reason}")
@@ -229,11 +229,8 @@ def _hooks_of(manager: pluggy.PluginManager, module: object) -> tuple[str, ...]:
 
 
 def _misspelled(module: object) -> list[str]:
-    return [
-        name
-        for name in dir(module)
-        if name.startswith("advisor_") and name not in _PROMISED and hasattr(getattr(module, name), "advisor_impl")
-    ]
+    """Functions marked as hooks whose names are no hook's, whatever they begin with."""
+    return [name for name in dir(module) if name not in _PROMISED and hasattr(getattr(module, name), "advisor_impl")]
 
 
 def _collect(manager: pluggy.PluginManager, plugin: Plugin, hook: str) -> Iterable[object]:

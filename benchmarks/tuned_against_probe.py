@@ -35,8 +35,9 @@ def main() -> None:
             probe = advisor.tune(bare, runs=runs, name="probe")
         winner = tuned.champion.kind if tuned.champion.kind == "probe" else tuned.champion.values["head.name"]
         print(
-            f"| {Path(location).name} | {advice.verdict.scenario} | {winner} | {len(tuned.trials)} | {tuned.test:.3f} | "
-            f"{tuned.test_interval[0]:.3f} to {tuned.test_interval[1]:.3f} | {probe.test:.3f} | {tuned.seconds / 60:.1f} |",
+            f"| {Path(location).name} | {advice.verdict.scenario} | {winner} | {len(tuned.trials)} "
+            f"| {tuned.test:.3f} | {tuned.test_interval[0]:.3f} to {tuned.test_interval[1]:.3f} "
+            f"| {probe.test:.3f} | {tuned.seconds / 60:.1f} |",
             flush=True,
         )
 

@@ -145,7 +145,10 @@ def measure_distance(
     def estimate(name: str) -> Estimate | None:
         return _jackknife(full[name], [m[name] for m in left_out]) if name in full else None
 
-    different = full["different"]
+    # The votes are cast on the corrected values; their spread is that of the uncorrected ones.
+    corrected = {name: found.value for name in ("late", "gain", "kurtosis") if (found := estimate(name))}
+    votes = _votes({**full, **corrected}, reference)
+    different = float(np.mean(list(votes.values()))) if votes else 0.5
     se = _jackknife(different, [m["different"] for m in left_out]).se
     return Distance(
         images=len(observed),
@@ -155,7 +158,7 @@ def measure_distance(
         late_control=full.get("late_control"),
         gain=estimate("gain"),
         kurtosis=estimate("kurtosis"),
-        votes={name: full[f"vote_{name}"] for name in ("late", "gain", "kurtosis") if f"vote_{name}" in full},
+        votes=votes,
         different=different,
         interval=(max(0.0, different - _Z95 * se), min(1.0, different + _Z95 * se)),
     )
@@ -224,22 +227,28 @@ def _measure(
         for name, part in zip(("early", "middle", "late"), np.array_split(layers, 3), strict=True):
             found[name] = float(part.mean())
         found["late_control"] = float(np.array_split(_layers(control, sources), 3)[2].mean())
-        if reference is not None:
-            found["vote_late"] = _sigmoid(np.log(max(found["late"], 1e-9)), reference.late)
-        else:
-            ratio = found["late"] / max(found["late_control"], 1e-9)
-            found["vote_late"] = _sigmoid(ratio, priors.SELF_CONTROL)
     if observed.logits is not None and control.logits is not None:
         n = len(control)
         # The control comes from the first images; both terms see equally many, so their bias cancels.
         found["gain"] = mutual_information(observed.logits[:n]) - mutual_information(control.logits)
         found["kurtosis"] = mean_kurtosis(observed.logits)
-        gain, kurtosis = (reference.gain, reference.kurtosis) if reference else (priors.GAIN, priors.KURTOSIS)
-        found["vote_gain"] = 1 - _sigmoid(found["gain"], gain)
-        found["vote_kurtosis"] = 1 - _sigmoid(found["kurtosis"], kurtosis)
-    votes = [value for name, value in found.items() if name.startswith("vote_")]
-    found["different"] = float(np.mean(votes)) if votes else 0.5
+    votes = _votes(found, reference)
+    found["different"] = float(np.mean(list(votes.values()))) if votes else 0.5
     return found
+
+
+def _votes(found: dict[str, float], reference: Reference | None) -> dict[str, float]:
+    """Probability of `different` by each measurement that is there."""
+    votes: dict[str, float] = {}
+    if "late" in found and reference is not None:
+        votes["late"] = _sigmoid(np.log(max(found["late"], 1e-9)), reference.late)
+    elif "late" in found:
+        votes["late"] = _sigmoid(found["late"] / max(found["late_control"], 1e-9), priors.SELF_CONTROL)
+    if "gain" in found:
+        gain, kurtosis = (reference.gain, reference.kurtosis) if reference else (priors.GAIN, priors.KURTOSIS)
+        votes["gain"] = 1 - _sigmoid(found["gain"], gain)
+        votes["kurtosis"] = 1 - _sigmoid(found["kurtosis"], kurtosis)
+    return votes
 
 
 def _layers(observed: Observed, sources: list[Source]) -> NDArray[np.float64]:

@@ -21,10 +21,10 @@ from advisor.advice.probe import ProbeCurve, probe
 from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
 from advisor.data.prepare import Prepared, prepare
 from advisor.data.views import clean_view
-from advisor.errors import DatasetError
+from advisor.errors import DatasetError, UsageError
 from advisor.network.features import FeatureStore, compute_features
 from advisor.network.stages import Stages, stages_of
-from advisor.network.sweep import BATCH, Sweeper, batchnorms
+from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
@@ -132,6 +132,7 @@ def recommend(
     progress = progress or Silent()
     catalog = catalog or load_catalog()
     chosen = catalog.backbone(backbone)
+    recipes = usable_recipes(catalog, progress)
     target = pick_device(device)
     network = open_network(chosen, target)
     prepared = prepare(
@@ -159,7 +160,7 @@ def recommend(
         advance(1)
     size = judge_size(len(trainable), prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve, classes)
-    recipe = adapt_recipe(find_recipe(verdict, catalog), verdict, curve, stages, measured.distance)
+    recipe = adapt_recipe(find_recipe(verdict, recipes), verdict, curve, stages, measured.distance)
     forward = measured.seconds / max(1, measured.passed)
     return Recommendation(
         profile=prepared.profile,
@@ -207,11 +208,21 @@ def first_of(value: Value) -> bool | float | str:
     return value.first if isinstance(value, Range | Choices) else value
 
 
-def find_recipe(verdict: Verdict, catalog: Catalog) -> Recipe:
-    """The installed recipe whose `when` fits the verdict; by name where several do."""
-    size, distance, _ = SCENARIOS[verdict.scenario]
+def usable_recipes(catalog: Catalog, progress: Progress) -> list[Recipe]:
+    """Every installed recipe that validates, by name; one that does not is a line of talk."""
+    recipes = []
     for name in sorted(catalog.recipes):
-        recipe = load_recipe(name, catalog)
+        try:
+            recipes.append(load_recipe(name, catalog))
+        except UsageError as error:
+            progress.say(f"recipe {name} ({catalog.recipes[name].plugin.origin}) is left out: {error.message}")
+    return recipes
+
+
+def find_recipe(verdict: Verdict, recipes: list[Recipe]) -> Recipe:
+    """The first recipe whose `when` fits the verdict."""
+    size, distance, _ = SCENARIOS[verdict.scenario]
+    for recipe in recipes:
         if recipe.scenario == verdict.scenario and recipe.when == {"size": size, "distance": distance}:
             return recipe
     raise DatasetError(
@@ -279,7 +290,7 @@ def _measure(
     """Every forward pass of the recommendation: features of all rows, distance of the first few."""
     sweeper = Sweeper(network, stages)
     spec = backbone.input
-    store = FeatureStore.open(prepared.pixels, network, spec)
+    store = FeatureStore.open(prepared.pixels, network, stages, spec)
     near = rows[: priors.DISTANCE_IMAGES]
     known = store.known()
     began = time.perf_counter()
@@ -300,9 +311,8 @@ def _measure(
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
     store.flush()
-    distance = measure_distance(
-        observed.result(), control.result(), source_of(batchnorms(network)), backbone.reference, seed=seed
-    )
+    sources = source_of(sweeper.measured(images))
+    distance = measure_distance(observed.result(), control.result(), sources, backbone.reference, seed=seed)
     seconds = time.perf_counter() - began
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     return _Measured(

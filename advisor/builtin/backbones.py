@@ -44,8 +44,16 @@ def _resolve(name: str) -> Backbone:
     from timm.data import resolve_model_data_config
 
     timm_name = name.removeprefix(PREFIX)
-    with torch.device("meta"):
-        model = _create(timm_name, pretrained=False)
+    try:
+        with torch.device("meta"):
+            model = _create(timm_name, pretrained=False)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BackboneError(
+            f"`{name}` cannot be opened: {reason}",
+            ways=["check the name or the folder", "hub models need the network once"],
+            hint="advisor backbones",
+        ) from error
     config = resolve_model_data_config(model)
     cfg = model.pretrained_cfg
     channels, height, width = config["input_size"]

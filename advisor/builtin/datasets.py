@@ -75,6 +75,9 @@ def open_folder(location: str) -> Listing:
                     found.append((relative, entry.name, split))
                 else:
                     ignored.append(relative)
+    if len(roots) > 1:
+        parts = {folder for folder, _ in roots}
+        ignored += [entry.name for entry in _scan(root) if Path(entry.path) not in parts]
     if not found:
         loose = sum(is_image_name(Path(name).name) for name in ignored)
         raise DatasetError(
@@ -101,9 +104,12 @@ def open_folder(location: str) -> Listing:
 def _split_roots(root: Path) -> list[tuple[Path, str]]:
     """The split folders, or the root alone when its folders are classes."""
     folders = [Path(entry.path) for entry in _scan(root) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = {folder: _SPLITS.get(folder.name.lower(), "") for folder in folders}
+    splits = {folder: _SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLITS}
     names = list(splits.values())
-    if "" in names or "train" not in names or len(names) < 2 or len(set(names)) != len(names):
+    if "train" not in names or len(names) < 2 or len(set(names)) != len(names):
+        return [(root, "")]
+    # A class may be called `train`: parts hold class folders, classes hold images.
+    if not all(any(entry.is_dir() for entry in _scan(folder)) for folder in splits):
         return [(root, "")]
     return sorted(splits.items())
 
@@ -135,4 +141,4 @@ def _walk(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]

@@ -20,14 +20,14 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     """`advisor recommend`."""
     from pathlib import Path
 
-    if args.images < 1:
-        raise UsageError("--images must be at least 1.", hint="--images 2000")
+    if args.images < 16:
+        raise UsageError("--images must be at least 16; fewer measure nothing.", hint="--images 2000")
     output = Path(args.output)
     _require_writable(output)
     talk = _talk(args)
     from advisor.advice.recommend import recommend as run
     from advisor.cli import pages
-    from advisor.data.cache import disk_errors
+    from advisor.data.cache import disk_errors, write_whole
     from advisor.recipe import plan_to_toml
 
     found = run(
@@ -42,7 +42,7 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     comments = ["Written by `advisor recommend`. Read it, change it, commit it; `advisor tune` runs it.", "",
                 *(f"- {reason}" for reason in found.verdict.reasons)]  # fmt: skip
     with disk_errors(output.parent):
-        output.write_text(plan_to_toml(found.plan, comments), encoding="utf-8")
+        write_whole(output, plan_to_toml(found.plan, comments))
     if args.json:
         print_json({**found.to_dict(), "plan": str(output)})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -55,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     def add_data_options(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("data", help="folder with one subfolder per class, or a location such as digits:")
         sub.add_argument("--backbone", default="lite0", metavar="NAME", help="see `advisor backbones`; default lite0")
-        sub.add_argument("--seed", type=int, default=0, metavar="N", help="of splits and samples; default 0")
+        sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of splits and samples; default 0")
         sub.add_argument("--skip-small-classes", action="store_true", help="leave out classes too small to split")
 
     sub = command("recommend", "measure a dataset, recommend a scenario with reasons, and write advisor.toml")
@@ -95,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one way out per kind of ending
     """Run the command line.
 
     Args:
@@ -107,6 +108,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbose = "-v" in (sys.argv[1:] if argv is None else argv) or "--verbose" in (
         sys.argv[1:] if argv is None else argv
     )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a file name
     try:
         args = build_parser().parse_args(argv)
         if args.version:
@@ -135,6 +139,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has closed it; say nothing, as other tools do.
         sys.stderr.close()
         return ExitCode.COULD_NOT
+    except Exception as error:
+        if verbose:
+            raise
+        print(f"error: advisor failed in a way it should not: {type(error).__name__}: {error}", file=sys.stderr)
+        print("hint: run the same command with -v for the whole story, and please report it", file=sys.stderr)
+        return ExitCode.COULD_NOT
+
+
+def _seed(text: str) -> int:
+    """A seed that every library takes."""
+    from advisor.recipe.schema import MAX_SEED
+
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number") from error
+    if not 0 <= value <= MAX_SEED:
+        raise argparse.ArgumentTypeError(f"{value} is not in 0 to {MAX_SEED}")
+    return value
 
 
 def _add_device(sub: argparse.ArgumentParser) -> None:

@@ -93,13 +93,7 @@ def result(out: Console, found: Result) -> None:
     if len(found.trials) > 8:
         out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
     out.print()
-    failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
-    if len(failed):
-        out.print(f"{len(failed)} trials failed:")
-        for reason, count in failed["reason"].value_counts().items():
-            out.print(f"  - {count} × {escape(str(reason))}")
-    if found.all_failed:
-        out.print("No searched trial succeeded; only the probe is handed over.")
+    _failures(out, found)
     why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[found.ended]
     winner = "the closed-form probe" if found.champion.kind == "probe" else f"trial {found.champion.number}"
     out.print(f"{why[0].upper()}{why[1:]} after {_time(found.seconds)}. The winner is {winner}.")
@@ -121,6 +115,18 @@ def result(out: Console, found: Result) -> None:
         out.print(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
     if found.ended == "interrupted":
         out.print("To go on: run the same command again.")
+
+
+def _failures(out: Console, found: Result) -> None:
+    failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
+    if len(failed):
+        out.print(f"{len(failed)} trials failed:")
+        for reason, count in failed["reason"].value_counts().items():
+            out.print(f"  - {count} × {escape(str(reason))}")
+    if found.all_failed:
+        out.print("No searched trial succeeded; only the probe is handed over.")
+    if found.none_fitted:
+        out.print("No trial fitted into the budget; the probe is handed over. Give more time with --budget.")
 
 
 def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,17 +50,39 @@ def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full or unwritable disk into a message with the ways out."""
     try:
         yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    except Exception as error:
+        number = _errno(error)
+        if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise AdvisorError(
                 f"The disk is full: {folder} could not be written.",
                 ways=["free some space; everything finished is kept", "put the cache on another disk"],
                 hint="ADVISOR_CACHE=/another/disk advisor ...",
             ) from error
-        if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
+        if number in {errno.EACCES, errno.EROFS, errno.EPERM}:
             raise AdvisorError(
-                f"{folder} may not be written: {error.strerror}.",
+                f"{folder} may not be written: {os.strerror(number)}.",
                 ways=["run as a user who may write it", "put the cache elsewhere"],
                 hint="ADVISOR_CACHE=/tmp/advisor-cache advisor ...",
             ) from error
         raise
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _errno(error: Exception) -> int:
+    """The operating system's error number behind an exception; libraries wrap or only print it."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    text = str(error)
+    if "database or disk is full" in text:  # SQLite
+        return errno.ENOSPC
+    found = re.search(r"os error (\d+)", text)  # safetensors
+    return int(found.group(1)) if found else 0

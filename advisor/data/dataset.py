@@ -79,6 +79,7 @@ def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Pro
     """
     dataset_format = (catalog or load_catalog()).dataset_for(location)
     listing = dataset_format.open(location)
+    _require_utf8(location, listing)
     contents, headers, broken = _read_headers(listing, progress or Silent())
     readable = sorted(headers)
     frame = pd.DataFrame(
@@ -164,14 +165,15 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
 
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:
     """Index labels of a per-class share of the training images; at least one, never all."""
-    drawn: list[int] = []
+    chosen: set[str] = set()
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
     for _, rows in pool.groupby("label", sort=True):
         contents = rows["content"].unique()
         order = rng.permutation(len(contents))
         take = min(max(1, round(share * len(contents))), len(contents) - 1)
-        chosen = set(contents[order[:take]])
-        drawn += rows.index[rows["content"].isin(chosen)].tolist()
+        chosen |= set(contents[order[:take]])
+    # Copies follow their original, into another class too where labels contradict each other.
+    drawn: list[int] = pool.index[pool["content"].isin(chosen)].tolist()
     return drawn
 
 
@@ -204,6 +206,20 @@ def _handle_small(
     frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
     frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
     return frame, classes
+
+
+def _require_utf8(location: str, listing: Listing) -> None:
+    """Names end up in TOML, JSON and on terminals; refuse early what none of them can hold."""
+    for name in (location, *listing.labels, *listing.paths):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as error:
+            shown = name.encode("utf-8", "backslashreplace").decode()
+            raise DatasetError(
+                f"The name `{shown}` is not valid UTF-8.",
+                ways=["rename the file or folder"],
+                hint="convmv renames whole trees: convmv -f latin1 -t utf8 -r --notest ./data",
+            ) from error
 
 
 def _require_classes(location: str, classes: tuple[str, ...]) -> None:

@@ -68,7 +68,7 @@ def decode_square(data: bytes, side: int, interpolation: str = "bicubic") -> NDA
             left, top = (rgb.width - short) / 2, (rgb.height - short) / 2
             resized = rgb.resize((side, side), _RESAMPLING[interpolation], box=(left, top, left + short, top + short))
             return np.asarray(resized, dtype=np.uint8)
-    except UnreadableImageError:
+    except (UnreadableImageError, MemoryError):
         raise
     except Exception as error:
         raise UnreadableImageError(_reason(error)) from error
@@ -116,7 +116,7 @@ def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     if not np.isfinite(levels).all():
         raise UnreadableImageError("gray levels that are not finite numbers")
     low, high = float(levels.min()), float(levels.max())
-    if values.dtype == np.uint16:
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
         levels = levels / 257.0
     elif low >= 0 and high <= 1 and values.dtype.kind == "f":
         levels = levels * 255.0

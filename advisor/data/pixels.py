@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     from advisor.data.dataset import ImageDataset
     from advisor.types import InputSpec
+
+
+_FORMAT = 1  # to be raised when the same file would decode to other pixels
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,9 @@ def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress |
     """
     shorter = dataset.frame[["width", "height"]].min(axis=1)
     side = int(min(spec.resize, shorter.max() if len(shorter) else 1))
-    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}"
+    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}-{_FORMAT}"
+    if folder.is_dir() and json.loads((folder / "store.json").read_text())["retry"]:
+        shutil.rmtree(folder)  # some files could not be read then; perhaps they can now
     if not folder.is_dir():
         _decode_all(dataset, folder, side, spec.interpolation, progress or Silent())
     meta = json.loads((folder / "store.json").read_text())
@@ -73,6 +79,7 @@ def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: s
     size = side * side * 3
     count = len(dataset.frame)
     broken: list[tuple[int, str]] = []
+    retry = False
     with new_folder(folder) as partial, disk_errors(folder.parent):
         with (partial / "pixels.u8").open("wb") as file:
             if count and hasattr(os, "posix_fallocate"):
@@ -80,26 +87,27 @@ def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: s
                 os.posix_fallocate(file.fileno(), 0, count * size)
             with progress.task("Decoding images", count) as advance:
                 for row, outcome in enumerate(_decoded(dataset, side, interpolation)):
-                    if isinstance(outcome, str):
-                        broken.append((row, outcome))
+                    if isinstance(outcome, str | OSError):
+                        retry = retry or isinstance(outcome, OSError)
+                        broken.append((row, outcome if isinstance(outcome, str) else _words(outcome)))
                         file.write(bytes(size))
                     else:
                         file.write(outcome.data)
                     advance(1)
-        meta = {"count": count, "side": side, "broken": broken}
+        meta = {"count": count, "side": side, "broken": broken, "retry": retry}
         (partial / "store.json").write_text(json.dumps(meta))
 
 
-def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[NDArray[np.uint8] | str]:
+def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[NDArray[np.uint8] | str | OSError]:
     """Decoded squares in table order, or the reason why not; a bounded number is in flight at a time."""
 
-    def one(path: str) -> NDArray[np.uint8] | str:
+    def one(path: str) -> NDArray[np.uint8] | str | OSError:
         try:
             return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation))
         except UnreadableImageError as error:
             return str(error)
         except OSError as error:
-            return error.strerror or str(error)
+            return error
 
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
@@ -110,3 +118,7 @@ def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[N
                 yield waiting.popleft().result()  # type: ignore[attr-defined]
         while waiting:
             yield waiting.popleft().result()  # type: ignore[attr-defined]
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from advisor.data.pixels import PixelStore
+    from advisor.network.stages import Stages
     from advisor.network.sweep import Sweeper
     from advisor.progress import Progress
     from advisor.types import InputSpec
 
+_FORMAT = 1  # to be raised when the same network would give other features
 _CHUNK = 512  # images per file; an interrupted pass loses at most this many
 
 
@@ -43,9 +45,13 @@ class FeatureStore:
     _pending: list[tuple[NDArray[np.int64], list[NDArray[np.float32]]]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, pixels: PixelStore, network: nn.Module, spec: InputSpec) -> FeatureStore:
-        """The store of these pixels under this network's weights and input."""
-        key = f"{spec}{weights_digest(network)}"
+    def open(cls, pixels: PixelStore, network: nn.Module, stages: Stages, spec: InputSpec) -> FeatureStore:
+        """The store of these pixels under this network, its weights, its stages and its input."""
+        import timm
+
+        # The printed network tells apart architectures that share weights: paddings, activations.
+        taps = [(stage.tap, stage.channels_last) for stage in stages.stages]
+        key = f"{_FORMAT}|{timm.__version__}|{spec}|{taps}|{network}|{weights_digest(network)}"
         name = f"{pixels.folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         return cls(cache_dir("features") / name)
 

@@ -29,7 +29,7 @@ class Swept:
     Attributes:
         pooled: for each stage (B, width), the last one the penultimate vector; float32 on the device.
         logits: (B, K) of the network's own classifier; None where there is none or none was asked for.
-        moments: for each BatchNorm layer in forward order, per-image channel means and variances of its
+        moments: for each BatchNorm layer that ran, in module order, per-image channel means and variances of its
             input, each (B, C) float32; empty where none were asked for.
     """
 
@@ -53,17 +53,25 @@ class Sweeper:
     def __call__(self, images: Tensor, *, distance: bool = False) -> Swept:
         """Run a batch (B, 3, H, W); with `distance`, also bring the logits and the BatchNorm moments."""
         taps: dict[str, Tensor] = {}
-        moments: list[tuple[Tensor, Tensor]] = []
+        moments: dict[nn.Module, tuple[Tensor, Tensor]] = {}
         with torch.inference_mode(), self._hooks(taps, moments if distance else None):
             network: Any = self.network
             features = network.forward_features(images)
             penultimate = network.forward_head(features, pre_logits=True)
             logits = network.forward_head(features) if distance and has_classifier(network) else None
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
-        return Swept([value.float() for value in pooled], logits, moments)
+        ordered = [moments[norm] for norm in batchnorms(self.network) if norm in moments]
+        return Swept([value.float() for value in pooled], logits, ordered)
+
+    def measured(self, images: Tensor) -> list[nn.BatchNorm2d]:
+        """The BatchNorm layers whose moments a distance pass over such images brings, in the same order."""
+        called: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        with torch.inference_mode(), self._hooks({}, called):
+            self.network(images[:1])
+        return [norm for norm in batchnorms(self.network) if norm in called]
 
     @contextmanager
-    def _hooks(self, taps: dict[str, Tensor], moments: list[tuple[Tensor, Tensor]] | None) -> Iterator[None]:
+    def _hooks(self, taps: dict[str, Tensor], moments: dict[nn.Module, tuple[Tensor, Tensor]] | None) -> Iterator[None]:
         handles: list[Any] = []
 
         def tap(stage: Stage) -> Any:  # noqa: ANN401
@@ -74,9 +82,11 @@ class Sweeper:
 
             return hook
 
-        def moment(_module: object, inputs: tuple[Tensor, ...]) -> None:
+        def moment(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             assert moments is not None
-            moments.append(channel_moments(inputs[0]))
+            # A head is run twice, once for its features and once for its logits; the first call counts.
+            if module not in moments:
+                moments[module] = channel_moments(inputs[0])
 
         handles += [
             self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)) for stage in self.stages.stages[:-1]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +15,9 @@ import pandas as pd
 import torch
 
 from advisor.advice.recommend import Recommendation, open_network
-from advisor.data.cache import disk_errors
+from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
-from advisor.errors import RunError
+from advisor.errors import RunError, UsageError
 from advisor.network.stages import stages_of
 from advisor.network.transfer import pick_device
 from advisor.outcome.bundle import save_bundle
@@ -30,7 +30,7 @@ from advisor.tuning.study import PROBE, Champion, Search
 from advisor.tuning.trial import Workbench, head_params, predict_logits, score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import optuna
     from torch import Tensor
@@ -73,9 +73,14 @@ class Result:
 
     @property
     def all_failed(self) -> bool:
-        """Whether every searched trial failed, so that only the probe stands."""
+        """Whether trials were run and every one failed, so that only the probe stands."""
         searched = self.trials.loc[self.trials["kind"] == "trial", "state"]
         return len(searched) > 0 and bool((searched == "FAIL").all())
+
+    @property
+    def none_fitted(self) -> bool:
+        """Whether the budget left no room for any trial but the probe."""
+        return not (self.trials["kind"] == "trial").any()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -135,10 +140,9 @@ def tune(
     wanted = trials if trials is not None else int(str(plan.recipe.get("search.trials")))
     bench = _bench(plan, device, catalog, progress)
     folder = Path(runs) / (name or bench.prepared.dataset.name)
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(folder), _sole_user(folder):
         search = Search(bench, plan, folder)
-        _write(folder / "plan.toml", plan_to_toml(plan))
+        write_whole(folder / "plan.toml", plan_to_toml(plan))
         # The features of the training images are the probe, and the probe is the floor: they come first.
         bench.features("train", len(bench.stages))
         finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
@@ -149,9 +153,35 @@ def tune(
                 on_trial=_keeping_board(folder, search, on_trial),
             )
         except KeyboardInterrupt:
+            if not search.has_result:
+                raise
             ended = "interrupted"
             progress.say("Stopped. Handing over the best so far; every finished trial is kept.")
         return _hand_over(search, folder, ended, began)
+
+
+@contextmanager
+def _sole_user(folder: Path) -> Iterator[None]:
+    """Make the run folder and keep every other process out of it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError(
+            f"`{folder}` cannot be a run folder: there is a file in its way.",
+            ways=["give another name or place"],
+            hint=f"advisor tune --runs runs --name {folder.name}-2",
+        ) from error
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RunError(
+            f"`{folder}` is in use by another `advisor tune`.",
+            ways=["wait for it", "start a run under another name"],
+            hint=f"advisor tune --name {folder.name}-2",
+        ) from error
 
 
 def _bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) -> Workbench:
@@ -185,7 +215,7 @@ def _keeping_board(
     """Keep `leaderboard.csv` up to date, so that a killed run leaves one."""
 
     def told(trial: optuna.trial.FrozenTrial) -> None:
-        _write(folder / "leaderboard.csv", leaderboard(search).to_csv(index=False))
+        write_whole(folder / "leaderboard.csv", leaderboard(search).to_csv(index=False))
         if on_trial is not None:
             on_trial(trial)
 
@@ -277,7 +307,7 @@ def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result
             "report.json": json.dumps(report, indent=2, ensure_ascii=False),
         },
     )
-    _write(folder / "leaderboard.csv", board.to_csv(index=False))
+    write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
     return Result(
         folder=folder,
         best=folder / "best",
@@ -317,13 +347,3 @@ def _per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict
             recall = float((logits[mine].argmax(1) == label).float().mean())
             found[name] = {"images": int(mine.sum()), "recall": recall}
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from advisor.errors import RecipeError, UsageError, closest
 from advisor.recipe.schema import (
     FREE_TABLES,
     KEYS,
+    MAX_SEED,
     PLAN_TABLES,
     SCHEMA,
     WHEN,
@@ -40,7 +41,14 @@ def load_recipe(name_or_path: str, catalog: Catalog) -> Recipe:
     if name_or_path.endswith(".toml"):
         text = _read(Path(name_or_path))
         return parse_recipe(text, name_or_path, catalog)
-    return parse_recipe(catalog.recipe(name_or_path).read(), f"{name_or_path}.toml", catalog)
+    file = catalog.recipe(name_or_path)
+    try:
+        text = file.read()
+    except Exception as error:
+        raise RecipeError(
+            f"The recipe `{name_or_path}` cannot be read: {type(error).__name__}: {error}", hint="advisor plugins"
+        ) from error
+    return parse_recipe(text, f"{name_or_path}.toml", catalog)
 
 
 def load_plan(path: str | Path, catalog: Catalog) -> Plan:
@@ -72,6 +80,12 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
         inside = table.get(section, {})
         if isinstance(inside, dict) and key not in inside:
             checker.problem(f"{section}.{key}", "is missing; a plan needs it")
+    for name in FREE_TABLES:
+        if not isinstance(table.get(name, {}), dict):
+            checker.problem(name, f"found {_show(table[name])}; a table [{name}] is expected")
+    seed = found["data"].get("seed", 0)
+    if not 0 <= seed <= MAX_SEED:
+        checker.problem("data.seed", f"found {seed}; 0 to {MAX_SEED} is allowed")
     checker.finish()
     data = found["data"]
     return Plan(
@@ -228,8 +242,8 @@ class _Checker:
             return None
         if "choices" in value:
             return self._choices(path, value, key)
-        if key.kind is str:
-            self.problem(path, f"found {_show(value)}; text or {{ choices = [...] }} is allowed")
+        if key.kind in (str, bool):
+            self.problem(path, f"found {_show(value)}; {_KINDS[key.kind]} or {{ choices = [...] }} is allowed")
             return None
         return self._range(path, value, key)
 
@@ -278,13 +292,15 @@ class _Checker:
         return not unknown
 
     def _scalar(self, path: str, value: Any, key: Key) -> bool:  # noqa: ANN401
-        if key.choices and (isinstance(value, bool) or value not in key.choices):
+        if key.choices and not any(value == known and type(value) is type(known) for known in key.choices):
             known = [str(choice) for choice in key.choices]
             hint = closest(str(value), known)
             allowed = ", ".join(known) or "none is installed"
             self.problem(path, f"found {_show(value)}; allowed: {allowed}{'; ' + hint if hint else ''}")
         elif key.kind is str and not isinstance(value, str):
             self.problem(path, f"found {_show(value)}; text is allowed")
+        elif key.kind is bool and not isinstance(value, bool):
+            self.problem(path, f"found {_show(value)}; true or false is allowed")
         elif key.kind is int and (isinstance(value, bool) or not isinstance(value, int)):
             self.problem(path, f"found {_show(value)}; a whole number is allowed")
         elif key.kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from advisor.types import Param, Scalar
 
 SCHEMA = 1
+MAX_SEED = 2**32 - 1  # of numpy and Optuna
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Key:
     """What a recipe key may hold.
 
     Attributes:
-        kind: `float`, `int` or `str`.
+        kind: `float`, `int`, `str` or `bool`.
         default: what a missing key means.
         low: smallest number.
         high: largest number.
@@ -107,7 +108,7 @@ KEYS: Mapping[str, Key] = {
     "optimizer.lr_ratio": Key(float, 10.0, "learning rate of the head over that of the backbone", 1e-3, 1e4),
     "optimizer.weight_decay": Key(float, 1e-3, "decoupled weight decay, not on vectors", 0.0, 1.0),
     "train.epochs": Key(int, 4, "passes over the training images", 1, 10_000),
-    "train.batch_size": Key(int, 32, "images per step", 1, 65_536),
+    "train.batch_size": Key(int, 32, "images per step", 2, 65_536),
     "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),
     "train.label_smoothing": Key(float, 0.0, "probability mass spread over the other classes", 0.0, 0.9),
     "train.augment": Key(
@@ -194,7 +195,6 @@ def parse_duration(text: str) -> float:
 
 def key_of(param: Param) -> Key:
     """A head's own parameter as a recipe key."""
-    kind = str if param.choices else type(param.default)
     low = -math.inf if param.low is None else param.low
     high = math.inf if param.high is None else param.high
-    return Key(kind, param.default, param.help, low, high, param.choices)
+    return Key(type(param.default), param.default, param.help, low, high, param.choices)

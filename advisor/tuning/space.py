@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from advisor.recipe import KEYS, Choices, Range, Recipe, Value, key_of
+from advisor.recipe import KEYS, Choices, Key, Range, Recipe, Value, key_of
 
 if TYPE_CHECKING:
     import optuna
@@ -50,7 +50,7 @@ class SearchSpace:
         def ask(key: str, value: Value) -> Scalar:
             if head_only and key == "freeze.depth":
                 value = 1.0
-            return _ask(trial, key, value, len(self.stages))
+            return _ask(trial, key, value, self._key(key).kind, len(self.stages))
 
         return self._walk(ask)
 
@@ -78,9 +78,14 @@ class SearchSpace:
     def _value(self, key: str) -> Value:
         if key in self.recipe.values or key in KEYS:
             return self.recipe.get(key)
-        _, head, name = key.split(".")
-        params = {param.name: param for param in self.catalog.head(head).params}
-        return key_of(params[name]).default
+        return self._key(key).default
+
+    def _key(self, path: str) -> Key:
+        """What a key path may hold, a head's own parameters included."""
+        if path in KEYS:
+            return KEYS[path]
+        _, head, name = path.split(".")
+        return key_of(next(param for param in self.catalog.head(head).params if param.name == name))
 
     def _walk(self, ask: Any) -> Values:  # noqa: ANN401
         """Visit the active keys in an order in which each condition is known before it is needed."""
@@ -114,7 +119,7 @@ def frozen_recipe(recipe: Recipe, values: Values) -> Recipe:
     )
 
 
-def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, stages: int) -> Scalar:
+def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, kind: type, stages: int) -> Scalar:
     if isinstance(value, Choices):
         return trial.suggest_categorical(key, list(value.choices))  # type: ignore[return-value]
     if not isinstance(value, Range):
@@ -122,7 +127,7 @@ def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, stages: int) -> 
     if key in _IN_STAGES:
         low, high = _bounds(value, stages)
         return trial.suggest_int(key, low, high) / stages
-    if key in KEYS and KEYS[key].kind is int:
+    if kind is int:
         return trial.suggest_int(key, int(value.low), int(value.high), log=value.log)
     return trial.suggest_float(key, value.low, value.high, log=value.log)
 

@@ -7,15 +7,16 @@ import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import optuna
 import torch
 
-from advisor.errors import AdvisorError, RunError
+from advisor.errors import AdvisorError, BackboneError, RunError
 from advisor.network.ridge import fit_ridge
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.space import SearchSpace, Values
-from advisor.tuning.trial import Finished, Workbench, run_trial, score
+from advisor.tuning.trial import Finished, Workbench, head_params, run_trial, score
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,12 +66,13 @@ class Search:
         self.plan = plan
         self.folder = folder
         self.space = SearchSpace(plan.recipe, bench.stages, bench.catalog)
-        # A resumed study must not draw the same candidates again.
-        url = f"sqlite:///{folder / 'study.db'}"
+        # As a file: URI, so that no character of the path is taken for a part of the address.
+        url = f"sqlite:///file:{quote(str((folder / 'study.db').resolve()))}?uri=true"
         self.study = optuna.create_study(
             storage=url, study_name=STUDY, load_if_exists=True, direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNTESTED_STARTUP, n_warmup_steps=1),
         )  # fmt: skip
+        # A resumed study must not draw the same candidates again.
         self.study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(self.study.trials), n_startup_trials=6)
         self._claim()
         self._bury_dead()
@@ -93,8 +95,10 @@ class Search:
             on_trial(self._add_probe())
         head_only = False
         while len(self.searched()) < trials:
-            if not any(trial.state != _States.FAIL for trial in self.searched()):
-                self.study.enqueue_trial(self.space.start_params(), skip_if_exists=True)
+            if time.monotonic() >= deadline:
+                return "time"
+            if not self.searched() and not self.study.get_trials(states=(_States.WAITING,)):
+                self.study.enqueue_trial(self.space.start_params())
             trial = self.study.ask()
             try:
                 self._one(trial, deadline, head_only=head_only)
@@ -112,8 +116,6 @@ class Search:
                 self.study.tell(trial, state=_States.FAIL)
                 raise
             on_trial(self.study.trials[trial.number])
-            if time.monotonic() >= deadline:
-                return "time"
         return "trials"
 
     def searched(self) -> list[optuna.trial.FrozenTrial]:
@@ -123,6 +125,11 @@ class Search:
             for trial in self.study.trials
             if trial.state.is_finished() and trial.user_attrs.get("kind") == "trial"
         ]
+
+    @property
+    def has_result(self) -> bool:
+        """Whether anything has finished."""
+        return any(trial.state == _States.COMPLETE for trial in self.study.trials)
 
     def champion(self) -> Champion:
         """The most accurate trial; of equals the one with the lower validation loss, the probe before all.
@@ -146,8 +153,6 @@ class Search:
         tap = self.bench.stages.tap_index(champion.values["features.tap"])
         width = self.bench.features("train", tap).shape[1]
         kind = self.bench.catalog.head(champion.values["head.name"])
-        from advisor.tuning.trial import head_params
-
         head = kind.create(width, self.bench.classes, **head_params(champion.values))
         network = self.bench.build(tap, head)
         network.load_state_dict(load_file(self._weights(champion.number)), strict=True)
@@ -174,9 +179,12 @@ class Search:
             trial.set_user_attr("seconds", time.monotonic() - began)
             trial.set_user_attr("reason", "behind the median of the earlier trials")
             self.study.tell(trial, state=_States.PRUNED)
-        except (OutOfTimeError, AdvisorError):
+        except OutOfTimeError:
             raise
-        except Exception as error:  # noqa: BLE001 - one bad set of values must not end the study
+        except Exception as error:
+            if isinstance(error, AdvisorError) and not isinstance(error, BackboneError):
+                raise  # a full disk, say: no other values would fare better
+            # One bad set of values must not end the study.
             trial.set_user_attr("seconds", time.monotonic() - began)
             trial.set_user_attr("reason", _reason(error))
             self.study.tell(trial, state=_States.FAIL)
@@ -201,7 +209,8 @@ class Search:
             for tap in range(1, len(bench.stages) + 1)
         ]
         correct = [float(fit.correct(labels.numpy()).mean()) for fit in fits]
-        tap = max(range(1, len(fits) + 1), key=lambda k: (correct[k - 1], k))
+        best_first = sorted(range(1, len(fits) + 1), key=lambda k: (-correct[k - 1], -k))
+        tap = next(k for k in best_first if self._can_cut(k))
         values: Values = {
             "features.tap": tap / len(bench.stages), "freeze.depth": 1.0,
             "head.name": "ridge", "head.init": PROBE,
@@ -223,9 +232,19 @@ class Search:
         self.study.add_trial(optuna.trial.create_trial(value=accuracy, user_attrs=attrs))
         return self.study.trials[number]
 
+    def _can_cut(self, tap: int) -> bool:
+        """Whether the network can be cut at a tap; some cannot be traced, and none needs it at the last."""
+        if tap == len(self.bench.stages):
+            return True
+        try:
+            self.bench.build(tap, torch.nn.Identity())
+        except BackboneError:
+            return False
+        return True
+
     def _keep(self, number: int, network: TransferNetwork) -> None:
         """Write a model's weights, then drop those it replaces; the file appears whole or not at all."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         from advisor.data.cache import disk_errors
 
@@ -235,7 +254,7 @@ class Search:
             partial = target.with_suffix(".partial")
             state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
             try:
-                save_file(state, partial)
+                partial.write_bytes(save(state))
                 partial.rename(target)
             finally:
                 partial.unlink(missing_ok=True)

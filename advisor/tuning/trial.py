@@ -93,7 +93,7 @@ class Workbench:
         self.device = device
         self.progress = progress
         self.classes = len(prepared.dataset.classes)
-        self._store = FeatureStore.open(prepared.pixels, network, backbone.input)
+        self._store = FeatureStore.open(prepared.pixels, network, stages, backbone.input)
         self._features: dict[str, list[Tensor]] = {}
         self._standardise: dict[int, Standardise] = {}
 
@@ -201,8 +201,14 @@ def head_params(values: Values) -> dict[str, object]:
 
 
 def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Accuracy 0..1 and mean cross-entropy in nats of logits (n, classes)."""
+    """Accuracy 0..1 and mean cross-entropy in nats of logits (n, classes).
+
+    Raises:
+        TrialFailedError: a logit is not a finite number.
+    """
     logits = logits.float()
+    if not torch.isfinite(logits).all():
+        raise TrialFailedError("the model answers with numbers that are not finite")
     return (
         float((logits.argmax(1) == labels).float().mean()),
         float(F.cross_entropy(logits, labels)),

@@ -111,7 +111,7 @@ def test_wrong_words(run):
     failed(run("recomend", "x"), 2, "There is no `recomend`", "did you mean `recommend`?")
     failed(run("recommend"), 2, "required: data")
     failed(run("recommend", "x", "--colour"), 2, "--colour")
-    failed(run("recommend", "x", "--seed", "y"), 2, "invalid int value")
+    failed(run("recommend", "x", "--seed", "y"), 2, "`y` is not a whole number")
     code, out, _ = run()
     assert code == 2
     assert "advisor recommend ./data" in out
@@ -169,7 +169,7 @@ def test_other_wrong_arguments(run, tiny, tiny_folder, tmp_path):
     failed(run("recommend", tiny_folder, "--backbone", tiny, "--device", "cuda:0"), 1, "no usable NVIDIA GPU")
     failed(run("recommend", tiny_folder, "--backbone", tiny, "--device", "gpu"), 2, "`gpu` is not a device")
     failed(run("recommend", tiny_folder, "-o", tmp_path / "none" / "plan.toml"), 2, "There is no folder")
-    failed(run("recommend", tiny_folder, "--images", 0), 2, "--images must be at least 1")
+    failed(run("recommend", tiny_folder, "--images", 0), 2, "--images must be at least 16")
     failed(run("tune"), 2, "There is no file `advisor.toml`", "advisor recommend")
     failed(run("tune", tiny_folder), 2, "cannot be read")
     failed(run("predict", tmp_path, "x.jpg"), 1, "is not a tuned model")

@@ -223,3 +223,48 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_behind(tiny_folder, monkey
     assert "hint: ADVISOR_CACHE=" in str(error.value)
     assert not list(cache.rglob("*.u8"))
     assert store_pixels(dataset, SPEC).count == 72
+
+
+def test_parts_beside_a_stray_folder_are_still_parts(tiny_folder, tmp_path):
+    root = tmp_path / "zip"
+    for name, count in (("train", 8), ("test", 4)):
+        for kind, label in enumerate(("across", "blobs")):
+            (root / name / label).mkdir(parents=True)
+            for seed in range(count):
+                draw(kind, seed + 50 * (name == "test")).save(root / name / label / f"{seed}.png")
+    (root / "__MACOSX").mkdir()
+    dataset = open_dataset(str(root))
+    assert dataset.classes == ("across", "blobs")
+    assert dataset.ignored == ("__MACOSX",)
+
+
+def test_copies_with_contradicting_labels_stay_on_one_side(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for seed in range(20):
+            draw(0, seed).save(tmp_path / label / f"{seed}.png")
+    for seed in range(4):
+        profile = profile_dataset(split_dataset(open_dataset(str(tmp_path)), seed=seed))
+        assert len(profile.conflicting) == 20
+        assert not profile.leaking
+
+
+def test_a_passing_read_error_is_not_kept(tiny_folder):
+    dataset = open_dataset(str(tiny_folder))
+    bad = dataset.frame["path"].iloc[3]
+
+    def read(path):
+        if path == bad:
+            raise OSError(5, "Input/output error")
+        return dataset.read(path)
+
+    import dataclasses
+
+    assert store_pixels(dataclasses.replace(dataset, read=read), SPEC).broken == ((3, "Input/output error"),)
+    assert store_pixels(dataset, SPEC).broken == ()
+
+
+def test_names_that_are_not_utf8_are_refused_early(tiny_folder):
+    os.rename(os.fsencode(tiny_folder / "down"), os.fsencode(tiny_folder) + b"/caf\xe9")
+    with pytest.raises(DatasetError, match="not valid UTF-8"):
+        open_dataset(str(tiny_folder))

@@ -31,15 +31,15 @@ def compute(parts, rows, store):
 
 
 def test_features_are_computed_once_and_survive_the_process(parts, monkeypatch):
-    backbone, network, _, pixels = parts
-    store = FeatureStore.open(pixels, network, backbone.input)
+    backbone, network, stages, pixels = parts
+    store = FeatureStore.open(pixels, network, stages, backbone.input)
     first = compute(parts, [5, 3, 9], store)
     calls = []
     original = Sweeper.__call__
     monkeypatch.setattr(
         Sweeper, "__call__", lambda self, images, **kw: calls.append(len(images)) or original(self, images, **kw)
     )
-    again = FeatureStore.open(pixels, network, backbone.input)
+    again = FeatureStore.open(pixels, network, stages, backbone.input)
     both = compute(parts, [9, 5, 3, 11], again)
     assert calls == [1]
     for one, two in zip(first, both, strict=True):
@@ -47,16 +47,16 @@ def test_features_are_computed_once_and_survive_the_process(parts, monkeypatch):
 
 
 def test_other_weights_are_another_store(parts):
-    backbone, network, _, pixels = parts
-    one = FeatureStore.open(pixels, network, backbone.input).folder
+    backbone, network, stages, pixels = parts
+    one = FeatureStore.open(pixels, network, stages, backbone.input).folder
     with torch.no_grad():
         next(network.parameters()).add_(1e-6)
-    assert FeatureStore.open(pixels, network, backbone.input).folder != one
+    assert FeatureStore.open(pixels, network, stages, backbone.input).folder != one
 
 
 def test_a_half_written_chunk_is_not_read(parts):
-    backbone, network, _, pixels = parts
-    store = FeatureStore.open(pixels, network, backbone.input)
+    backbone, network, stages, pixels = parts
+    store = FeatureStore.open(pixels, network, stages, backbone.input)
     store.folder.mkdir(parents=True)
     (store.folder / ".123.partial").write_bytes(b"half")
     assert store.known() == set()

@@ -167,3 +167,16 @@ def test_standardisation_folds_into_a_linear_layer():
     torch.testing.assert_close(scaled.pow(2).sum(1).mean(), torch.tensor(5 / 6), atol=1e-4, rtol=0)
     linear = nn.Linear(6, 3)
     torch.testing.assert_close(standardise.fold_into(linear)(features), linear(scaled), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["repvgg_a0", "xception41", "mobilenetv4_conv_small"])
+def test_moments_belong_to_their_layers(name):
+    """Layers run in another order than they were made, or twice."""
+    torch.manual_seed(0)
+    network = timm.create_model(name).eval()
+    example = torch.randn(1, 3, 64, 64)
+    sweeper = Sweeper(network, stages_of(network, example))
+    layers = sweeper.measured(example)
+    moments = sweeper(example, distance=True).moments
+    assert len(layers) == len(moments) > 10
+    assert all(mean.shape == (1, norm.num_features) for norm, (mean, _) in zip(layers, moments, strict=True))

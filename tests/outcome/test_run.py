@@ -103,7 +103,7 @@ def test_a_plugins_own_head_trains_and_loads(install, tiny, tiny_folder, tmp_pat
 
     install("heads", example_of(hookspecs.advisor_heads))
     for depth in (1.0, 0.4):
-        found = plan(tiny_folder, head__name="two-layer", freeze__depth=depth, train__epochs=8,
+        found = plan(tiny_folder, head__name="two-layer", freeze__depth=depth, train__epochs=2,
                      **{"head__two-layer__hidden": 16, "search__trials": 1})  # fmt: skip
         result = run(found, tmp_path, name=f"own-{depth}")
         row = result.trials[result.trials["kind"] == "trial"].iloc[0]
@@ -263,8 +263,8 @@ sys.exit(main(["tune", sys.argv[1], "--runs", sys.argv[2], "--device", "cpu"]))
 """
 
 
-def _child(tiny_folder, tmp_path, stop):
-    """Run `advisor tune` in a process of its own and stop it in the middle of its third trial."""
+def _child(tiny_folder, tmp_path, stop, in_trial=3):
+    """Run `advisor tune` in a process of its own and stop it in the middle of a trial."""
     path = tmp_path / "advisor.toml"
     path.write_text(plan_to_toml(plan(tiny_folder, search__trials=5)))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -274,7 +274,7 @@ def _child(tiny_folder, tmp_path, stop):
     )  # fmt: skip
     assert child.stdout is not None
     seen = 0
-    while seen < 3:
+    while seen < in_trial:
         line = child.stdout.readline()
         assert line, child.stderr.read()
         seen += line.startswith("training")
@@ -309,6 +309,54 @@ def test_sigkill_loses_no_finished_trial(tiny, tiny_folder, tmp_path):
     assert after[:3] == before
     assert (result.trials["kind"] == "trial").sum() == 5
     assert (result.trials["kind"] == "interrupted").sum() == 1
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
+def test_the_recommended_recipe_is_tried_even_if_its_first_run_was_cut_off(tiny, tiny_folder, tmp_path, stop):
+    path, _, _, _ = _child(tiny_folder, tmp_path, stop, in_trial=1)
+    result = run(str(path), tmp_path, trials=1)
+    (row,) = result.trials[result.trials["kind"] == "trial"].to_dict("records")
+    assert row["optimizer.lr"] == 3e-4
+    assert row["frozen"] == 2
+
+
+def test_one_run_folder_one_process(tiny, tiny_folder, tmp_path):
+    from filelock import FileLock
+
+    (tmp_path / "runs" / "shapes").mkdir(parents=True)
+    with FileLock(tmp_path / "runs" / "shapes" / ".lock"), pytest.raises(RunError, match="in use by another"):
+        run(plan(tiny_folder), tmp_path)
+
+
+def test_folders_with_odd_names_hold_their_own_study(tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder, search__trials=1), tmp_path, name="what? 50% #1 é")
+    assert (result.folder / "study.db").is_file()
+
+
+def test_a_full_disk_in_the_middle_of_a_run_is_a_sentence(tiny, tiny_folder, tmp_path):
+    path = tmp_path / "advisor.toml"
+    path.write_text(plan_to_toml(plan(tiny_folder)))
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "import advisor.outcome.run as run\n"
+        "original = run.Search\n"
+        "def search(*args):\n"
+        "    found = original(*args)\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, -1))\n"  # the weights are larger
+        "    return found\n"
+        "run.Search = search\n"
+        "from advisor.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, "tune", str(path), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 1
+    assert "The disk is full" in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run(str(path), tmp_path).ended == "trials"
 
 
 def test_champion_weights_are_never_missing(tiny, tiny_folder, tmp_path, monkeypatch):

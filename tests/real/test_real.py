@@ -62,13 +62,15 @@ def test_an_earlier_layer_is_better_on_satellite_patches(shared_data):
     assert found.curve.best.gain > 0
 
 
-def test_a_tuned_real_network_is_loaded_by_timm_alone(shared_data, tmp_path):
+def test_a_tuned_real_network_is_loaded_by_timm_alone(tmp_path, monkeypatch):
     import timm
     import torch
     from conftest import draw
 
     from advisor.recipe import Plan, Recipe
+    from advisor.tuning import study
 
+    monkeypatch.setattr(study, "score", lambda logits, labels: (0.0, 9.0))  # let the fine-tuned network win
     for kind, name in enumerate(("across", "blobs", "down")):
         (tmp_path / "data" / name).mkdir(parents=True)
         for seed in range(10):
@@ -79,9 +81,9 @@ def test_a_tuned_real_network_is_loaded_by_timm_alone(shared_data, tmp_path):
     )
     model = timm.create_model(f"local-dir:{result.best}", pretrained=True).eval()
     images = torch.randn(2, 3, 224, 224)
-    if result.timm_loads_it:
-        with torch.no_grad():
-            torch.testing.assert_close(model(images), advisor.load(result.best).network(images))
+    assert result.timm_loads_it
+    with torch.no_grad():
+        torch.testing.assert_close(model(images), advisor.load(result.best).network(images), rtol=1e-4, atol=1e-2)
 
 
 def test_lite0_recognises_what_it_was_trained_on():

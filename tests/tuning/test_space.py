@@ -79,3 +79,15 @@ def test_the_recipe_of_a_trial_has_scalars_only():
     fixed = frozen_recipe(recipe, searched.start())
     assert not [value for value in fixed.values.values() if isinstance(value, Range | Choices)]
     assert SearchSpace(fixed, STAGES, CATALOG).start() == searched.start()
+
+
+def test_whole_number_parameters_of_heads_stay_whole(install):
+    from test_plugins import example_of
+
+    from advisor import hookspecs
+
+    install("mlp", example_of(hookspecs.advisor_heads))
+    recipe = Recipe("x", values={"head.name": "two-layer", "head.two-layer.hidden": Range(8, 512, log=True, start=8)})
+    searched = SearchSpace(recipe, STAGES, load_catalog())
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    assert all(isinstance(searched.suggest(study.ask())["head.two-layer.hidden"], int) for _ in range(5))
