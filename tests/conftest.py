@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from textwrap import dedent
 
+# Read once, when huggingface_hub is first imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -39,7 +42,6 @@ def _isolated(monkeypatch, tmp_path_factory):
     for name in [name for name in os.environ if name.startswith("ADVISOR_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ADVISOR_CACHE", str(tmp_path_factory.mktemp("cache")))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
 
 

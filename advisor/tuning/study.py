@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import optuna
 import torch
@@ -66,10 +66,15 @@ class Search:
         self.plan = plan
         self.folder = folder
         self.space = SearchSpace(plan.recipe, bench.stages, bench.catalog)
-        # As a file: URI, so that no character of the path is taken for a part of the address.
-        url = f"sqlite:///file:{quote(str((folder / 'study.db').resolve()))}?uri=true"
+        # Connected to by path: in a URL, a `?` or `%` in the folder's name would be taken for syntax.
+        storage = optuna.storages.RDBStorage(
+            "sqlite:///study.db",
+            engine_kwargs={
+                "creator": lambda: sqlite3.connect(folder / "study.db", timeout=60, check_same_thread=False)
+            },
+        )
         self.study = optuna.create_study(
-            storage=url, study_name=STUDY, load_if_exists=True, direction="maximize",
+            storage=storage, study_name=STUDY, load_if_exists=True, direction="maximize",
             pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNTESTED_STARTUP, n_warmup_steps=1),
         )  # fmt: skip
         # A resumed study must not draw the same candidates again.

@@ -265,6 +265,7 @@ def test_a_passing_read_error_is_not_kept(tiny_folder):
 
 
 def test_names_that_are_not_utf8_are_refused_early(tiny_folder):
-    os.rename(os.fsencode(tiny_folder / "down"), os.fsencode(tiny_folder) + b"/caf\xe9")
+    odd = os.fsdecode(os.fsencode(tiny_folder) + b"/caf\xe9")
+    (tiny_folder / "down").rename(odd)
     with pytest.raises(DatasetError, match="not valid UTF-8"):
         open_dataset(str(tiny_folder))

@@ -57,7 +57,7 @@ def test_noise_is_different(tmp_path):
 
 
 def test_an_earlier_layer_is_better_on_satellite_patches(shared_data):
-    found = advisor.recommend(str(shared_data / "satellite_landcover"), images=500)
+    found = advisor.recommend(str(shared_data / "satellite_landcover"), images=300)
     assert found.curve.best.stage < len(found.curve.points)
     assert found.curve.best.gain > 0
 
