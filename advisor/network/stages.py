@@ -29,14 +29,12 @@ class Stage:
         tap: path of the module whose output is the stage's output; empty for the last stage, whose
             output is the pooled penultimate vector.
         parameters: names of its parameters in the whole network.
-        params: number of scalars in them.
         channels_last: whether the output is (B, H, W, C) rather than (B, C, H, W).
     """
 
     name: str
     tap: str
     parameters: tuple[str, ...]
-    params: int
     channels_last: bool = False
 
 
@@ -243,7 +241,6 @@ def _build(
                 name=tap,
                 tap="" if last else tap,
                 parameters=tuple(found),
-                params=sum(parameters[name].numel() for name in found),
                 channels_last=_is_channels_last(network, tap, shapes[tap]),
             )
         )

@@ -40,7 +40,7 @@ def test_stages_cover_every_parameter_once_and_in_forward_order(name):
     assert sorted(listed) == sorted(everything)
     assert len(stages) >= 4
     assert stages.stages[-1].tap == ""
-    assert all(stage.params > 0 for stage in stages.stages)
+    assert all(stage.parameters for stage in stages.stages)
     order = {}
 
     def remember(path):

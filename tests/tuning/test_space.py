@@ -7,7 +7,7 @@ from advisor.recipe import Choices, Range, Recipe, load_recipe
 from advisor.tuning.space import SearchSpace, frozen_recipe
 
 CATALOG = load_catalog()
-STAGES = Stages(tuple(Stage(f"s{i}", f"s{i}", (f"p{i}",), 1) for i in range(8)))
+STAGES = Stages(tuple(Stage(f"s{i}", f"s{i}", (f"p{i}",)) for i in range(8)))
 
 
 def space(**values):
