@@ -1,11 +1,12 @@
 """`recommend` against one plain forward pass of the same backbone over the images it uses, in one run.
 
-    python benchmarks/recommend_cost.py [DATASET] [--repeats 5]
+    python benchmarks/recommend_cost.py [DATASET] [--repeats 5] [--memory]
 
 Start-up (imports, weights) is outside both. The plain pass reads decoded images that are already in
 memory, before and after each recommendation, so that a drift of the machine's speed cancels; `recommend`
 starts from the files with an empty cache. Wall and processor time are both given: on a shared machine the
-second is the steadier. Then the peak memory of the whole command in a process of its own.
+second is the steadier. `--memory` adds the peak memory of the whole command
+in a process of its own.
 """
 
 from __future__ import annotations
@@ -83,8 +84,10 @@ def main() -> None:
     parser.add_argument("dataset", nargs="?", default=str(DATA / "clothing_small"))
     parser.add_argument("--backbone", default="lite0")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help="also the peak memory of the command")
     args = parser.parse_args()
-    print(f"peak memory of `advisor recommend`: {peak_memory(args.dataset, args.backbone):.2f} GB", flush=True)
+    if args.memory:
+        print(f"peak memory of `advisor recommend`: {peak_memory(args.dataset, args.backbone):.2f} GB", flush=True)
 
     import torch
 
