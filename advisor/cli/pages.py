@@ -28,6 +28,8 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     verdict, recipe = found.verdict, found.plan.recipe
     size, distance, what = SCENARIOS[verdict.scenario]
     out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
+    if verdict.scenario == 3 and not verdict.earlier_helps:
+        out.print("Here no earlier layer is better than the last, so the last is read.")
     out.print()
     out.print("[bold]Why[/bold]")
     for reason in verdict.reasons:
@@ -125,7 +127,7 @@ def _failures(out: Console, found: Result) -> None:
             out.print(f"  - {count} × {escape(str(reason))}")
     if found.all_failed:
         out.print("No searched trial succeeded; only the probe is handed over.")
-    if found.none_fitted:
+    if found.none_fitted and found.ended == "time":
         out.print("No trial fitted into the budget; the probe is handed over. Give more time with --budget.")
 
 

@@ -110,6 +110,8 @@ def save_bundle(
             _save_ours(partial, network, ours)
         for name, text in texts.items():
             (partial / name).write_text(text, encoding="utf-8")
+        for file in partial.iterdir():
+            file.chmod(0o644)  # safetensors writes files that only their owner may read
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)

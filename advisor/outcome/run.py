@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     import optuna
     from torch import Tensor
 
+    from advisor.network.transfer import TransferNetwork
+
 _FINISH_SECONDS = 3.0  # writing and checking the bundle
 _TEST_MARGIN = 1.3
+_MOST_FOR_TEST = 0.4  # of the budget
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ def tune(
         # The features of the training images are the probe, and the probe is the floor: they come first.
         bench.features("train", len(bench.stages))
         finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
+        finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         try:
             ended = search.run(
                 trials=wanted,
@@ -156,7 +160,9 @@ def tune(
             if not search.has_result:
                 raise
             ended = "interrupted"
-            progress.say("Stopped. Handing over the best so far; every finished trial is kept.")
+            progress.say(
+                "Stopped. Scoring the best so far on the test images; Ctrl-C again leaves at once, nothing is lost."
+            )
         return _hand_over(search, folder, ended, began)
 
 
@@ -261,7 +267,7 @@ def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result
     labels = bench.labels("test")
     per_class: dict[str, dict[str, float]] = {}
     if len(held):
-        logits = predict_logits(network, bench, held)
+        logits = _test_logits(search, champion, network)
         test, _ = score(logits, labels)
         right = int((logits.argmax(1) == labels).sum())
         per_class = _per_class(logits, labels, bench.prepared.dataset.classes)
@@ -322,6 +328,17 @@ def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result
         ended=ended,
         seconds=time.monotonic() - began,
     )
+
+
+def _test_logits(search: Search, champion: Champion, network: TransferNetwork) -> Tensor:
+    """Logits of the test images; a head alone reads kept features, so a resumed run computes them once."""
+    bench = search.bench
+    if bench.stages.frozen_index(champion.values["freeze.depth"], network.tap) < network.tap:
+        return predict_logits(network, bench, bench.rows("test"))
+    features = bench.features("test", network.tap)
+    with torch.inference_mode():
+        logits: Tensor = network.head.cpu()(features)
+    return logits
 
 
 def versions() -> dict[str, str]:

@@ -98,6 +98,8 @@ class Search:
         """
         if not any(trial.user_attrs.get("kind") == PROBE for trial in self.study.trials):
             on_trial(self._add_probe())
+        else:
+            on_trial(self.study.trials[self.champion().number])  # what the trials of this session have to beat
         head_only = False
         while len(self.searched()) < trials:
             if time.monotonic() >= deadline:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 import advisor
+from advisor.data.dataset import split_dataset
 from advisor.data.pixels import PixelStore
 from advisor.errors import DatasetError
 from advisor.plugins import load_catalog
@@ -45,7 +46,7 @@ def test_no_test_image_is_looked_at(tiny, tiny_folder, monkeypatch):
     original = PixelStore.batch
     monkeypatch.setattr(PixelStore, "batch", lambda self, rows: seen.extend(rows.tolist()) or original(self, rows))
     advisor.recommend(str(tiny_folder), backbone=tiny)
-    split = advisor.data.dataset.split_dataset(advisor.open_dataset(str(tiny_folder)))
+    split = split_dataset(advisor.open_dataset(str(tiny_folder)))
     assert not set(seen) & set(split.rows("test").tolist())
     assert set(seen) == set(split.rows("train", "val").tolist())
 

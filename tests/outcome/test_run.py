@@ -17,6 +17,7 @@ from conftest import TINY, draw
 from safetensors.torch import load_file
 
 import advisor
+from advisor.data.dataset import split_dataset
 from advisor.errors import RunError
 from advisor.plugins import load_catalog
 from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
@@ -222,7 +223,7 @@ def test_the_head_starts_from_the_probe(tiny, tiny_folder, tmp_path):
 def test_the_test_images_are_read_only_at_the_end(tiny, tiny_folder, tmp_path, monkeypatch):
     from advisor.data.pixels import PixelStore
 
-    split = advisor.data.dataset.split_dataset(advisor.open_dataset(str(tiny_folder)))
+    split = split_dataset(advisor.open_dataset(str(tiny_folder)))
     test_rows = set(split.rows("test").tolist())
     looked = []
     original = PixelStore.batch
