@@ -39,7 +39,7 @@ class Standardise(nn.Module):
     """Fixed shift and scale of pooled features to vectors of about unit length.
 
     One step of Adam then moves a logit by about the learning rate times the square root of the width,
-    at every tap; on raw or merely standardised features it can undo a fitted head at once.
+    at every tap; on raw or merely standardised features the step grows with the width itself.
 
     Args:
         mean: (width,).

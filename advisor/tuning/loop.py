@@ -53,11 +53,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Trained:
-    """What training did: optimiser steps taken and planned, and seconds per step."""
+    """What training did: optimiser steps taken and planned."""
 
     steps: int
     planned: int
-    step_seconds: float
 
 
 def train(
@@ -147,4 +146,4 @@ def train(
         after_epoch(epoch + 1)
         if step >= total:
             break
-    return Trained(step, planned, (time.monotonic() - began) / max(1, step))
+    return Trained(step, planned)
