@@ -302,6 +302,7 @@ def _measure(
             images = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), spec)
             swept = sweeper(images, distance=True)
             observed.add(swept.moments, swept.logits)
+            layers = swept.layers
             if not known.issuperset(batch.tolist()):
                 store.add(batch, [value.cpu().numpy() for value in swept.pooled])
             advance(len(batch))
@@ -311,8 +312,7 @@ def _measure(
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
     store.flush()
-    sources = source_of(sweeper.measured(images))
-    distance = measure_distance(observed.result(), control.result(), sources, backbone.reference, seed=seed)
+    distance = measure_distance(observed.result(), control.result(), source_of(layers), backbone.reference, seed=seed)
     seconds = time.perf_counter() - began
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     return _Measured(

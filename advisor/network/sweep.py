@@ -31,11 +31,13 @@ class Swept:
         logits: (B, K) of the network's own classifier; None where there is none or none was asked for.
         moments: for each BatchNorm layer that ran, in module order, per-image channel means and variances of its
             input, each (B, C) float32; empty where none were asked for.
+        layers: those layers, in the same order.
     """
 
     pooled: list[Tensor]
     logits: Tensor | None
     moments: list[tuple[Tensor, Tensor]]
+    layers: list[nn.BatchNorm2d]
 
 
 class Sweeper:
@@ -60,15 +62,8 @@ class Sweeper:
             penultimate = network.forward_head(features, pre_logits=True)
             logits = network.forward_head(features) if distance and has_classifier(network) else None
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
-        ordered = [moments[norm] for norm in batchnorms(self.network) if norm in moments]
-        return Swept([value.float() for value in pooled], logits, ordered)
-
-    def measured(self, images: Tensor) -> list[nn.BatchNorm2d]:
-        """The BatchNorm layers whose moments a distance pass over such images brings, in the same order."""
-        called: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        with torch.inference_mode(), self._hooks({}, called):
-            self.network(images[:1])
-        return [norm for norm in batchnorms(self.network) if norm in called]
+        layers = [norm for norm in batchnorms(self.network) if norm in moments]
+        return Swept([value.float() for value in pooled], logits, [moments[norm] for norm in layers], layers)
 
     @contextmanager
     def _hooks(self, taps: dict[str, Tensor], moments: dict[nn.Module, tuple[Tensor, Tensor]] | None) -> Iterator[None]:

@@ -176,7 +176,7 @@ def test_moments_belong_to_their_layers(name):
     network = timm.create_model(name).eval()
     example = torch.randn(1, 3, 64, 64)
     sweeper = Sweeper(network, stages_of(network, example))
-    layers = sweeper.measured(example)
-    moments = sweeper(example, distance=True).moments
+    swept = sweeper(example, distance=True)
+    layers, moments = swept.layers, swept.moments
     assert len(layers) == len(moments) > 10
     assert all(mean.shape == (1, norm.num_features) for norm, (mean, _) in zip(layers, moments, strict=True))
