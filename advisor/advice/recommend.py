@@ -6,33 +6,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from advisor.advice import priors
-from advisor.advice.distance import (
-    Distance,
-    Observed,
-    measure_distance,
-    scramble_phases,
-    source_of,
-)
+from advisor.advice.measure import measure
 from advisor.advice.probe import ProbeCurve, probe
 from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
-from advisor.data.prepare import Prepared, prepare
-from advisor.data.views import clean_view
+from advisor.data.prepare import prepare
 from advisor.errors import DatasetError, UsageError
-from advisor.network.features import FeatureStore, compute_features
 from advisor.network.stages import Stages, stages_of
-from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from advisor.advice.distance import Distance
     from advisor.data.profile import DatasetProfile
     from advisor.types import Backbone
 
@@ -144,24 +133,16 @@ def recommend(
         progress=progress,
     )
     stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
-    frame = prepared.dataset.frame
-    trainable = frame.loc[frame["split"] != "test"]
-    rows, labels = _sample(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed)
-    if len(rows) < priors.DISTANCE_MINIMUM:
-        raise DatasetError(
-            f"{len(rows)} images to train on are too few to measure anything; {priors.DISTANCE_MINIMUM} are needed.",
-            ways=["add labelled images", "move images from the test folder to the training folder"],
-            hint="even ten images per class help",
-        )
-    measured = _measure(prepared, chosen, network, stages, rows, target, seed, progress)
+    measured = measure(prepared, chosen, network, stages, images=images, seed=seed, progress=progress)
     classes = len(prepared.dataset.classes)
     with progress.task("Probing every stage", 1) as advance:
-        curve = probe(measured.features, labels, classes, stages)
+        curve = probe(measured.features, measured.labels, classes, stages)
         advance(1)
-    size = judge_size(len(trainable), prepared.profile.per_class_train)
+    splits = prepared.profile.splits
+    size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve, classes)
     recipe = adapt_recipe(find_recipe(verdict, recipes), verdict, curve, stages, measured.distance)
-    forward = measured.seconds / max(1, measured.passed)
+    forward = measured.forward_seconds
     return Recommendation(
         profile=prepared.profile,
         backbone=chosen.name,
@@ -191,7 +172,7 @@ def recommend(
         ),
         cost=Cost(
             forward_ms=1000 * forward,
-            fine_tune_epoch_s=3 * forward * prepared.profile.splits["train"],
+            fine_tune_epoch_s=3 * forward * splits["train"],
             seconds=time.perf_counter() - began,
         ),
     )
@@ -253,92 +234,3 @@ def _start_at(value: Value, start: float) -> Value:
     if not isinstance(value, Range):
         return value
     return Range(min(value.low, start), max(value.high, start), value.log, start)
-
-
-def _sample(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """At most `most` rows, their classes interleaved: every prefix is stratified."""
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(rows))
-    turn = np.empty(len(rows))
-    for label in np.unique(labels):
-        mine = order[labels[order] == label]
-        turn[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
-    chosen = np.argsort(turn, kind="stable")[:most]
-    return rows[chosen], labels[chosen]
-
-
-@dataclass(frozen=True)
-class _Measured:
-    features: list[NDArray[np.float32]]
-    distance: Distance
-    seconds: float
-    passed: int
-
-
-def _measure(
-    prepared: Prepared,
-    backbone: Backbone,
-    network: torch.nn.Module,
-    stages: Stages,
-    rows: NDArray[np.int64],
-    device: torch.device,
-    seed: int,
-    progress: Progress,
-) -> _Measured:
-    """Every forward pass of the recommendation: features of all rows, distance of the first few."""
-    sweeper = Sweeper(network, stages)
-    spec = backbone.input
-    store = FeatureStore.open(prepared.pixels, network, stages, spec)
-    near = rows[: priors.DISTANCE_IMAGES]
-    known = store.known()
-    began = time.perf_counter()
-    observed, control = _Collector(), _Collector()
-    controls = min(len(near), priors.CONTROL_IMAGES)
-    with progress.task("Measuring distance", len(near) + controls) as advance:
-        for start in range(0, len(near), BATCH):
-            batch = near[start : start + BATCH]
-            images = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), spec)
-            swept = sweeper(images, distance=True)
-            observed.add(swept.moments, swept.logits)
-            layers = swept.layers
-            if not known.issuperset(batch.tolist()):
-                store.add(batch, [value.cpu().numpy() for value in swept.pooled])
-            advance(len(batch))
-            part = images[: max(0, controls - start)]
-            if len(part):
-                swept = sweeper(scramble_phases(part, seed + start), distance=True)
-                control.add(swept.moments, swept.logits)
-                advance(len(part))
-    store.flush()
-    distance = measure_distance(observed.result(), control.result(), source_of(layers), backbone.reference, seed=seed)
-    seconds = time.perf_counter() - began
-    features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
-    return _Measured(
-        features=features,
-        distance=distance,
-        seconds=seconds,
-        passed=len(near) + controls,
-    )
-
-
-class _Collector:
-    """Gathers what batches bring for the distance."""
-
-    def __init__(self) -> None:
-        self._moments: list[list[tuple[torch.Tensor, torch.Tensor]]] = []
-        self._logits: list[torch.Tensor] = []
-
-    def add(self, moments: list[tuple[torch.Tensor, torch.Tensor]], logits: torch.Tensor | None) -> None:
-        self._moments.append(moments)
-        if logits is not None:
-            self._logits.append(logits)
-
-    def result(self) -> Observed:
-        layers = list(zip(*self._moments, strict=True))
-        return Observed(
-            means=tuple(torch.cat([mean for mean, _ in layer]).cpu().numpy() for layer in layers),
-            variances=tuple(torch.cat([var for _, var in layer]).cpu().numpy() for layer in layers),
-            logits=torch.cat(self._logits).float().cpu().numpy() if self._logits else None,
-        )

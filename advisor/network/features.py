@@ -42,7 +42,8 @@ class FeatureStore:
     """
 
     folder: Path
-    _pending: list[tuple[NDArray[np.int64], list[NDArray[np.float32]]]] = field(default_factory=list)
+    _rows: list[int] = field(default_factory=list)
+    _chunk: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
     def open(cls, pixels: PixelStore, network: nn.Module, stages: Stages, spec: InputSpec) -> FeatureStore:
@@ -65,19 +66,21 @@ class FeatureStore:
 
     def add(self, rows: NDArray[np.int64], stages: list[NDArray[np.float32]]) -> None:
         """Keep a batch: rows (B,) and for each stage (B, width). Written out in chunks; see `flush`."""
-        self._pending.append((rows, stages))
-        if sum(len(rows) for rows, _ in self._pending) >= _CHUNK:
+        if len(self._rows) + len(rows) > _CHUNK:
             self.flush()
+        if not self._chunk:
+            # Claimed once: many small arrays between large, short-lived ones would leave holes in memory.
+            self._chunk = [np.empty((max(_CHUNK, len(rows)), stage.shape[1]), np.float32) for stage in stages]
+        for chunk, stage in zip(self._chunk, stages, strict=True):
+            chunk[len(self._rows) : len(self._rows) + len(rows)] = stage
+        self._rows += rows.tolist()
 
     def flush(self) -> None:
         """Write what is pending to disk."""
-        if not self._pending:
+        if not self._rows:
             return
-        rows = np.concatenate([rows for rows, _ in self._pending])
-        stages = {
-            f"stage{i}": np.concatenate([batch[i] for _, batch in self._pending])
-            for i in range(len(self._pending[0][1]))
-        }
+        rows = np.array(self._rows, dtype=np.int64)
+        stages = {f"stage{i}": chunk[: len(rows)] for i, chunk in enumerate(self._chunk)}
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.folder / f".{os.getpid()}.partial"
@@ -87,7 +90,8 @@ class FeatureStore:
                 partial.rename(self.folder / f"{uuid.uuid4().hex}.npz")
             finally:
                 partial.unlink(missing_ok=True)
-        self._pending.clear()
+        self._rows.clear()
+        self._chunk.clear()
 
     def get(self, rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         """For each stage the vectors (len(rows), width) of these rows, in this order.

@@ -1,4 +1,4 @@
-"""scikit-learn's 1 797 handwritten digits (8 × 8, gray) as a set of labelled images: `digits:`."""
+"""Classic image sets: scikit-learn's digits as `digits:`, and folders of IDX files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from advisor import hookimpl
 from advisor.types import DatasetFormat, Listing
 
+from advisor_classics.idx import IDX
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,7 +18,8 @@ LOCATION = "digits:"
 
 @hookimpl
 def advisor_datasets() -> Iterator[DatasetFormat]:
-    """The digits."""
+    """The digits, and IDX files."""
+    yield IDX
     yield DatasetFormat(
         name="digits",
         recognise=lambda location: float(location == LOCATION),
