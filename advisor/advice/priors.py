@@ -28,6 +28,9 @@ CLOSE_CALL = 0.20
 # An earlier layer is preferred when it gains at least this many points, and two paired standard errors.
 MIN_DEPTH_GAIN = 1.0
 
+# Largest class over smallest from which accuracies are means over classes and the probe weights classes equally.
+IMBALANCED = 3.0
+
 # Expected gain of fine-tuning over the last-layer probe, points (standard deviation), by images per class.
 FINE_TUNE_GAIN = {
     "similar": ((5, -8, 6), (10, -1, 3), (25, 1, 3), (100, 1, 3), (500, 3, 3)),

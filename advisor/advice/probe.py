@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advisor.network.ridge import fit_ridge
+from advisor.advice import priors
+from advisor.network.ridge import Ridge, class_weights, fit_ridge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advisor.network.stages import Stages
+
+NEIGHBOURS = 10
+_BLOCK = 1024  # images whose similarities to all others are held at a time
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,12 @@ class ProbePoint:
         name: of the tapped module.
         tap: fraction of the stages, as a recipe's `features.tap`.
         width: features.
-        accuracy: exact leave-one-out, 0..1.
-        se: its binomial standard error.
+        accuracy: exact leave-one-out, 0..1; balanced if the curve says so.
+        se: its standard error.
         gain: accuracy less that of the last stage.
         gain_se: standard error of the gain, paired over the images.
+        tied: whether the best stage's lead over this one is within two paired standard errors.
+        neighbours: leave-one-out accuracy of the ten nearest neighbours (cosine), as a second opinion.
         penalty: chosen ridge penalty.
     """
 
@@ -39,6 +45,8 @@ class ProbePoint:
     se: float
     gain: float
     gain_se: float
+    tied: bool
+    neighbours: float
     penalty: float
 
 
@@ -48,13 +56,18 @@ class ProbeCurve:
 
     Attributes:
         images: that were probed.
-        chance: accuracy of always saying the largest class.
+        chance: accuracy of always saying the largest class; one over the classes if balanced.
+        balanced: whether accuracies are means over the classes, and the probe weights classes equally,
+            because the classes differ much in size.
         points: input side first.
+        fits: the classifiers behind the points; not part of the plain data.
     """
 
     images: int
     chance: float
+    balanced: bool
     points: tuple[ProbePoint, ...]
+    fits: tuple[Ridge, ...] = field(repr=False, compare=False)
 
     @property
     def last(self) -> ProbePoint:
@@ -66,9 +79,15 @@ class ProbeCurve:
         """The most accurate stage; of equals the last."""
         return max(self.points, key=lambda point: (point.accuracy, point.stage))
 
+    @property
+    def metric(self) -> str:
+        """What `accuracy` is, in words."""
+        return "balanced accuracy" if self.balanced else "accuracy"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        points = [asdict(point) for point in self.points]
+        return {"images": self.images, "chance": self.chance, "metric": self.metric, "points": points}
 
 
 def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages) -> ProbeCurve:
@@ -83,13 +102,20 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
     Returns:
         The curve, input side first.
     """
-    fits = [fit_ridge(stage, labels, classes) for stage in features]
-    correct = [fit.correct(labels) for fit in fits]
     n = len(labels)
+    counts = np.bincount(labels, minlength=classes)
+    balanced = bool(counts.max() > priors.IMBALANCED * counts[counts > 0].min())
+    weights = class_weights(labels, classes)
+    fits = [fit_ridge(stage, labels, classes, weights=weights if balanced else None) for stage in features]
+    worth = weights if balanced else np.ones(n)
+    right = [fit.correct(labels).astype(np.float64) for fit in fits]
+    best = max(range(len(fits)), key=lambda i: (np.mean(worth * right[i]), i))
     points = []
-    for index, (fit, right) in enumerate(zip(fits, correct, strict=True)):
-        accuracy = float(right.mean())
-        difference = right.astype(np.float64) - correct[-1]
+    for index, fit in enumerate(fits):
+        accuracy, se = weighted_mean(right[index], labels, worth, balanced=balanced)
+        gain, gain_se = weighted_mean(right[index] - right[-1], labels, worth, balanced=balanced)
+        lead, lead_se = weighted_mean(right[best] - right[index], labels, worth, balanced=balanced)
+        near = nearest_votes(features[index], labels, classes).argmax(1) == labels
         points.append(
             ProbePoint(
                 stage=index + 1,
@@ -97,11 +123,64 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
                 tap=(index + 1) / len(stages),
                 width=features[index].shape[1],
                 accuracy=accuracy,
-                se=float(np.sqrt(accuracy * (1 - accuracy) / n)),
-                gain=float(difference.mean()),
-                gain_se=float(difference.std() / np.sqrt(n)),
+                se=se,
+                gain=gain,
+                gain_se=gain_se,
+                tied=lead <= 2 * lead_se,
+                neighbours=float(np.mean(worth * near)),
                 penalty=fit.lam,
             )
         )
-    chance = float(np.bincount(labels, minlength=classes).max() / n)
-    return ProbeCurve(n, chance, tuple(points))
+    chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
+    return ProbeCurve(n, float(chance), balanced, tuple(points), tuple(fits))
+
+
+def weighted_mean(
+    values: NDArray[np.float64], labels: NDArray[np.int64], worth: NDArray[np.float64], *, balanced: bool
+) -> tuple[float, float]:
+    """Mean of per-image values (n,) and its standard error.
+
+    The error of a balanced mean is that of a stratified one: a class of four images is as uncertain as
+    four images are, however many others there are. Where all values agree, one more image that does not
+    is taken into account (the rule of succession), so that no error is zero.
+    """
+    n = len(values)
+    mean = float(np.mean(worth * values))
+    if not balanced:
+        return mean, _standard_error(values)
+    kinds = np.unique(labels)
+    errors = [_standard_error(values[labels == kind]) for kind in kinds]
+    return mean, float(np.sqrt(np.sum(np.square(errors)))) / len(kinds) if n else 0.0
+
+
+def nearest_votes(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Votes (n, classes) of each image's ten nearest others, by cosine of the standardised features.
+
+    A vote counts its similarity, so that ties between classes are broken by closeness.
+    """
+    from advisor.network.ridge import standardise
+
+    X = standardise(features)[0].astype(np.float32)
+    X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
+    n = len(X)
+    k = min(NEIGHBOURS, n - 1)
+    votes = np.zeros((n, classes))
+    for start in range(0, n, _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, n))
+        similar = X[rows] @ X.T
+        similar[np.arange(len(rows)), rows] = -np.inf
+        near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
+        closeness = 1 + np.take_along_axis(similar, near, axis=1)
+        for column in range(k):
+            votes[rows, labels[near[:, column]]] += closeness[:, column]
+    return votes
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    """Of a mean of values in -1..1."""
+    n = len(values)
+    spread = float(values.std())
+    if spread == 0:
+        p = 1 / (n + 2)
+        spread = float(np.sqrt(p * (1 - p)))
+    return spread / float(np.sqrt(n))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from advisor.types import InputSpec
 
 _FORMAT = 1  # to be raised when the same network would give other features
+_WORTH_FOLDING = 64  # images; folding costs about as much as a few
 _CHUNK = 512  # images per file; an interrupted pass loses at most this many
 
 
@@ -148,6 +149,9 @@ def compute_features(
     known = store.known()
     missing = np.array([row for row in rows.tolist() if row not in known], dtype=np.int64)
     if len(missing):
+        if len(missing) >= _WORTH_FOLDING:
+            first = clean_view(torch.from_numpy(pixels.batch(missing[:1])).to(device), spec)
+            sweeper = sweeper.folded(first)
         try:
             with progress.task("Reading features", len(missing)) as advance:
                 for start in range(0, len(missing), BATCH):

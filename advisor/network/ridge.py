@@ -44,6 +44,7 @@ def fit_ridge(
     labels: NDArray[np.int64],
     classes: int,
     lambdas: tuple[float, ...] = LAMBDAS,
+    weights: NDArray[np.float64] | None = None,
 ) -> Ridge:
     """Fit one-against-all ridge regression; one eigendecomposition serves every penalty and class.
 
@@ -56,12 +57,17 @@ def fit_ridge(
         labels: (n,) in 0..classes-1.
         classes: number of classes.
         lambdas: penalties to choose from.
+        weights: (n,) of the images in the squared error, with mean 1; equal by default. See
+            `class_weights`.
     """
     X, mean, scale = standardise(features)
     n, d = X.shape
     Y = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
-    centre = Y.mean(0)
-    Yc = Y - centre
+    share = np.full(n, 1 / n) if weights is None else weights / weights.sum()
+    root = np.sqrt(share * n)[:, None]
+    # A weighted least-squares problem is a plain one on rows scaled by the root of their weight.
+    middle, centre = share @ X, share @ Y
+    X, Yc = root * (X - middle), root * (Y - centre)
     # The thin singular value decomposition X = Q √e Vᵀ, from the smaller of the two Gram matrices.
     e, vectors = _eigh(X @ X.T if n <= d else X.T @ X)
     keep = e > e.max(initial=0.0) * 1e-13
@@ -74,18 +80,25 @@ def fit_ridge(
     for lam in lambdas:
         f = e / (e + lam)
         residual = Yc - Q @ (f[:, None] * Z)
-        own = np.maximum(1 - 1 / n - Q2 @ f, _TINY)
-        loo_residual = residual / own[:, None]
+        own = np.maximum(1 - share - Q2 @ f, _TINY)
+        loo_residual = residual / own[:, None]  # of the scaled rows, so its square is already weighted
         error = float(np.mean(loo_residual**2))
         if best is None or error < best[0]:
-            best = (error, lam, Y - loo_residual)
+            best = (error, lam, Y - loo_residual / root)
     if best is None:
         raise ValueError("no penalty to choose from")
     _, lam, loo = best
     beta = V @ ((np.sqrt(e) / (e + lam))[:, None] * Z)
     weight = (beta / scale[:, None]).T
-    bias = centre - weight @ mean
+    bias = centre - beta.T @ middle - weight @ mean
     return Ridge(weight, bias, lam, loo, _temperature(loo, labels))
+
+
+def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """Weights (n,) with mean 1 under which every class that occurs counts the same (method.md section 4)."""
+    counts = np.bincount(labels, minlength=classes)
+    weights: NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * counts[labels])
+    return weights
 
 
 def standardise(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from advisor.network.fold import fold_batchnorm
 from advisor.network.transfer import Pool
 
 if TYPE_CHECKING:
@@ -64,6 +65,15 @@ class Sweeper:
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
         layers = [norm for norm in batchnorms(self.network) if norm in moments]
         return Swept([value.float() for value in pooled], logits, [moments[norm] for norm in layers], layers)
+
+    def folded(self, example: Tensor) -> Sweeper:
+        """One that reads the same features faster, BatchNorm folded away; itself where that cannot be done.
+
+        Args:
+            example: (1, 3, size, size) on the network's device, on which both are compared.
+        """
+        network = fold_batchnorm(self.network, example, lambda net, images: Sweeper(net, self.stages)(images).pooled)
+        return self if network is None else Sweeper(network, self.stages)
 
     @contextmanager
     def _hooks(self, taps: dict[str, Tensor], moments: dict[nn.Module, tuple[Tensor, Tensor]] | None) -> Iterator[None]:

@@ -13,10 +13,22 @@ def far(different):
 
 def curve(accuracies, gain_se=0.01, n=400):
     points = tuple(
-        ProbePoint(i + 1, f"stage{i + 1}", (i + 1) / len(accuracies), 8, a, 0.01, a - accuracies[-1], gain_se, 1.0)
+        ProbePoint(
+            stage=i + 1,
+            name=f"stage{i + 1}",
+            tap=(i + 1) / len(accuracies),
+            width=8,
+            accuracy=a,
+            se=0.01,
+            gain=a - accuracies[-1],
+            gain_se=gain_se,
+            tied=max(accuracies) - a <= 2 * gain_se,
+            neighbours=a,
+            penalty=1.0,
+        )
         for i, a in enumerate(accuracies)
     )
-    return ProbeCurve(n, 0.1, points)
+    return ProbeCurve(n, 0.1, balanced=False, points=points, fits=())
 
 
 FLAT = curve([0.5, 0.7, 0.9])

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from advisor.network.ridge import fit_ridge, standardise
+from advisor.network.ridge import class_weights, fit_ridge, standardise
 
 
-def brute_force(features, labels, classes, lam):
+def brute_force(features, labels, classes, lam, weights=None):
     """Refit weights and intercept without each row in turn."""
     X, _, _ = standardise(features)
+    w = np.ones(len(labels)) if weights is None else weights
     Y = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
     n, d = X.shape
     out = np.empty((n, classes))
@@ -14,7 +15,8 @@ def brute_force(features, labels, classes, lam):
         keep = np.arange(n) != i
         design = np.hstack([X[keep], np.ones((n - 1, 1))])
         penalty = np.diag([lam] * d + [0.0])
-        coef = np.linalg.solve(design.T @ design + penalty, design.T @ Y[keep])
+        weighted = design * w[keep, None]
+        coef = np.linalg.solve(weighted.T @ design + penalty, weighted.T @ Y[keep])
         out[i] = np.append(X[i], 1.0) @ coef
     return out
 
@@ -28,6 +30,19 @@ def test_leave_one_out_agrees_with_brute_force(n, d, lam):
     labels[:3] = [0, 1, 2]
     fit = fit_ridge(features, labels, 3, (lam,))
     np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, lam), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize(("n", "d"), [(40, 12), (30, 50)])
+def test_leave_one_out_agrees_with_brute_force_under_class_weights(n, d):
+    rng = np.random.default_rng(n)
+    features, labels = rng.normal(2, 3, (n, d)), np.repeat([0, 1, 2], [n - 9, 6, 3])
+    weights = class_weights(labels, 3)
+    assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([n / 3] * 3)
+    fit = fit_ridge(features, labels, 3, (0.1,), weights)
+    np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, 0.1, weights), atol=1e-8, rtol=0)
+    X, _, _ = standardise(features)
+    again = fit_ridge(X, labels, 3, (0.1,), weights)
+    np.testing.assert_allclose(features @ fit.weight.T + fit.bias, X @ again.weight.T + again.bias, atol=1e-8)
 
 
 def test_weights_on_raw_features_predict_what_the_fit_says():

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from advisor import hookimpl
 from advisor.types import DatasetFormat, Listing
-
 from advisor_classics.idx import IDX
 
 if TYPE_CHECKING:

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 _SPLITS = {"train": "train", "t10k": "test", "test": "test"}
 _IMAGES, _LABELS = "-images-idx3-ubyte", "-labels-idx1-ubyte"
 
-IDX = DatasetFormat(
-    name="idx",
-    recognise=lambda location: 0.95 if _pairs(Path(location)) else 0.0,
-    open=lambda location: open_idx(location),
-    example="/usr/share/datasets/fashion-mnist",
-    summary="a folder of IDX files as MNIST has them, train- and t10k-, plain or gzipped",
-)
-
 
 def open_idx(location: str) -> Listing:
     """List the images of a folder of IDX files; each is encoded as PNG when it is read.
@@ -88,3 +80,12 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
             hint="fetch the file again",
         )
     return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
+
+
+IDX = DatasetFormat(
+    name="idx",
+    recognise=lambda location: 0.95 if _pairs(Path(location)) else 0.0,
+    open=open_idx,
+    example="/usr/share/datasets/fashion-mnist",
+    summary="a folder of IDX files as MNIST has them, train- and t10k-, plain or gzipped",
+)

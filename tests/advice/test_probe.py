@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from advisor.advice.probe import nearest_votes, probe, weighted_mean
+from advisor.network.stages import Stage, Stages
+
+STAGES = Stages(tuple(Stage(name, name, ()) for name in ("early", "middle", "late")))
+
+
+def clouds(counts, apart, width=12, seed=0):
+    """Features (n, width) of classes around random centres, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    centres = rng.normal(size=(len(counts), width)) * apart
+    return (centres[labels] + rng.normal(size=(len(labels), width))).astype(np.float32), labels
+
+
+def test_the_curve_has_both_opinions_and_says_which_stages_are_tied():
+    near, labels = clouds([30] * 4, 0.1)
+    far, _ = clouds([30] * 4, 1.5)
+    curve = probe([near, far, far + 1e-4], labels, 4, STAGES)
+    assert curve.metric == "accuracy"
+    assert [point.tied for point in curve.points] == [False, True, True]
+    assert curve.best.stage == 3
+    assert curve.points[1].neighbours > 0.8 > curve.points[0].neighbours
+    assert 0.24 < curve.chance < 0.26
+
+
+def test_unequal_classes_are_judged_by_balanced_accuracy():
+    features, labels = clouds([200, 12, 12], 0.5)
+    curve = probe([features] * 3, labels, 3, STAGES)
+    assert curve.metric == "balanced accuracy"
+    assert curve.chance == pytest.approx(1 / 3)
+    right = curve.fits[0].correct(labels)
+    assert curve.points[0].accuracy == pytest.approx(np.mean([right[labels == c].mean() for c in range(3)]))
+    # Always saying the largest class is worth nothing here.
+    lazy, _ = weighted_mean((labels == 0).astype(float), labels, len(labels) / (3 * np.bincount(labels)[labels]),
+                            balanced=True)  # fmt: skip
+    assert lazy == pytest.approx(1 / 3)
+
+
+def test_the_error_of_a_balanced_mean_is_that_of_its_small_classes():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], [1000, 10])
+    worth = 1010 / (2 * np.bincount(labels)[labels])
+    errors, claimed = [], []
+    for _ in range(300):
+        mean, se = weighted_mean((rng.random(1010) < 0.7).astype(float), labels, worth, balanced=True)
+        errors.append(mean - 0.7)
+        claimed.append(se)
+    assert np.std(errors) == pytest.approx(np.mean(claimed), rel=0.2)
+
+
+def test_no_accuracy_is_certain():
+    values, labels = np.ones(50), np.zeros(50, np.int64)
+    mean, se = weighted_mean(values, labels, values, balanced=False)
+    assert mean == 1
+    assert 0 < se < 0.05
+
+
+def test_neighbours_are_others_and_follow_the_cosine():
+    features, labels = clouds([15, 15], 4)
+    assert (nearest_votes(features, labels, 2).argmax(1) == labels).all()
+    lonely = np.arange(30)  # one image per class: no neighbour can be right
+    votes = nearest_votes(features, lonely, 30)
+    assert (votes[np.arange(30), lonely] == 0).all()
