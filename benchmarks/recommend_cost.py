@@ -91,7 +91,7 @@ def main() -> None:
 
     import torch
 
-    from advisor.advice.recommend import open_network, recommend
+    from advisor.advice.inspection import open_network, recommend
     from advisor.plugins import load_catalog
 
     backbone = load_catalog().backbone(args.backbone)

@@ -80,6 +80,14 @@ def draw(kind: int, seed: int, size: tuple[int, int] = (40, 48)) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
+def clouds(counts, apart, width=12, seed=0):
+    """Features (n, width) of classes around random centres, and labels."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    centres = rng.normal(size=(len(counts), width)) * apart
+    return (centres[labels] + rng.normal(size=(len(labels), width))).astype(np.float32), labels
+
+
 @pytest.fixture
 def tiny_folder(tmp_path):
     """72 readable images in three classes."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from advisor.types import Reference, Vote
 
 _Z95 = 1.96
+_LEAST_OF_CLASS = 8  # images; below, the jackknife no longer removes the bias of a small sample
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,14 @@ class Distance:
             those stored in the first third of the BatchNorm layers; None without BatchNorm.
         middle: of the second third.
         late: of the last third.
-        late_control: `late` of the same images with scrambled phases.
+        late_control: `late` of the same images with scrambled phases; None where the backbone has constants.
         gain: mutual information of the class prediction (nats), less that of the scrambled images.
         kurtosis: mean kurtosis of the logits.
         votes: probability of `different` by each vote that could be taken.
+        vote_intervals: 95 % interval of each.
         different: their mean; 0.5 when no vote could be taken.
         interval: 95 % interval of `different` from the jackknife.
+        borrowed: the backbone whose BatchNorm statistics were used, where the judged one has none.
     """
 
     images: int
@@ -52,8 +55,23 @@ class Distance:
     gain: Estimate | None
     kurtosis: Estimate | None
     votes: dict[str, float]
+    vote_intervals: dict[str, tuple[float, float]]
     different: float
     interval: tuple[float, float]
+    borrowed: str = ""
+
+    @property
+    def shift(self) -> str:
+        """What kind of shift the depths show (method.md section 2 [Lee 2022]).
+
+        `content` where the late layers say different, `low-level` where only the early ones move (gray,
+        small or blurred images, another sensor), `none`, or `unknown` without BatchNorm.
+        """
+        if self.early is None or self.late is None or "late" not in self.votes:
+            return "unknown"
+        if self.votes["late"] >= 0.5:
+            return "content"
+        return "low-level" if self.early.value > priors.LOW_LEVEL_SHIFT * self.late.value else "none"
 
     @property
     def side(self) -> str:
@@ -64,7 +82,7 @@ class Distance:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {**asdict(self), "side": self.side}
+        return {**asdict(self), "side": self.side, "shift": self.shift}
 
 
 @dataclass(frozen=True)
@@ -149,7 +167,11 @@ def measure_distance(
     corrected = {name: found.value for name in ("late", "gain", "kurtosis") if (found := estimate(name))}
     votes = _votes({**full, **corrected}, reference)
     different = float(np.mean(list(votes.values()))) if votes else 0.5
-    se = _jackknife(different, [m["different"] for m in left_out]).se
+
+    def interval(name: str, value: float) -> tuple[float, float]:
+        se = _jackknife(full[name], [m[name] for m in left_out]).se
+        return max(0.0, value - _Z95 * se), min(1.0, value + _Z95 * se)
+
     return Distance(
         images=len(observed),
         early=estimate("early"),
@@ -160,8 +182,37 @@ def measure_distance(
         kurtosis=estimate("kurtosis"),
         votes=votes,
         different=different,
-        interval=(max(0.0, different - _Z95 * se), min(1.0, different + _Z95 * se)),
+        vote_intervals={name: interval(f"vote {name}", value) for name, value in votes.items()},
+        interval=interval("different", different),
     )
+
+
+def class_distances(
+    observed: Observed, sources: list[Source], labels: NDArray[np.int64], *, seed: int
+) -> dict[int, Estimate]:
+    """D_late of each class with at least eight of the measured images; empty without BatchNorm.
+
+    Args:
+        observed: n images.
+        sources: what the BatchNorm layers remember.
+        labels: (n,).
+        seed: of the shuffle into jackknife blocks.
+    """
+    late: list[int] = np.array_split(np.arange(len(sources)), 3)[2].tolist() if sources else []
+    rng = np.random.default_rng(seed)
+    found = {}
+
+    def value(rows: NDArray[np.int64]) -> float:
+        return float(
+            np.mean([hellinger(observed.means[i][rows], observed.variances[i][rows], sources[i]) for i in late])
+        )
+
+    for label in np.unique(labels) if late else ():
+        mine = rng.permutation(np.flatnonzero(labels == label))
+        if len(mine) >= _LEAST_OF_CLASS:
+            blocks = np.array_split(mine, min(len(mine), priors.JACKKNIFE_BLOCKS))
+            found[int(label)] = _jackknife(value(mine), [value(np.setdiff1d(mine, block)) for block in blocks])
+    return found
 
 
 def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: Source) -> float:
@@ -226,13 +277,15 @@ def _measure(
         layers = _layers(observed, sources)
         for name, part in zip(("early", "middle", "late"), np.array_split(layers, 3), strict=True):
             found[name] = float(part.mean())
-        found["late_control"] = float(np.array_split(_layers(control, sources), 3)[2].mean())
+        if reference is None:  # nobody asks for it where the backbone brings constants of its own
+            found["late_control"] = float(np.array_split(_layers(control, sources), 3)[2].mean())
     if observed.logits is not None and control.logits is not None:
         n = len(control)
         # The control comes from the first images; both terms see equally many, so their bias cancels.
         found["gain"] = mutual_information(observed.logits[:n]) - mutual_information(control.logits)
         found["kurtosis"] = mean_kurtosis(observed.logits)
     votes = _votes(found, reference)
+    found.update({f"vote {name}": value for name, value in votes.items()})
     found["different"] = float(np.mean(list(votes.values()))) if votes else 0.5
     return found
 

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from advisor.advice import priors
-from advisor.advice.distance import Distance, Observed, measure_distance, scramble_phases, source_of
+from advisor.advice.distance import (
+    Distance,
+    Estimate,
+    Observed,
+    Source,
+    class_distances,
+    measure_distance,
+    scramble_phases,
+    source_of,
+)
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError
 from advisor.network.features import FeatureStore, compute_features
 from advisor.network.sweep import BATCH, Sweeper
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from advisor.data.pixels import PixelStore
     from advisor.data.prepare import Prepared
     from advisor.network.stages import Stages
     from advisor.progress import Progress
-    from advisor.types import Backbone
+    from advisor.types import Backbone, Reference
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,7 @@ class Measured:
         labels: (n,) their classes.
         features: for each stage (n, width) float32.
         distance: of the first images from the backbone's source data.
+        class_distances: D_late by class, where BatchNorm and enough images allow.
         forward_seconds: one image through the whole network, measured here.
     """
 
@@ -41,18 +55,20 @@ class Measured:
     labels: NDArray[np.int64]
     features: list[NDArray[np.float32]]
     distance: Distance
+    class_distances: dict[int, Estimate]
     forward_seconds: float
 
 
 def measure(
     prepared: Prepared,
     backbone: Backbone,
-    network: torch.nn.Module,
+    network: nn.Module,
     stages: Stages,
     *,
     images: int,
     seed: int,
     progress: Progress,
+    lender: Callable[[], Lender] | None = None,
 ) -> Measured:
     """Pass a stratified sample of the images that may be trained on through a network.
 
@@ -64,13 +80,14 @@ def measure(
         images: at most this many.
         seed: of the sample and of the scrambled phases.
         progress: told how far it is.
+        lender: opens a network whose BatchNorm statistics serve where this one has none.
 
     Raises:
         DatasetError: fewer images than can be measured.
     """
     frame = prepared.dataset.frame
     trainable = frame.loc[frame["split"] != "test"]
-    rows, labels = _sample(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed)
+    rows, labels = sample_rows(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), images, seed)
     if len(rows) < priors.DISTANCE_MINIMUM:
         raise DatasetError(
             f"{len(rows)} images to train on are too few to measure anything; {priors.DISTANCE_MINIMUM} are needed.",
@@ -83,32 +100,103 @@ def measure(
     store = FeatureStore.open(prepared.pixels, network, stages, spec)
     near = rows[: priors.DISTANCE_IMAGES]
     known = store.known()
-    controls = min(len(near), priors.CONTROL_IMAGES)
-    observed, control = _Collector(len(near)), _Collector(controls)
+
+    def keep(batch: NDArray[np.int64], pooled: list[Tensor]) -> None:
+        if not known.issuperset(batch.tolist()):
+            store.add(batch, [value.cpu().numpy() for value in pooled])
+
+    looked = look(prepared.pixels, sweeper, backbone, near, seed, device, progress, keep)
+    store.flush()
+    observed, control, sources, reference = looked.observed, looked.control, looked.sources, backbone.reference
+    borrowed = ""
+    if not sources and lender is not None:
+        other = lender()
+        borrowed = other.backbone.name
+        lent = look(prepared.pixels, Sweeper(other.network, other.stages), other.backbone, near, seed, device, progress)
+        # Its statistics with this network's own class predictions; without the latter, its predictions too.
+        observed = replace(lent.observed, logits=lent.observed.logits if observed.logits is None else observed.logits)
+        control = replace(lent.control, logits=lent.control.logits if control.logits is None else control.logits)
+        sources, reference = lent.sources, _late_only(other.backbone.reference, looked.observed.logits is None)
+    distance = measure_distance(observed, control, sources, reference, seed=seed)
+    by_class = class_distances(observed, sources, labels[: len(near)], seed=seed)
+    features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
+    return Measured(rows, labels, features, replace(distance, borrowed=borrowed), by_class, looked.seconds)
+
+
+@dataclass(frozen=True)
+class Lender:
+    """A network with BatchNorm statistics, for backbones without.
+
+    Attributes:
+        backbone: what it is.
+        network: pretrained, in evaluation mode, on the device.
+        stages: of the network.
+    """
+
+    backbone: Backbone
+    network: nn.Module
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one pass over a few images, and over the first of them with scrambled phases, brought.
+
+    Attributes:
+        observed: of the images.
+        control: of the scrambled ones; its moments are left out where the backbone has constants.
+        sources: what the BatchNorm layers remember.
+        seconds: per image.
+    """
+
+    observed: Observed
+    control: Observed
+    sources: list[Source]
+    seconds: float
+
+
+def look(
+    pixels: PixelStore,
+    sweeper: Sweeper,
+    backbone: Backbone,
+    rows: NDArray[np.int64],
+    seed: int,
+    device: torch.device,
+    progress: Progress,
+    keep: Callable[[NDArray[np.int64], list[Tensor]], None] = lambda _batch, _pooled: None,
+) -> Looked:
+    """Pass some images, and the first of them again with scrambled phases, for the distance."""
+    controls = min(len(rows), priors.CONTROL_IMAGES)
+    observed, control = _Collector(len(rows)), _Collector(controls)
     began = time.perf_counter()
-    with progress.task("Measuring distance", len(near) + controls) as advance:
-        for start in range(0, len(near), BATCH):
-            batch = near[start : start + BATCH]
-            pixels = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), spec)
-            swept = sweeper(pixels, distance=True)
+    with progress.task("Measuring distance", len(rows) + controls) as advance:
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), backbone.input)
+            swept = sweeper(images, distance=True)
             observed.add(swept.moments, swept.logits)
             layers = swept.layers
-            if not known.issuperset(batch.tolist()):
-                store.add(batch, [value.cpu().numpy() for value in swept.pooled])
+            keep(batch, swept.pooled)
             advance(len(batch))
-            part = pixels[: max(0, controls - start)]
+            part = images[: max(0, controls - start)]
             if len(part):
-                swept = sweeper(scramble_phases(part, seed + start), distance=True)
+                # Only a backbone without constants of its own is judged against the scrambled statistics.
+                bare = backbone.reference is None
+                swept = sweeper(scramble_phases(part, seed + start), distance=True, moments=bare)
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
-    store.flush()
-    seconds = (time.perf_counter() - began) / (len(near) + controls)
-    distance = measure_distance(observed.result(), control.result(), source_of(layers), backbone.reference, seed=seed)
-    features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
-    return Measured(rows, labels, features, distance, seconds)
+    seconds = (time.perf_counter() - began) / (len(rows) + controls)
+    return Looked(observed.result(), control.result(), source_of(layers), seconds)
 
 
-def _sample(
+def _late_only(reference: Reference | None, logits_too: bool) -> Reference | None:  # noqa: FBT001
+    """A lender's constants for the vote that its statistics cast; the class predictions keep their own."""
+    if reference is None or logits_too:
+        return reference
+    return replace(reference, gain=priors.GAIN, kurtosis=priors.KURTOSIS)
+
+
+def sample_rows(
     rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """At most `most` rows, their classes interleaved: every prefix is stratified."""

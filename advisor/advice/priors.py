@@ -5,17 +5,35 @@ They were set on small panels of image sets (method.md sections 2, 3 and 5) and 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from advisor.types import Vote
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """Where a vote's middle lies between training-like images (0) and the same scrambled (1), and its scale there."""
+
+    place: float
+    scale: float
+
 
 # Distance votes, method.md section 2. `gain` and `kurtosis` serve every backbone without constants of its own.
 GAIN = Vote(0.75, 0.25)
 KURTOSIS = Vote(5.7, 0.6)
 SELF_CONTROL = Vote(0.40, 0.08)  # of D_late over that of the phase-scrambled images
+# Lite0: ImageNet ln .005, scrambled ln .11 (.045 at a self-control of .40), middle ln .045; gain 2, 0, .75;
+# kurtosis 12, 3.5, 5.7 (method.md section 2).
+LATE_ANCHOR, GAIN_ANCHOR, KURTOSIS_ANCHOR = Anchor(0.71, 0.11), Anchor(0.62, 0.125), Anchor(0.74, 0.07)
 DISTANCE_IMAGES = 256
 DISTANCE_MINIMUM = 16
 CONTROL_IMAGES = 60
 JACKKNIFE_BLOCKS = 10
 SIMILAR_BELOW, DIFFERENT_ABOVE = 0.40, 0.60
+
+# D_early over D_late from which a similar set is called shifted at the low level. Measured with Lite0: clothing
+# photographs 0.5, their gray copies 2.3, 64-pixel copies 2.6; white-ground renders 1.6.
+LOW_LEVEL_SHIFT = 1.8
 
 # Size, method.md section 3: log10 of the images that may be trained on, and of those per class.
 IMAGES = Vote(3.3, 0.25)
@@ -44,3 +62,6 @@ LR_FACTOR = {"similar": 0.5, "different": 2.0}
 
 # At most this many images are probed; more change the estimates by less than their standard errors.
 PROBE_IMAGES = 2000
+
+# Fine-tuning gets at least this many steps, however few the images.
+LEAST_STEPS = 60

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from advisor.advice import priors
-from advisor.advice.measure import measure
-from advisor.advice.probe import ProbeCurve, probe
+from advisor.advice.backbones import BackboneRow, best_backbone, compare_backbones
+from advisor.advice.cost import StepCost, measure_step
+from advisor.advice.inspection import ClassAdvice, inspect, open_network
 from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
 from advisor.data.prepare import prepare
+from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
-from advisor.network.stages import Stages, stages_of
+from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from advisor.advice.distance import Distance
+    from advisor.advice.health import Confusion, Suspect
+    from advisor.advice.labels import LabelCurve
+    from advisor.advice.probe import ProbeCurve
     from advisor.data.profile import DatasetProfile
-    from advisor.types import Backbone
+    from advisor.network.stages import Stages
+
+LP_FT = "lp-ft"  # the recipe that fits the head first and then tunes everything gently
 
 
 @dataclass(frozen=True)
@@ -32,14 +42,30 @@ class Cost:
 
     Attributes:
         forward_ms: one image through the whole network, milliseconds, measured in this run.
-        fine_tune_epoch_s: one pass of full fine-tuning over the training images, seconds, taking a
-            training step as three forward passes.
+        train_ms: one image in a training step with everything unfrozen, milliseconds, likewise.
+        ways: for each scenario's recipe (`1` to `4`) and for `lp-ft`, one training of it.
         seconds: this recommendation as a whole.
     """
 
     forward_ms: float
-    fine_tune_epoch_s: float
+    train_ms: float
+    ways: dict[str, WayCost]
     seconds: float
+
+
+@dataclass(frozen=True)
+class WayCost:
+    """One training of a recipe's starting point on this machine.
+
+    Attributes:
+        recipe: its name.
+        seconds: of which reading the features of the frozen network once is a part.
+        extra_bytes: of memory that training takes on top of what reading features does.
+    """
+
+    recipe: str
+    seconds: float
+    extra_bytes: int
 
 
 @dataclass(frozen=True)
@@ -53,9 +79,15 @@ class Recommendation:
         size: soft size.
         distance: from the source data.
         curve: probes at every stage.
+        labels: accuracy against labels; None with too few images.
+        classes: one entry per class.
+        suspects: images whose label looks wrong, the surest first.
+        confusions: pairs of classes that are mixed up most.
         verdict: the decision.
         plan: the recipe with its values, for `advisor tune`.
+        start_lr: learning rate of the backbone to begin with.
         cost: measured here.
+        backbones: those that were compared, the most accurate first; empty when one was given.
     """
 
     profile: DatasetProfile
@@ -64,9 +96,15 @@ class Recommendation:
     size: Size
     distance: Distance
     curve: ProbeCurve
+    labels: LabelCurve | None
+    classes: tuple[ClassAdvice, ...]
+    suspects: tuple[Suspect, ...]
+    confusions: tuple[Confusion, ...]
     verdict: Verdict
     plan: Plan
+    start_lr: float
     cost: Cost
+    backbones: tuple[BackboneRow, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -77,13 +115,18 @@ class Recommendation:
             "size": self.size.to_dict(),
             "distance": self.distance.to_dict(),
             "probes": self.curve.to_dict(),
+            "labels": self.labels.to_dict() if self.labels else None,
+            "classes": [asdict(entry) for entry in self.classes],
+            "suspects": [asdict(entry) for entry in self.suspects],
+            "confusions": [asdict(entry) for entry in self.confusions],
             "verdict": self.verdict.to_dict(),
             "recipe": {
                 "name": recipe.name,
                 "summary": recipe.summary,
                 "start": {key: first_of(value) for key, value in recipe.values.items()},
             },
-            "cost": vars(self.cost),
+            "cost": asdict(self.cost),
+            "backbones": [asdict(row) for row in self.backbones],
         }
 
 
@@ -91,6 +134,7 @@ def recommend(
     location: str,
     *,
     backbone: str = DEFAULT_BACKBONE,
+    backbones: Sequence[str] = (),
     device: str = "auto",
     images: int = priors.PROBE_IMAGES,
     seed: int = 0,
@@ -100,11 +144,12 @@ def recommend(
 ) -> Recommendation:
     """Measure a dataset and recommend how to transfer a backbone to it.
 
-    The test part of the dataset is decoded, so that broken files are named, and otherwise untouched.
+    The test part of the dataset is decoded, so that broken files and copies are named; no network sees it.
 
     Args:
         location: a folder, or whatever an installed dataset format recognises.
         backbone: a name that the catalog knows.
+        backbones: several names: all are probed, and the best takes the place of `backbone`.
         device: `auto`, `cpu` or `cuda`.
         images: at most this many are passed through the network.
         seed: of splits and samples.
@@ -120,9 +165,13 @@ def recommend(
     began = time.perf_counter()
     progress = progress or Silent()
     catalog = catalog or load_catalog()
-    chosen = catalog.backbone(backbone)
     recipes = usable_recipes(catalog, progress)
     target = pick_device(device)
+    compared = compare_backbones(
+        location, backbones, device=target, images=images, seed=seed, skip_small_classes=skip_small_classes,
+        catalog=catalog, progress=progress,
+    ) if backbones else ()  # fmt: skip
+    chosen = catalog.backbone(best_backbone(compared) if compared else backbone)
     network = open_network(chosen, target)
     prepared = prepare(
         location,
@@ -132,17 +181,21 @@ def recommend(
         skip_small_classes=skip_small_classes,
         progress=progress,
     )
-    stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
-    measured = measure(prepared, chosen, network, stages, images=images, seed=seed, progress=progress)
-    classes = len(prepared.dataset.classes)
-    with progress.task("Probing every stage", 1) as advance:
-        curve = probe(measured.features, measured.labels, classes, stages)
-        advance(1)
+    found = inspect(prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress)
+    measured, curve, stages = found.measured, found.curve, found.stages
+    names = prepared.dataset.classes
     splits = prepared.profile.splits
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
-    verdict = decide(size, measured.distance, curve, classes)
-    recipe = adapt_recipe(find_recipe(verdict, recipes), verdict, curve, stages, measured.distance)
-    forward = measured.forward_seconds
+    verdict = decide(size, measured.distance, curve, len(names))
+    lr = starting_lr(stages, measured.distance)
+    rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH])).to(target)
+    with progress.task("Timing a training step", 1) as advance:
+        step = measure_step(network, clean_view(rows, chosen.input))
+        advance(1)
+    adapted = {n: adapt_recipe(find_recipe(n, recipes), verdict, curve, lr, splits) for n in SCENARIOS}
+    recipe = adapted[verdict.scenario]
+    named = {str(number): way for number, way in adapted.items()} | {r.name: r for r in recipes if r.name == LP_FT}
+    ways = {name: way_cost(way, splits, measured.forward_seconds, step) for name, way in named.items()}
     return Recommendation(
         profile=prepared.profile,
         backbone=chosen.name,
@@ -154,6 +207,10 @@ def recommend(
         size=size,
         distance=measured.distance,
         curve=curve,
+        labels=found.labels,
+        classes=found.classes,
+        suspects=found.suspects,
+        confusions=found.confusions,
         verdict=verdict,
         plan=Plan(
             recipe=recipe,
@@ -162,26 +219,37 @@ def recommend(
             digest=prepared.dataset.digest,
             seed=seed,
             skip_small_classes=skip_small_classes,
-            evidence={
-                "scenario_probabilities": {str(k): round(v, 4) for k, v in verdict.probabilities.items()},
-                "probability_large": round(size.large, 4),
-                "probability_different": round(measured.distance.different, 4),
-                "probe_accuracy": {point.name: round(point.accuracy, 4) for point in curve.points},
-                "runner_up": verdict.runner_up,
-            },
+            evidence=_evidence(verdict, size, measured.distance, curve),
         ),
+        start_lr=lr,
         cost=Cost(
-            forward_ms=1000 * forward,
-            fine_tune_epoch_s=3 * forward * splits["train"],
+            forward_ms=1000 * measured.forward_seconds,
+            train_ms=1000 * step.seconds_per_image,
+            ways=ways,
             seconds=time.perf_counter() - began,
         ),
+        backbones=compared,
     )
 
 
-def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
-    """The pretrained network in evaluation mode, laid out for speed."""
-    network: torch.nn.Module = backbone.create(True).eval()
-    return network.to(device).to(memory_format=torch.channels_last)
+def way_cost(recipe: Recipe, splits: dict[str, int], forward: float, step: StepCost) -> WayCost:
+    """What one training of a recipe's starting point costs.
+
+    Args:
+        recipe: adapted to the dataset.
+        splits: images per split.
+        forward: seconds of one image through the whole network.
+        step: of training with everything unfrozen.
+    """
+    start = {key: first_of(recipe.get(key)) for key in ("freeze.depth", "train.epochs", "train.batch_size")}
+    seconds = forward * (splits["train"] + splits["val"])  # the head is fitted to features, read once
+    batch = int(start["train.batch_size"])
+    if start["freeze.depth"] == 1.0:
+        return WayCost(recipe.name, seconds, 0)
+    # A frozen stage still runs forward; its backward pass, two thirds of a step, is saved.
+    share = 1 - 2 / 3 * float(start["freeze.depth"])
+    epoch = splits["train"] * share * step.seconds_per_image + splits["val"] * forward
+    return WayCost(recipe.name, seconds + int(start["train.epochs"]) * epoch, step.peak_bytes(batch))
 
 
 def first_of(value: Value) -> bool | float | str:
@@ -200,33 +268,65 @@ def usable_recipes(catalog: Catalog, progress: Progress) -> list[Recipe]:
     return recipes
 
 
-def find_recipe(verdict: Verdict, recipes: list[Recipe]) -> Recipe:
-    """The first recipe whose `when` fits the verdict."""
-    size, distance, _ = SCENARIOS[verdict.scenario]
+def find_recipe(scenario: int, recipes: list[Recipe]) -> Recipe:
+    """The first recipe whose `when` fits a scenario."""
+    size, distance, _ = SCENARIOS[scenario]
     for recipe in recipes:
-        if recipe.scenario == verdict.scenario and recipe.when == {"size": size, "distance": distance}:
+        if recipe.scenario == scenario and recipe.when == {"size": size, "distance": distance}:
             return recipe
     raise DatasetError(
-        f"No installed recipe is for scenario {verdict.scenario} ({size}, {distance}).",
+        f"No installed recipe is for scenario {scenario} ({size}, {distance}).",
         hint="advisor recipes",
     )
 
 
-def adapt_recipe(
-    recipe: Recipe,
-    verdict: Verdict,
-    curve: ProbeCurve,
-    stages: Stages,
-    distance: Distance,
-) -> Recipe:
-    """Put the measurements into the recipe's starting points (method.md sections 5 and 6)."""
+def starting_lr(stages: Stages, distance: Distance) -> float:
+    """Learning rate of the backbone to begin with, by kind of network and by distance (method.md section 6)."""
     side = "different" if distance.different >= 0.5 else "similar"
-    lr = (priors.LR_TRANSFORMER if stages.tokens else priors.LR_CONVOLUTIONAL) * priors.LR_FACTOR[side]
+    return (priors.LR_TRANSFORMER if stages.tokens else priors.LR_CONVOLUTIONAL) * priors.LR_FACTOR[side]
+
+
+def least_epochs(images: int, batch_size: int) -> int:
+    """Passes over the training images that make enough steps for training to move."""
+    return math.ceil(priors.LEAST_STEPS / max(1, math.ceil(images / batch_size)))
+
+
+def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float, splits: dict[str, int]) -> Recipe:
+    """Put the measurements into the recipe's starting points (method.md sections 5 and 6)."""
     changes: dict[str, Value] = {
         "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
         "optimizer.lr": _start_at(recipe.get("optimizer.lr"), lr),
     }
+    depth = recipe.get("freeze.depth")
+    if verdict.pilot is not None and first_of(depth) != 1.0:
+        changes["freeze.depth"] = _start_at(depth, verdict.pilot.depth)
+    epochs = recipe.get("train.epochs")
+    if isinstance(epochs, int):
+        changes["train.epochs"] = max(
+            epochs, least_epochs(splits["train"], int(str(first_of(recipe.get("train.batch_size")))))
+        )
     return recipe.with_values({key: value for key, value in changes.items() if key in recipe.values})
+
+
+def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
+    """The same recommendation under another verdict, with its recipe and plan."""
+    recipes = usable_recipes(catalog, progress)
+    recipe = adapt_recipe(
+        find_recipe(verdict.scenario, recipes), verdict, found.curve, found.start_lr, found.profile.splits
+    )
+    evidence = _evidence(verdict, found.size, found.distance, found.curve)
+    return replace(found, verdict=verdict, plan=replace(found.plan, recipe=recipe, evidence=evidence))
+
+
+def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> dict[str, Any]:
+    """What the plan keeps of the reasons."""
+    return {
+        "scenario_probabilities": {str(k): round(v, 4) for k, v in verdict.probabilities.items()},
+        "probability_large": round(size.large, 4),
+        "probability_different": round(distance.different, 4),
+        "probe_accuracy": {point.name: round(point.accuracy, 4) for point in curve.points},
+        "runner_up": verdict.runner_up,
+    }
 
 
 def _start_at(value: Value, start: float) -> Value:

@@ -58,6 +58,27 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class Pilot:
+    """A short fine-tuning, measured.
+
+    Attributes:
+        gain: accuracy over the head alone on the same validation images, of the better depth.
+        se: its paired standard error.
+        depth: fraction of the stages that stayed frozen in it.
+        images: trained on.
+        judged_on: validation images.
+        seconds: the pilot as a whole.
+    """
+
+    gain: float
+    se: float
+    depth: float
+    images: int
+    judged_on: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The decision.
 
@@ -65,23 +86,27 @@ class Verdict:
         scenario: 1 to 4.
         probabilities: of the four scenarios from size and distance alone.
         expected: of each scenario's way, from the probes and the prior gain of fine-tuning.
+        lp_ft: of fitting the head first and then tuning everything gently, likewise.
         runner_up: the other scenario worth trying.
         close: whether the probabilities were too close, so that the expected accuracies decided.
         tap_stage: where the head should read, as the probes measured.
         earlier_helps: whether that stage beats the last by more than chance.
         reasons: in words.
         flips: what would change the verdict, in words.
+        pilot: the measured gain of fine-tuning; None where a prior served.
     """
 
     scenario: int
     probabilities: dict[int, float]
     expected: dict[int, Expected]
+    lp_ft: Expected
     runner_up: int
     close: bool
     tap_stage: int
     earlier_helps: bool
     reasons: tuple[str, ...]
     flips: tuple[str, ...]
+    pilot: Pilot | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with text keys."""
@@ -98,11 +123,12 @@ def judge_size(images: int, per_class: float) -> Size:
     return Size(images, per_class, min(total, each))
 
 
-def decide(size: Size, distance: Distance, curve: ProbeCurve, classes: int) -> Verdict:
+def decide(size: Size, distance: Distance, curve: ProbeCurve, classes: int, pilot: Pilot | None = None) -> Verdict:
     """Weigh size, distance and the measured probes.
 
     The likeliest scenario wins, unless the two likeliest are within 0.2 of each other: then the one with
-    the higher expected accuracy does.
+    the higher expected accuracy does. After a pilot the measurement decides alone: fine-tuning is
+    recommended where it gains more than its standard error over the best head.
     """
     probabilities = {
         number: (size.large if large == "large" else 1 - size.large)
@@ -112,22 +138,35 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, classes: int) -> V
     best, last = curve.best, curve.last
     helps = best.gain > 2 * best.gain_se and 100 * best.gain >= priors.MIN_DEPTH_GAIN
     tap_stage = best.stage if helps else last.stage
-    expected = _expectations(size, distance, curve, tap_stage)
+    expected, lp_ft = _expectations(size, distance, curve, tap_stage, pilot)
     first, second = sorted(SCENARIOS, key=lambda n: -probabilities[n])[:2]
     close = probabilities[first] - probabilities[second] < priors.CLOSE_CALL
-    if close and expected[second].accuracy > expected[first].accuracy:
+    if pilot is not None:
+        first, second = _after_pilot(probabilities, expected, pilot)
+        close = False
+    elif close and expected[second].accuracy > expected[first].accuracy:
         first, second = second, first
     return Verdict(
         scenario=first,
         probabilities=probabilities,
         expected=expected,
+        lp_ft=lp_ft,
         runner_up=second,
         close=close,
         tap_stage=tap_stage,
         earlier_helps=helps,
-        reasons=_reasons(size, distance, curve, helps=helps, close=close, pair=(first, second)),
+        reasons=_reasons(size, distance, curve, pilot, helps=helps, close=close, pair=(first, second)),
         flips=_flips(size, distance, curve, classes, helps=helps),
+        pilot=pilot,
     )
+
+
+def _after_pilot(probabilities: dict[int, float], expected: dict[int, Expected], pilot: Pilot) -> tuple[int, int]:
+    """The scenario that the pilot speaks for, and the likelier one of the other kind."""
+    heads, tuning = ((1, 3), (2, 4))
+    gained = expected[2].accuracy - max(expected[number].accuracy for number in heads)
+    chosen, other = (tuning, heads) if gained > pilot.se else (heads, tuning)
+    return max(chosen, key=lambda n: probabilities[n]), max(other, key=lambda n: probabilities[n])
 
 
 def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
@@ -148,7 +187,9 @@ def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
     return near + different * (far - near), near_sd + different * (far_sd - near_sd)
 
 
-def _expectations(size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int) -> dict[int, Expected]:
+def _expectations(
+    size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int, pilot: Pilot | None
+) -> tuple[dict[int, Expected], Expected]:
     z80 = 1.28
     last, tapped = curve.last, curve.points[tap_stage - 1]
 
@@ -156,7 +197,7 @@ def _expectations(size: Size, distance: Distance, curve: ProbeCurve, tap_stage: 
         return Expected(accuracy, max(0.0, accuracy - z80 * se), min(1.0, accuracy + z80 * se))
 
     def tuned(side: float) -> Expected:
-        gain, sd = fine_tune_gain(size.per_class, side)
+        gain, sd = fine_tune_gain(size.per_class, side) if pilot is None else (100 * pilot.gain, 100 * pilot.se)
         raised = min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - last.accuracy))
         # Errors cannot spread further than the headroom lets them.
         spread = z80 * math.hypot(min(sd / 100, (1 - last.accuracy)), last.se)
@@ -164,16 +205,24 @@ def _expectations(size: Size, distance: Distance, curve: ProbeCurve, tap_stage: 
         return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
 
     fine_tuned = tuned(distance.different)
-    return {
+    ways = {
         1: probed(last.accuracy, last.se),
         2: fine_tuned,
         3: probed(tapped.accuracy, tapped.se),
         4: fine_tuned,
     }
+    return ways, fine_tuned
 
 
 def _reasons(
-    size: Size, distance: Distance, curve: ProbeCurve, *, helps: bool, close: bool, pair: tuple[int, int]
+    size: Size,
+    distance: Distance,
+    curve: ProbeCurve,
+    pilot: Pilot | None,
+    *,
+    helps: bool,
+    close: bool,
+    pair: tuple[int, int],
 ) -> tuple[str, ...]:
     best, last = curve.best, curve.last
     lead = f"{100 * best.gain:.1f} ± {100 * best.gain_se:.1f} points"
@@ -196,6 +245,21 @@ def _reasons(
         depth = f"no earlier layer beats the last one's leave-one-out accuracy of {last.accuracy:.3f}"
     count = f"{size.images} images may be trained on, {size.per_class:.0f} per class: {size.side}"
     reasons = [f"{count} (probability of large {size.large:.2f})", far, depth]
+    shift = {
+        "low-level": "the early layers see another kind of image (gray, small, blurred, another sensor) while the "
+        "content is familiar: if you can, give images like photographs; else tune the early stages too",
+        "content": "the late layers see unfamiliar content or texture: read earlier, or tune the late stages",
+    }
+    if distance.shift in shift:
+        reasons.append(shift[distance.shift])
+    if distance.borrowed:
+        reasons.append(f"this backbone has no BatchNorm; the distance borrows the statistics of {distance.borrowed}")
+    if pilot is not None:
+        reasons.append(
+            f"the pilot fine-tuned {pilot.images} images for {pilot.seconds:.0f} s: "
+            f"{100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points over the last layer's head on "
+            f"{pilot.judged_on} validation images; it decided"
+        )
     if best.accuracy - 2 * best.se <= curve.chance:
         reasons.append(
             f"the best probe ({best.accuracy:.3f}) is no better than always saying the largest class "

@@ -20,8 +20,7 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     """`advisor recommend`."""
     from pathlib import Path
 
-    if args.images < 16:
-        raise UsageError("--images must be at least 16; fewer measure nothing.", hint="--images 2000")
+    _require_enough(args.images)
     output = Path(args.output)
     _require_writable(output)
     talk = _talk(args)
@@ -33,12 +32,17 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     found = run(
         args.data,
         backbone=args.backbone,
+        backbones=[name.strip() for name in args.backbones.split(",") if name.strip()],
         device=args.device,
         images=args.images,
         seed=args.seed,
         skip_small_classes=args.skip_small_classes,
         progress=talk,
     )
+    if args.pilot:
+        from advisor.outcome.pilot import pilot
+
+        found = pilot(found, device=args.device, progress=talk)
     comments = ["Written by `advisor recommend`. Read it, change it, commit it; `advisor tune` runs it.", "",
                 *(f"- {reason}" for reason in found.verdict.reasons)]  # fmt: skip
     with disk_errors(output.parent):
@@ -105,23 +109,45 @@ def predict(args: argparse.Namespace) -> ExitCode:
 
 def profile(args: argparse.Namespace) -> ExitCode:
     """`advisor profile`."""
+    _require_enough(args.images)
     talk = _talk(args)
     catalog = load_catalog()
     from advisor.cli import pages
     from advisor.data.prepare import prepare
 
+    backbone = catalog.backbone(args.backbone)
     prepared = prepare(
         args.data,
-        catalog.backbone(args.backbone).input,
+        backbone.input,
         catalog=catalog,
         seed=args.seed,
         skip_small_classes=args.skip_small_classes,
         progress=talk,
     )
+    seen = None
+    if not args.without_network:
+        from advisor.advice.inspection import inspect, open_network
+        from advisor.network.transfer import pick_device
+
+        network = open_network(backbone, pick_device(args.device))
+        seen = inspect(prepared, backbone, network, catalog=catalog, images=args.images, seed=args.seed, progress=talk)
     if args.json:
-        print_json(prepared.profile.to_dict())
+        print_json({**prepared.profile.to_dict(), **(seen.to_dict() if seen else {})})
     else:
-        pages.profile(page(), prepared.profile)
+        pages.profile(page(), prepared.profile, seen)
+    return ExitCode.OK
+
+
+def reference(args: argparse.Namespace) -> ExitCode:
+    """`advisor reference`."""
+    talk = _talk(args)
+    from advisor.advice.reference import measure_reference
+
+    found = measure_reference(args.backbone, args.data, device=args.device, seed=args.seed, progress=talk)
+    if args.json:
+        print_json(found.to_dict())
+    else:
+        page().print(found.to_python())
     return ExitCode.OK
 
 
@@ -206,6 +232,11 @@ def recipes(args: argparse.Namespace) -> ExitCode:
         for name, recipe in loaded.items()
     ]  # fmt: skip
     return _listing(args, "recipes", rows)
+
+
+def _require_enough(images: int) -> None:
+    if images < 16:
+        raise UsageError("--images must be at least 16; fewer measure nothing.", hint="--images 2000")
 
 
 def _talk(args: argparse.Namespace) -> Talk:

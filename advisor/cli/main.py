@@ -35,7 +35,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=hint)
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of options
     """The whole command line."""
     common: argparse.ArgumentParser = _Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -59,11 +59,16 @@ def build_parser() -> argparse.ArgumentParser:
         sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of splits and samples; default 0")
         sub.add_argument("--skip-small-classes", action="store_true", help="leave out classes too small to split")
 
+    def add_images(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--images", type=int, default=2000, metavar="N",
+                         help="pass at most this many through the network; default 2000")  # fmt: skip
+
     sub = command("recommend", "measure a dataset, recommend a scenario with reasons, and write advisor.toml")
     add_data_options(sub)
     _add_device(sub)
-    sub.add_argument("--images", type=int, default=2000, metavar="N",
-                     help="pass at most this many through the network; default 2000")  # fmt: skip
+    add_images(sub)
+    sub.add_argument("--backbones", default="", metavar="A,B,…", help="probe several and take the best of them")
+    sub.add_argument("--pilot", action="store_true", help="fine-tune for minutes and let that decide, not a prior")
     sub.add_argument(
         "-o", "--output", default="advisor.toml", metavar="FILE", help="plan to write; default advisor.toml"
     )
@@ -83,8 +88,17 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=int, metavar="N", help="at most this many images")
     _add_device(sub)
 
-    sub = command("profile", "count and check a dataset without a network")
+    sub = command("profile", "check a dataset: copies, leaks, doubtful labels, tell-tale files")
     add_data_options(sub)
+    _add_device(sub)
+    add_images(sub)
+    sub.add_argument("--without-network", action="store_true", help="only seconds, but labels go unchecked")
+
+    sub = command("reference", "for plugin authors: measure a backbone's distance constants on ImageNet")
+    sub.add_argument("backbone", help="see `advisor backbones`")
+    sub.add_argument("data", help="images like those it was trained on, one folder per class: imagenet/val")
+    sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the sample; default 0")
+    _add_device(sub)
 
     command("plugins", "list the installed plugins")
     sub = command("backbones", "list the pretrained networks")

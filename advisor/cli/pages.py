@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from advisor.advice.recommend import LP_FT
 from advisor.advice.scenario import SCENARIOS
 from advisor.recipe import Choices, Range
 
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from advisor.advice.recommend import Recommendation
+    from advisor.advice.inspection import Inspected
+    from advisor.advice.recommend import Recommendation, WayCost
     from advisor.data.profile import DatasetProfile
     from advisor.outcome.run import Result
     from advisor.recipe import Value
 
 _MANY = 5
+_UNEQUAL = 3  # largest class over smallest from which a page mentions it
 
 
 def recommendation(out: Console, found: Recommendation, plan: str) -> None:
@@ -36,16 +39,23 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
         out.print(f"  - {escape(reason)}")
     out.print()
     _data(out, found.profile)
+    _classes(out, found)
+    _backbones(out, found)
     out.print(
-        f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out on {found.curve.images} images"
+        f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out {found.curve.metric} on "
+        f"{found.curve.images} images; in brackets that of the ten nearest neighbours"
     )
     for point in found.curve.points:
-        bar = "#" * round(40 * point.accuracy)
-        mark = "  <- read here" if point.stage == verdict.tap_stage else ""
-        out.print(f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} {bar}{mark}")
+        bar = "#" * round(30 * point.accuracy)
+        mark = " <- read here" if point.stage == verdict.tap_stage else ""
+        tied = " tied with the best" if point.tied and point.stage != found.curve.best.stage else ""
+        out.print(
+            f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} "
+            f"({point.neighbours:.3f}) {bar}{tied}{mark}"
+        )
     out.print()
     table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("scenario", "probability", "expected accuracy (80 %)", "recipe"):
+    for column in ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way"):
         table.add_column(column, justify="left")
     for number, (large, far, way) in SCENARIOS.items():
         expected = verdict.expected[number]
@@ -54,9 +64,20 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
             f"{mark}{number} {large}, {far}",
             f"{verdict.probabilities[number]:.2f}",
             f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[str(number)]),
             way,
         )
+    if LP_FT in found.cost.ways:
+        expected = verdict.lp_ft
+        table.add_row(
+            " lp-ft",
+            "",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[LP_FT]),
+            "head first, then the whole network gently",
+        )
     out.print(table)
+    _labels(out, found)
     out.print()
     runner = SCENARIOS[verdict.runner_up]
     out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
@@ -74,8 +95,8 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     out.print()
     cost = found.cost
     out.print(
-        f"[bold]Cost here[/bold] {cost.forward_ms:.0f} ms per image forward; one epoch of full fine-tuning about "
-        f"{_time(cost.fine_tune_epoch_s)}; this advice took {_time(cost.seconds)}"
+        f"[bold]Cost here[/bold] {cost.forward_ms:.0f} ms per image forward, {cost.train_ms:.0f} ms in training; "
+        f"this advice took {_time(cost.seconds)}"
     )
     weights = found.weights
     out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
@@ -148,9 +169,11 @@ def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
     )
 
 
-def profile(out: Console, found: DatasetProfile) -> None:
+def profile(out: Console, found: DatasetProfile, seen: Inspected | None) -> None:
     """The page of `advisor profile`."""
     _data(out, found)
+    if seen is not None:
+        _classes(out, seen)
     width = max(len(name) for name in found.per_class)
     most = max(found.per_class.values())
     for name, count in found.per_class.items():
@@ -221,16 +244,86 @@ def _data(out: Console, found: DatasetProfile) -> None:
     if found.ignored:
         out.print(f"  {len(found.ignored)} other files are ignored, such as {escape(found.ignored[0])}")
     for groups, text in (
-        (found.conflicting, "groups of identical files carry different labels"),
-        (found.leaking, "groups of identical files stand on both sides of a split"),
+        (found.duplicates, "groups of identical files"),
+        (found.near_duplicates, "groups of near copies (one picture, re-encoded or resized)"),
+        (found.conflicting, "of these groups carry different labels"),
+        (found.leaking, "of these groups stand on both sides of a split, so scores come out too high"),
     ):
         if groups:
             out.print(f"  {len(groups)} {text}, such as {escape(', '.join(groups[0][:3]))}")
-    if found.duplicates:
-        out.print(f"  {sum(len(g) - 1 for g in found.duplicates)} exact copies")
+    names = list(found.per_class)
+    for shortcut in found.shortcuts:
+        out.print(
+            f"  the {shortcut.property} alone tells the class with balanced accuracy {shortcut.accuracy:.2f} "
+            f"(chance {shortcut.chance:.2f}), best for {escape(', '.join(names[i] for i in shortcut.classes[:3]))}: "
+            "a model may learn that instead"
+        )
+    if found.imbalance >= _UNEQUAL:
+        out.print(f"  the largest class has {found.imbalance:.0f} times as many images as the smallest")
     for note in found.notes:
         out.print(f"  {escape(note)}")
     out.print()
+
+
+def _backbones(out: Console, found: Recommendation) -> None:
+    if not found.backbones:
+        return
+    shown = Table(box=None, pad_edge=False, header_style="")
+    for column in ("backbone", found.curve.metric, "best stage", "published", "parameters", "here", "weights"):
+        shown.add_column(column)
+    for row in found.backbones:
+        shown.add_row(
+            ("*" if row.name == found.backbone else " ") + escape(row.name),
+            f"{row.accuracy:.3f} ± {row.se:.3f}{' tied' if row.tied else ''}",
+            escape(row.stage),
+            f"{row.imagenet_top1:.1f} %" if row.imagenet_top1 else "unknown",
+            f"{row.parameters:.1f} M",
+            f"{row.forward_ms:.0f} ms per image",
+            escape(f"{row.trained_on}, {row.licence}"),
+        )
+    out.print(shown)
+    out.print("Of those tied, the one with the best published ImageNet accuracy is taken (*).")
+    out.print()
+
+
+def _labels(out: Console, found: Recommendation) -> None:
+    labels = found.labels
+    if labels is None:
+        return
+    low, high = labels.doubled_interval
+    more = (
+        f"two points more need about {labels.images_for_gain} labelled images"
+        if labels.images_for_gain
+        else "two points more are not to be had by labels alone, as far as the curve can see"
+    )
+    out.print(
+        f"[bold]More labels[/bold] with twice as many the probe would reach about {labels.doubled:.2f} "
+        f"({low:.2f} to {high:.2f}); {more}"
+    )
+
+
+def _classes(out: Console, found: Recommendation | Inspected) -> None:
+    """What the probes say about single images and classes."""
+    for suspect in found.suspects[:_MANY]:
+        out.print(
+            f"  label to check: {escape(suspect.path)} is labelled {escape(suspect.label)} and looks like "
+            f"{escape(suspect.looks_like)} ({suspect.probability:.2f})"
+        )
+    if len(found.suspects) > _MANY:
+        out.print(f"  … and {len(found.suspects) - _MANY} more labels to check; all with --json")
+    if found.confusions:
+        pairs = [f"{entry.label} for {entry.taken_for} ({entry.share:.0%})" for entry in found.confusions[:3]]
+        out.print(f"  taken for each other most: {escape('; '.join(pairs))}")
+    far = sorted((c for c in found.classes if c.distance), key=lambda c: -c.distance.value if c.distance else 0)
+    if far:
+        words = [f"{c.name} ({c.distance.value:.3f} ± {c.distance.se:.3f})" for c in far[:3] if c.distance]
+        out.print(f"  least like the network's training data: {escape(', '.join(words))}")
+    if found.suspects or found.confusions or far:
+        out.print()
+
+
+def _cost(way: WayCost) -> tuple[str, str]:
+    return _time(way.seconds), f"+ {way.extra_bytes / 1e9:.1f} GB" if way.extra_bytes else ""
 
 
 def _board_row(row: dict[str, Any]) -> list[str]:

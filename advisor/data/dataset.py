@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2  # of what the test part leaves
+_LEAST_KIN = 0.2  # families of copies over different files
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ImageDataset:
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
             an index into `classes`, `split` one of `train`, `val`, `test` or empty, `content` a hash of
             the file, `width`, `height` (pixels), `mode` and `format` as the file's header states them.
+            Once looked for, `group` is equal for copies and near copies.
         digest: hash of every path, file content, label and given split; equal for equal data.
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
@@ -128,8 +130,9 @@ def without(dataset: ImageDataset, broken: Iterable[tuple[int, str]]) -> ImageDa
 def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: bool = False) -> ImageDataset:
     """Give every image a split.
 
-    Given train/val/test folders are kept; what is missing is drawn per class with a seed. Copies of
-    one file (equal content) stay on one side. The result does not depend on the order of the files.
+    Given train/val/test folders are kept; what is missing is drawn per class with a seed. Copies stay on
+    one side: those of one `group` where groups were looked for, else files of equal content. The result
+    does not depend on the order of the files.
 
     Args:
         dataset: readable images only.
@@ -140,7 +143,8 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
         DatasetError: a class is too small, or stands only in the test part.
     """
     frame = dataset.frame.copy()
-    notes: list[str] = []
+    notes = list(dataset.notes)
+    frame["kin"] = _kin(frame, notes, dataset.classes)
     given = set(frame["split"]) - {""}
     if "val" in given and "test" not in given:
         frame.loc[frame["split"] == "val", "split"] = "test"
@@ -150,6 +154,8 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     if given >= {"train", "val", "test"}:
         share_of = {}
     frame, classes = _handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
+    if gone := [name for name in dataset.classes if name not in classes]:
+        notes.append(f"classes left out as too small: {', '.join(gone)}")
     frame.loc[frame["split"] == "", "split"] = "train"
     rng = np.random.default_rng(seed)
     for name, share in share_of.items():
@@ -160,7 +166,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
-    return replace(dataset, frame=frame, classes=classes, notes=tuple(notes))
+    return replace(dataset, frame=frame.drop(columns="kin"), classes=classes, notes=tuple(notes))
 
 
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:
@@ -168,13 +174,32 @@ def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[i
     chosen: set[str] = set()
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
     for _, rows in pool.groupby("label", sort=True):
-        contents = rows["content"].unique()
-        order = rng.permutation(len(contents))
-        take = min(max(1, round(share * len(contents))), len(contents) - 1)
-        chosen |= set(contents[order[:take]])
+        families = rows["kin"].unique()
+        order = rng.permutation(len(families))
+        sizes = rows["kin"].value_counts()[families[order]].to_numpy()
+        # Families differ in size: stop where the share of the images is met most closely.
+        after = np.abs(np.cumsum(sizes) - max(1, round(share * len(rows))))
+        take = min(int(after.argmin()) + 1, len(families) - 1)
+        chosen |= set(families[order[:take]])
     # Copies follow their original, into another class too where labels contradict each other.
-    drawn: list[int] = pool.index[pool["content"].isin(chosen)].tolist()
+    drawn: list[int] = pool.index[pool["kin"].isin(chosen)].tolist()
     return drawn
+
+
+def _kin(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -> pd.Series[str]:
+    """Which images must stay on one side: an identifier per image, of its group's first content."""
+    if "group" not in frame:
+        return frame["content"]
+    kin = frame.groupby("group")["content"].transform("min")
+    # Simple drawings may all look alike. Where grouping would leave little to draw from, files are told
+    # apart by content after all.
+    each = frame.assign(kin=kin).groupby("label")
+    lumped = each["kin"].nunique() < _LEAST_KIN * each["content"].nunique()
+    if lumped.any():
+        named = ", ".join(classes[int(label)] for label in lumped.index[lumped][:5])
+        notes.append(f"most images look like copies of each other in: {named}; they are split all the same")
+        kin = kin.where(~frame["label"].isin(lumped.index[lumped]), frame["content"])
+    return kin
 
 
 def _handle_small(
@@ -182,7 +207,7 @@ def _handle_small(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Refuse or leave out classes with fewer than `need` different trainable images."""
     pool = frame.loc[frame["split"].isin(["", "train"])]
-    counts = pool.groupby("label")["content"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
+    counts = pool.groupby("label")["kin"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
     small = [int(label) for label in counts.index[counts < need]]
     if not small:
         return frame, dataset.classes

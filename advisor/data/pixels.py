@@ -50,9 +50,24 @@ class PixelStore:
 
         The file is mapped for this call only, so that its pages never add up to this process's memory.
         """
+        return np.asarray(self._map()[rows])
+
+    def thumbnails(self, rows: NDArray[np.int64], side: int) -> NDArray[np.float32]:
+        """Area-averaged squares of these rows, (len(rows), side, side, 3) in 0..255."""
+        import torch
+        import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+        stride = max(1, self.side // (4 * side))  # of large images every second pixel is enough
+        pixels = self._map()[:, ::stride, ::stride]
+        out = np.empty((len(rows), side, side, 3), np.float32)
+        for start in range(0, len(rows), 64):
+            batch = torch.from_numpy(np.asarray(pixels[rows[start : start + 64]])).permute(0, 3, 1, 2).float()
+            out[start : start + 64] = F.interpolate(batch, size=(side, side), mode="area").permute(0, 2, 3, 1).numpy()
+        return out
+
+    def _map(self) -> NDArray[np.uint8]:
         shape = (self.count, self.side, self.side, 3)
-        pixels = np.memmap(self.folder / "pixels.u8", dtype=np.uint8, mode="r", shape=shape)
-        return np.asarray(pixels[rows])
+        return np.memmap(self.folder / "pixels.u8", dtype=np.uint8, mode="r", shape=shape)
 
 
 def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress | None = None) -> PixelStore:

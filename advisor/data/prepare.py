@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from advisor.data.copies import group_copies
 from advisor.data.dataset import ImageDataset, open_dataset, split_dataset, without
 from advisor.data.pixels import PixelStore, store_pixels
 from advisor.data.profile import DatasetProfile, profile_dataset
@@ -33,7 +34,7 @@ def prepare(
     skip_small_classes: bool = False,
     progress: Progress,
 ) -> Prepared:
-    """Open a location, decode every image once for this input, and split what can be read.
+    """Open a location, decode every image once for this input, and split what can be read, copies on one side.
 
     Raises:
         UsageError: nothing recognises the location.
@@ -43,5 +44,6 @@ def prepare(
     listed = open_dataset(location, catalog=catalog, progress=progress)
     pixels = store_pixels(listed, spec, progress=progress)
     readable = without(listed, pixels.broken)
-    dataset = split_dataset(readable, seed=seed, skip_small_classes=skip_small_classes)
+    grouped = group_copies(readable, pixels, progress=progress)
+    dataset = split_dataset(grouped, seed=seed, skip_small_classes=skip_small_classes)
     return Prepared(dataset, pixels, profile_dataset(dataset))

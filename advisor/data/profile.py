@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from advisor.data.shortcuts import Shortcut, find_shortcuts
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from advisor.data.dataset import ImageDataset
 
 
@@ -28,8 +32,11 @@ class DatasetProfile:
         modes: images per Pillow colour mode.
         formats: images per file format.
         duplicates: groups of identical files, as lists of paths.
-        conflicting: those groups that carry more than one label.
-        leaking: those groups that stand in more than one split.
+        near_duplicates: groups of different files that show the same picture (re-encoded, resized), as
+            lists of paths.
+        conflicting: groups of either kind that carry more than one label.
+        leaking: groups of either kind that stand in more than one split.
+        shortcuts: properties of the files that give the class away.
         broken: unreadable files with the reason.
         ignored: files that are not images.
         notes: on splits and sizes.
@@ -48,8 +55,10 @@ class DatasetProfile:
     modes: dict[str, int]
     formats: dict[str, int]
     duplicates: tuple[tuple[str, ...], ...]
+    near_duplicates: tuple[tuple[str, ...], ...]
     conflicting: tuple[tuple[str, ...], ...]
     leaking: tuple[tuple[str, ...], ...]
+    shortcuts: tuple[Shortcut, ...]
     broken: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
     notes: tuple[str, ...]
@@ -64,9 +73,8 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     frame = dataset.frame
     counts = frame["label"].value_counts().reindex(range(len(dataset.classes)), fill_value=0)
     trainable = frame.loc[frame["split"] != "test", "label"].value_counts()
-    copies = [
-        group for _, group in frame.groupby("content", sort=False) if len(group) > 1
-    ]  # fmt: skip
+    exact = _repeated(frame, "content")
+    near = [kin for kin in _repeated(frame, "group") if _differ(kin["content"])] if "group" in frame else []
     width = tuple(int(v) for v in frame["width"].quantile([0.05, 0.5, 0.95]))
     height = tuple(int(v) for v in frame["height"].quantile([0.05, 0.5, 0.95]))
     notes = list(dataset.notes)
@@ -86,10 +94,22 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         height=height,  # type: ignore[arg-type]
         modes={str(k): int(v) for k, v in frame["mode"].value_counts().items()},
         formats={str(k): int(v) for k, v in frame["format"].value_counts().items()},
-        duplicates=tuple(tuple(group["path"]) for group in copies),
-        conflicting=tuple(tuple(g["path"]) for g in copies if g["label"].nunique() > 1),
-        leaking=tuple(tuple(g["path"]) for g in copies if g["split"].nunique() > 1),
+        duplicates=tuple(tuple(kin["path"]) for kin in exact),
+        near_duplicates=tuple(tuple(kin["path"]) for kin in near),
+        conflicting=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin["label"])),
+        leaking=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin["split"])),
+        shortcuts=find_shortcuts(frame),
         broken=dataset.broken,
         ignored=dataset.ignored,
         notes=tuple(notes),
     )
+
+
+def _repeated(frame: pd.DataFrame, column: str) -> list[pd.DataFrame]:
+    """The rows of each value that stands more than once."""
+    again = frame.loc[frame[column].duplicated(keep=False)]
+    return [kin for _, kin in again.groupby(column, sort=False)]
+
+
+def _differ(values: pd.Series[Any]) -> bool:
+    return bool((values != values.iloc[0]).any())

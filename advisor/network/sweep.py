@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stage, Stages
 
 BATCH = 8  # on two CPU cores larger batches fall out of the cache and are slower
-_MOMENT_POSITIONS = 28  # per side; estimates from a grid of positions cost nothing measurable
+_MOMENT_POSITIONS = 14  # per side; estimates from a grid of positions cost little, and late layers have no more
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,18 @@ class Sweeper:
         self.network = network
         self.stages = stages
 
-    def __call__(self, images: Tensor, *, distance: bool = False) -> Swept:
-        """Run a batch (B, 3, H, W); with `distance`, also bring the logits and the BatchNorm moments."""
+    def __call__(self, images: Tensor, *, distance: bool = False, moments: bool = True) -> Swept:
+        """Run a batch (B, 3, H, W); with `distance`, also bring the logits and, unless told not to, the moments."""
         taps: dict[str, Tensor] = {}
-        moments: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        with torch.inference_mode(), self._hooks(taps, moments if distance else None):
+        found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        with torch.inference_mode(), self._hooks(taps, found if distance and moments else None):
             network: Any = self.network
             features = network.forward_features(images)
             penultimate = network.forward_head(features, pre_logits=True)
             logits = network.forward_head(features) if distance and has_classifier(network) else None
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
-        layers = [norm for norm in batchnorms(self.network) if norm in moments]
-        return Swept([value.float() for value in pooled], logits, [moments[norm] for norm in layers], layers)
+        layers = [norm for norm in batchnorms(self.network) if norm in found]
+        return Swept([value.float() for value in pooled], logits, [found[norm] for norm in layers], layers)
 
     def folded(self, example: Tensor) -> Sweeper:
         """One that reads the same features faster, BatchNorm folded away; itself where that cannot be done.
@@ -118,7 +118,7 @@ def has_classifier(network: nn.Module) -> bool:
 
 
 def channel_moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-image channel mean and variance of (B, C, H, W) over a grid of at most 28 × 28 positions.
+    """Per-image channel mean and variance of (B, C, H, W) over a grid of at most 14 × 14 positions.
 
     Returns:
         Two (B, C) float32 tensors.

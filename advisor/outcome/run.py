@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from advisor.advice.recommend import Recommendation, open_network
+from advisor.advice.inspection import open_network
+from advisor.advice.recommend import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError
@@ -141,7 +142,7 @@ def tune(
         plan = load_plan(plan, catalog)
     seconds = parse_duration(budget or str(plan.recipe.get("search.budget")))
     wanted = trials if trials is not None else int(str(plan.recipe.get("search.trials")))
-    bench = _bench(plan, device, catalog, progress)
+    bench = open_bench(plan, device, catalog, progress)
     folder = Path(runs) / (name or bench.prepared.dataset.name)
     with disk_errors(folder), _sole_user(folder):
         search = Search(bench, plan, folder)
@@ -190,7 +191,13 @@ def _sole_user(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) -> Workbench:
+def open_bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) -> Workbench:
+    """Everything that trials of a plan share.
+
+    Raises:
+        RunError: the dataset is not the one that the plan was made for.
+        DatasetError: the images cannot be used as they are.
+    """
     target = pick_device(device)
     backbone = catalog.backbone(plan.backbone)
     network = open_network(backbone, target)

@@ -140,7 +140,7 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     """Measure a cell: what the advice sees, and what each way comes to."""
     import torch
 
-    from advisor.advice.recommend import open_network
+    from advisor.advice.inspection import open_network
     from advisor.network.stages import stages_of
     from advisor.plugins import load_catalog
     from advisor.tuning.trial import Workbench

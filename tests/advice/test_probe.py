@@ -1,18 +1,11 @@
 import numpy as np
 import pytest
+from conftest import clouds
 
 from advisor.advice.probe import nearest_votes, probe, weighted_mean
 from advisor.network.stages import Stage, Stages
 
 STAGES = Stages(tuple(Stage(name, name, ()) for name in ("early", "middle", "late")))
-
-
-def clouds(counts, apart, width=12, seed=0):
-    """Features (n, width) of classes around random centres, and labels."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    centres = rng.normal(size=(len(counts), width)) * apart
-    return (centres[labels] + rng.normal(size=(len(labels), width))).astype(np.float32), labels
 
 
 def test_the_curve_has_both_opinions_and_says_which_stages_are_tied():

@@ -73,6 +73,8 @@ def test_a_transformer_without_batchnorm_gets_a_smaller_learning_rate(install, t
 
     install("vit", TINY.format(name="vit", architecture="test_vit").replace("size=64", "size=160"))
     found = advisor.recommend(str(tiny_folder), backbone="vit")
-    assert found.distance.late is None
-    assert set(found.distance.votes) == {"gain", "kurtosis"}
+    assert found.distance.borrowed == "lite0"
+    assert found.distance.late is not None
+    assert any("borrows" in reason for reason in found.verdict.reasons)
+    assert set(found.distance.votes) == set(found.distance.vote_intervals) == {"late", "gain", "kurtosis"}
     assert found.plan.recipe.get("optimizer.lr").first in (3e-5 * 0.5, 3e-5 * 2)

@@ -8,7 +8,19 @@ from advisor.advice.scenario import SCENARIOS, decide, fine_tune_gain, judge_siz
 
 
 def far(different):
-    return Distance(256, None, None, None, None, None, None, {"gain": different}, different, (different, different))
+    return Distance(
+        256,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        {"gain": different},
+        {"gain": (different, different)},
+        different,
+        (different, different),
+    )
 
 
 def curve(accuracies, gain_se=0.01, n=400):

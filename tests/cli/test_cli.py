@@ -100,7 +100,7 @@ def test_every_command_has_help_and_every_option_an_explanation():
     parser = build_parser()
     (subparsers,) = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
     assert set(subparsers.choices) == {
-        "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes",
+        "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference",
     }  # fmt: skip
     for command in subparsers.choices.values():
         assert command.description
@@ -248,3 +248,29 @@ def test_shuffled_labels_and_black_images_get_sensible_words(run, tiny, tmp_path
     code, out, err = run("recommend", tmp_path / "shuffled", "--backbone", tiny)
     assert code == 0, err
     assert "check the labels" in out
+
+
+def test_profile_looks_at_labels_unless_told_not_to(run, tiny, tiny_folder):
+    (tiny_folder / "across" / "00.png").rename(tiny_folder / "down" / "wrong.png")
+    code, out, _ = run("profile", tiny_folder, "--backbone", tiny, "--json", "-q")
+    assert code == 0
+    found = json.loads(out)
+    assert [entry["path"] for entry in found["suspects"]] in ([], ["down/wrong.png"])
+    assert len(found["classes"]) == 3
+    code, out, _ = run("profile", tiny_folder, "--backbone", tiny, "--without-network", "--json", "-q")
+    assert code == 0
+    assert "suspects" not in json.loads(out)
+
+
+def test_several_backbones_a_pilot_and_a_page_that_shows_both(run, tiny, tiny_folder):
+    code, out, err = run("recommend", tiny_folder, "--backbones", f"{tiny},nosuch", "--pilot")
+    assert code == 0, err
+    assert "nosuch is left out" in err
+    assert "Of those tied" in out
+    assert "the pilot fine-tuned" in out
+    code, out, _ = run("recommend", tiny_folder, "--backbones", tiny, "--json", "-q")
+    assert json.loads(out)["backbones"][0]["name"] == tiny
+
+
+def test_reference_says_what_it_needs(run, tiny, tiny_folder):
+    failed(run("reference", tiny, tiny_folder), 1, "500 are needed")

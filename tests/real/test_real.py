@@ -100,3 +100,20 @@ def test_lite0_recognises_what_it_was_trained_on():
     with torch.no_grad():
         confidence = network(clean_view(pixels, backbone.input)).softmax(1)
     assert confidence.argmax().item() == 985 or confidence.max() > 0.3  # 985: daisy
+
+
+def test_jpeg_copies_stay_similar_and_scrambled_ones_do_not(shared_data, tmp_path):
+    import torch
+
+    from advisor.advice.distance import scramble_phases
+
+    for number, file in enumerate(sorted((shared_data / "clothing_small" / "train").rglob("*.jpg"))[::6]):
+        image = Image.open(file).convert("RGB")
+        for kind in ("q20", "scrambled"):
+            (tmp_path / kind / file.parent.name).mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / "q20" / file.parent.name / file.name, quality=20)
+        pixels = torch.from_numpy(np.array(image.resize((224, 224)))).permute(2, 0, 1)[None].float()
+        scrambled = scramble_phases(pixels, number)[0].permute(1, 2, 0).clamp(0, 255).numpy().astype(np.uint8)
+        Image.fromarray(scrambled).save(tmp_path / "scrambled" / file.parent.name / f"{file.stem}.png")
+    assert advise(tmp_path / "q20").distance.side == "similar"
+    assert advise(tmp_path / "scrambled").distance.side == "different"

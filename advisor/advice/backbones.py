@@ -1,0 +1,132 @@
+"""Which backbone: each probed on the same images, beside what is published about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from advisor.advice.inspection import inspect, open_network
+from advisor.advice.probe import weighted_mean
+from advisor.data.prepare import prepare
+from advisor.errors import BackboneError
+from advisor.network.ridge import class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import torch
+
+    from advisor.plugins import Catalog
+    from advisor.progress import Progress
+
+
+@dataclass(frozen=True)
+class BackboneRow:
+    """A backbone on a dataset.
+
+    Attributes:
+        name: of the backbone.
+        accuracy: leave-one-out, at its best stage, 0..1; balanced where the classes differ much in size.
+        se: its standard error.
+        stage: that stage's name.
+        tied: whether the best backbone's lead over it is within two paired standard errors.
+        imagenet_top1: published, percent; 0 when unknown.
+        static_rank: place by published accuracy, then by parameters; 1 is the best.
+        parameters: millions.
+        forward_ms: one image, here.
+        different: probability that the images are unlike its source data.
+        licence: of the weights.
+        trained_on: their source data.
+    """
+
+    name: str
+    accuracy: float
+    se: float
+    stage: str
+    tied: bool
+    imagenet_top1: float
+    static_rank: int
+    parameters: float
+    forward_ms: float
+    different: float
+    licence: str
+    trained_on: str
+
+
+def compare_backbones(
+    location: str,
+    names: Sequence[str],
+    *,
+    device: torch.device,
+    images: int,
+    seed: int,
+    skip_small_classes: bool,
+    catalog: Catalog,
+    progress: Progress,
+) -> tuple[BackboneRow, ...]:
+    """Probe backbones on the same images; the most accurate first.
+
+    One whose weights are not here is named and left out.
+
+    Args:
+        location: of the dataset.
+        names: of the backbones.
+        device: to compute on.
+        images: at most this many are passed through each.
+        seed: of splits and samples.
+        skip_small_classes: leave out classes too small to split.
+        catalog: of backbones and dataset formats.
+        progress: told how far it is.
+
+    Raises:
+        BackboneError: none of them can be used.
+    """
+    found: list[dict[str, object]] = []
+    rights = []
+    for name in dict.fromkeys(names):
+        try:
+            backbone = catalog.backbone(name)
+            network = open_network(backbone, device)
+        except BackboneError as error:
+            progress.say(f"{name} is left out: {error.message}")
+            last = error
+            continue
+        progress.say(f"Looking through {name} …")
+        prepared = prepare(location, backbone.input, catalog=catalog, seed=seed,
+                           skip_small_classes=skip_small_classes, progress=progress)  # fmt: skip
+        seen = inspect(prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress)
+        best = seen.curve.best
+        labels, balanced = seen.measured.labels, seen.curve.balanced
+        rights.append(seen.curve.fits[best.stage - 1].correct(labels).astype(np.float64))
+        worth = class_weights(labels, len(prepared.dataset.classes)) if balanced else np.ones(len(labels))
+        found.append({
+            "name": name, "accuracy": best.accuracy, "se": best.se, "stage": best.name,
+            "imagenet_top1": backbone.imagenet_top1,
+            "parameters": sum(p.numel() for p in network.parameters()) / 1e6,
+            "forward_ms": 1000 * seen.measured.forward_seconds, "different": seen.measured.distance.different,
+            "licence": backbone.weights.licence, "trained_on": backbone.weights.trained_on,
+        })  # fmt: skip
+    if not found:
+        raise BackboneError(
+            f"None of the {len(names)} backbones can be used; the last: {last.message}",
+            ways=list(last.ways),
+            hint="advisor backbones",
+        )
+    top = max(range(len(found)), key=lambda i: float(str(found[i]["accuracy"])))
+    static = sorted(found, key=lambda row: (-float(str(row["imagenet_top1"])), float(str(row["parameters"]))))
+    rows = []
+    for row, right in zip(found, rights, strict=True):
+        lead, se = weighted_mean(rights[top] - right, labels, worth, balanced=balanced)
+        rows.append(BackboneRow(**row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))  # type: ignore[arg-type]
+    return tuple(sorted(rows, key=lambda row: -row.accuracy))
+
+
+def best_backbone(rows: Sequence[BackboneRow]) -> str:
+    """Of those tied with the most accurate, the one that is best by published accuracy.
+
+    A static list orders backbones better than any transferability score [ICLR 2026 critique], so where the
+    measurement cannot tell, it decides (method.md section 4).
+    """
+    return min((row for row in rows if row.tied), key=lambda row: row.static_rank).name

@@ -1,0 +1,128 @@
+"""A dataset as a backbone sees it: every measurement, before any decision."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from advisor.advice.health import Confusion, Suspect, find_confusions, find_suspects
+from advisor.advice.labels import LabelCurve, label_curve
+from advisor.advice.measure import Lender, Measured, measure
+from advisor.advice.probe import ProbeCurve, probe
+from advisor.network.stages import Stages, stages_of
+from advisor.plugins import DEFAULT_BACKBONE
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from advisor.advice.distance import Estimate
+    from advisor.data.prepare import Prepared
+    from advisor.plugins import Catalog
+    from advisor.progress import Progress
+    from advisor.types import Backbone
+
+
+@dataclass(frozen=True)
+class ClassAdvice:
+    """What the measurements say about one class.
+
+    Attributes:
+        name: of the class.
+        images: that were probed.
+        recall: leave-one-out, at the best stage, 0..1.
+        distance: D_late of its images; None without BatchNorm or with fewer than eight of them.
+    """
+
+    name: str
+    images: int
+    recall: float
+    distance: Estimate | None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A dataset as a backbone sees it, before any decision."""
+
+    measured: Measured
+    stages: Stages
+    curve: ProbeCurve
+    labels: LabelCurve | None
+    classes: tuple[ClassAdvice, ...]
+    suspects: tuple[Suspect, ...]
+    confusions: tuple[Confusion, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it says of the data, plain for JSON."""
+        return {
+            "labels": self.labels.to_dict() if self.labels else None,
+            "classes": [asdict(entry) for entry in self.classes],
+            "suspects": [asdict(entry) for entry in self.suspects],
+            "confusions": [asdict(entry) for entry in self.confusions],
+        }
+
+
+def inspect(
+    prepared: Prepared,
+    backbone: Backbone,
+    network: nn.Module,
+    *,
+    catalog: Catalog,
+    images: int,
+    seed: int,
+    progress: Progress,
+) -> Inspected:
+    """Pass images through a network, probe every stage, and look at labels and classes.
+
+    Args:
+        prepared: the dataset.
+        backbone: what the network is.
+        network: pretrained, in evaluation mode, on the device to compute on.
+        catalog: for the network that lends BatchNorm statistics where this one has none.
+        images: at most this many.
+        seed: of samples.
+        progress: told how far it is.
+    """
+    device = next(network.parameters()).device
+    stages = stages_of(network, torch.zeros(1, 3, backbone.input.size, backbone.input.size, device=device))
+
+    def lend() -> Lender:
+        lender = catalog.backbone(DEFAULT_BACKBONE)
+        other = open_network(lender, device)
+        size = lender.input.size
+        return Lender(lender, other, stages_of(other, torch.zeros(1, 3, size, size, device=device)))
+
+    lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
+    measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
+    names, splits = prepared.dataset.classes, prepared.profile.splits
+    with progress.task("Probing every stage", 1) as advance:
+        curve = probe(measured.features, measured.labels, len(names), stages)
+        best = curve.best
+        labels = label_curve(
+            measured.features[best.stage - 1], measured.labels, len(names), best.accuracy,
+            balanced=curve.balanced, have=splits["train"] + splits["val"], seed=seed,
+        )  # fmt: skip
+        advance(1)
+    paths = prepared.dataset.frame.set_index("row")["path"]
+    right = curve.fits[best.stage - 1].correct(measured.labels)
+    classes = []
+    for label, name in enumerate(names):
+        mine = measured.labels == label
+        recall = float(right[mine].mean()) if mine.any() else 0.0
+        classes.append(ClassAdvice(name, int(mine.sum()), recall, measured.class_distances.get(label)))
+    return Inspected(
+        measured=measured,
+        stages=stages,
+        curve=curve,
+        labels=labels,
+        classes=tuple(classes),
+        suspects=find_suspects(curve, measured.features, measured.labels, list(paths[measured.rows]), names),
+        confusions=find_confusions(curve, measured.labels, names),
+    )
+
+
+def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
+    """The pretrained network in evaluation mode, laid out for speed."""
+    network: torch.nn.Module = backbone.create(True).eval()
+    return network.to(device).to(memory_format=torch.channels_last)

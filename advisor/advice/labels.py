@@ -1,0 +1,139 @@
+"""Accuracy against labels: what more of them would bring (method.md section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advisor.network.ridge import class_weights, fit_ridge
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SHARES = (0.1, 0.16, 0.25, 0.4)  # of the images; the rest judges
+_REPEATS = 3
+_LEAST_IMAGES, _LEAST_SIZES = 10, 3
+_GAIN = 0.02
+_FARTHEST = 16  # times the labels there are; an extrapolation beyond is a guess
+
+
+@dataclass(frozen=True)
+class LabelCurve:
+    """How the probe's accuracy grows with the number of labelled images.
+
+    Attributes:
+        points: (images, accuracy) as measured; the last is the leave-one-out accuracy on all of them.
+        ceiling: accuracy that the fitted curve tends to.
+        doubled: expected accuracy with twice the labels.
+        doubled_interval: 80 %, from the spread of the fits.
+        images_for_gain: labelled images for two points more; None where the curve does not get there
+            within sixteen times the labels there are.
+    """
+
+    points: tuple[tuple[int, float], ...]
+    ceiling: float
+    doubled: float
+    doubled_interval: tuple[float, float]
+    images_for_gain: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def label_curve(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+    accuracy: float,
+    *,
+    balanced: bool,
+    have: int,
+    seed: int,
+) -> LabelCurve | None:
+    """Probe growing parts of the images, judge on the rest, and fit err = a·n^-b + c.
+
+    Args:
+        features: (n, width) of one stage.
+        labels: (n,).
+        classes: number of classes.
+        accuracy: leave-one-out, on all images.
+        balanced: whether that is a mean over the classes.
+        have: labelled images there are, of which the n are a sample.
+        seed: of the draws.
+
+    Returns:
+        None with too few images to draw parts from.
+    """
+    rng = np.random.default_rng(seed)
+    n = len(labels)
+    sizes = [round(share * n) for share in _SHARES]
+    sizes = [size for size in sizes if size >= max(_LEAST_IMAGES, classes)]
+    if len(sizes) < _LEAST_SIZES:
+        return None
+    runs = np.array([[_held_out(features, labels, classes, size, rng, balanced=balanced) for size in sizes]
+                     for _ in range(_REPEATS)])  # fmt: skip
+    at = np.array([*sizes, n], dtype=float)
+    curve = _fit(at, 1 - np.append(runs.mean(0), accuracy))
+    # Each repeat alone shows how far the fit moves with the draw; binomial noise of the end point is added.
+    spread = [_fit(at, 1 - np.append(run, accuracy + rng.normal() * np.sqrt(accuracy * (1 - accuracy) / n)))
+              for run in runs for _ in range(5)]  # fmt: skip
+    doubled = 1 - _error(curve, 2 * have)
+    low, high = np.quantile([1 - _error(other, 2 * have) for other in spread], [0.1, 0.9])
+    ahead = np.geomspace(have, _FARTHEST * have, 200)
+    enough = ahead[_error(curve, have) - _error(curve, ahead) >= _GAIN]
+    return LabelCurve(
+        points=tuple(
+            (int(size), round(float(value), 4)) for size, value in zip(at, [*runs.mean(0), accuracy], strict=True)
+        ),
+        ceiling=float(1 - curve[2]),
+        doubled=float(doubled),
+        doubled_interval=(float(min(low, doubled)), float(max(high, doubled))),
+        images_for_gain=int(np.ceil(enough[0])) if len(enough) else None,
+    )
+
+
+def _held_out(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    classes: int,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    balanced: bool,
+) -> float:
+    """Accuracy on the rest of a probe on a stratified draw."""
+    order = rng.permutation(len(labels))
+    turn = np.empty(len(labels))
+    for label in np.unique(labels):
+        mine = order[labels[order] == label]
+        turn[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
+    drawn = np.argsort(turn, kind="stable")
+    few, rest = drawn[:size], drawn[size:]
+    weights = class_weights(labels[few], classes) if balanced else None
+    fit = fit_ridge(features[few], labels[few], classes, weights=weights)
+    right = (features[rest] @ fit.weight.T + fit.bias).argmax(1) == labels[rest]
+    worth = class_weights(labels[rest], classes) if balanced else np.ones(len(rest))
+    return float(np.mean(worth * right))
+
+
+def _fit(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float, float]:
+    """a, b, c of err = a·n^-b + c, with 0 ≤ c and b in 0.05..1.5; larger sizes count more."""
+    from scipy.optimize import least_squares
+
+    scale = n / n[-1]
+
+    def residual(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((x[0] * scale ** -x[1] + x[2] - error) * np.sqrt(scale))
+
+    end = max(float(error[-1]), 1e-3)
+    found = least_squares(residual, (end / 2, 0.5, end / 2), bounds=([0, 0.05, 0], [1, 1.5, 1]))
+    a, b, c = (float(value) for value in found.x)
+    return a * n[-1] ** b, b, c
+
+
+def _error(curve: tuple[float, float, float], n: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+    a, b, c = curve
+    return a * n**-b + c

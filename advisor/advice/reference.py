@@ -1,0 +1,139 @@
+"""A backbone's own distance constants, from images like those it was trained on (method.md section 2).
+
+For the author of a backbone plugin who has ImageNet: the three votes of the distance need a middle, at
+which an image set is as likely similar as different. Two anchors are measured: the training-like images
+themselves, and the same images with scrambled phases, which keep colours and spectrum and lose everything
+else. Where the middle lies between them was set on image sets with Lite0, for which both anchors and the
+middles are known; a new backbone gets its middles at the same relative places.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advisor.advice import priors
+from advisor.advice.distance import Distance, measure_distance
+from advisor.advice.inspection import open_network
+from advisor.advice.measure import look, sample_rows
+from advisor.data.prepare import prepare
+from advisor.errors import BackboneError, DatasetError
+from advisor.network.stages import stages_of
+from advisor.network.sweep import Sweeper
+from advisor.network.transfer import pick_device
+from advisor.plugins import Catalog, load_catalog
+from advisor.progress import Progress, Silent
+from advisor.types import Reference, Vote
+
+if TYPE_CHECKING:
+    from advisor.advice.priors import Anchor
+
+_LEAST_IMAGES = 500
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Constants for a plugin's `Backbone(reference=…)`, and what they were taken from.
+
+    Attributes:
+        backbone: its name.
+        images: that were measured.
+        late: D_late of the training-like images, and of the scrambled ones.
+        gain: G of the training-like images; that of scrambled ones is 0 by definition.
+        kurtosis: of the logits of the training-like images, and of the scrambled ones.
+        reference: the constants.
+    """
+
+    backbone: str
+    images: int
+    late: tuple[float, float]
+    gain: float
+    kurtosis: tuple[float, float]
+    reference: Reference
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def to_python(self) -> str:
+        """A line to paste into the plugin."""
+        votes = ", ".join(
+            f"{name}=Vote({vote.middle:.3g}, {vote.scale:.2g})"
+            for name, vote in (("late", self.reference.late), ("gain", self.reference.gain),
+                               ("kurtosis", self.reference.kurtosis))
+        )  # fmt: skip
+        return f"Reference({votes})  # {self.images} images, {self.backbone}"
+
+
+def measure_reference(
+    backbone: str,
+    location: str,
+    *,
+    device: str = "auto",
+    seed: int = 0,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measure a backbone's distance constants.
+
+    Args:
+        backbone: a name that the catalog knows; with BatchNorm and with its own classifier.
+        location: at least 500 images like those it was trained on.
+        device: `auto`, `cpu` or `cuda`.
+        seed: of the sample.
+        catalog: the installed plugins by default.
+        progress: told how far it is.
+
+    Raises:
+        BackboneError: the network has no BatchNorm or no classifier.
+        DatasetError: too few images.
+    """
+    catalog, progress = catalog or load_catalog(), progress or Silent()
+    # Without constants of its own, the scrambled images are measured in full.
+    chosen = replace(catalog.backbone(backbone), reference=None)
+    target = pick_device(device)
+    network = open_network(chosen, target)
+    stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
+    prepared = prepare(location, chosen.input, catalog=catalog, seed=seed, skip_small_classes=True, progress=progress)
+    frame = prepared.dataset.frame
+    rows, _ = sample_rows(frame["row"].to_numpy(np.int64), frame["label"].to_numpy(np.int64), 4 * _LEAST_IMAGES, seed)
+    if len(rows) < _LEAST_IMAGES:
+        raise DatasetError(
+            f"{len(rows)} images are too few for constants that others rely on; {_LEAST_IMAGES} are needed.",
+            hint="take a thousand images of ImageNet's validation part, one folder per class",
+        )
+    looked = look(prepared.pixels, Sweeper(network, stages), chosen, rows, seed, target, progress)
+    found = measure_distance(looked.observed, looked.control, looked.sources, None, seed=seed)
+    if found.late is None or found.late_control is None or found.gain is None or found.kurtosis is None:
+        raise BackboneError(
+            f"`{backbone}` has no BatchNorm layers or no classifier, so there is nothing to take constants from.",
+            ways=["leave `reference` out: the distance then borrows the statistics of another backbone"],
+            hint="advisor backbones",
+        )
+    scrambled = measure_distance(looked.control, looked.control, looked.sources, None, seed=seed)
+    return Measurement(
+        backbone=backbone,
+        images=len(rows),
+        late=(found.late.value, found.late_control),
+        gain=found.gain.value,
+        kurtosis=(found.kurtosis.value, _value(scrambled)),
+        reference=Reference(
+            late=_between(math.log(max(found.late.value, 1e-9)), math.log(found.late_control), priors.LATE_ANCHOR),
+            gain=_between(found.gain.value, 0.0, priors.GAIN_ANCHOR),
+            kurtosis=_between(found.kurtosis.value, _value(scrambled), priors.KURTOSIS_ANCHOR),
+        ),
+    )
+
+
+def _value(found: Distance) -> float:
+    assert found.kurtosis is not None
+    return found.kurtosis.value
+
+
+def _between(near: float, far: float, anchor: Anchor) -> Vote:
+    """A vote at the same relative place between two anchors as Lite0's."""
+    return Vote(near + anchor.place * (far - near), abs(far - near) * anchor.scale)

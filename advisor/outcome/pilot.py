@@ -1,0 +1,102 @@
+"""A pilot: fine-tune briefly and let the measured gain take the place of the prior (method.md section 5)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advisor.advice.measure import sample_rows
+from advisor.advice.recommend import Recommendation, least_epochs, replan
+from advisor.advice.scenario import Pilot, decide
+from advisor.outcome.run import open_bench
+from advisor.plugins import Catalog, load_catalog
+from advisor.progress import Progress, Silent
+from advisor.recipe import KEYS
+from advisor.tuning.trial import Workbench, predict_logits, run_trial
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DEPTHS = (0.0, 0.5)  # everything trained, and the upper half
+MOST_IMAGES = 2000
+_EPOCHS = 3
+
+
+def pilot(
+    found: Recommendation,
+    *,
+    device: str = "auto",
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Recommendation:
+    """Decide again, with the gain of fine-tuning measured instead of assumed.
+
+    The head is fitted first, then the network is tuned for a short while at two freeze depths, on at most
+    2 000 of the training images; both, and the head alone, are compared on the same validation images.
+
+    Args:
+        found: a recommendation; its plan says which images and which backbone.
+        device: `auto`, `cpu` or `cuda`.
+        catalog: the installed plugins by default.
+        progress: told how far it is.
+
+    Returns:
+        The recommendation with another verdict, recipe and plan.
+    """
+    catalog, progress = catalog or load_catalog(), progress or Silent()
+    began = time.perf_counter()
+    bench = _fewer(open_bench(found.plan, device, catalog, progress), found.plan.seed)
+    held, labels = bench.rows("val"), bench.labels("val").numpy()
+    images = len(bench.rows("train"))
+    batch = int(str(KEYS["train.batch_size"].default))
+    base = {path: key.default for path, key in KEYS.items()} | {
+        "head.name": "ridge",
+        "optimizer.lr": found.start_lr,
+        "train.epochs": max(_EPOCHS, least_epochs(images, batch)),
+        "train.augment": "crop" if found.distance.different >= 0.5 else "flip_crop",
+    }
+
+    def right(depth: float) -> NDArray[np.float64]:
+        values: dict[str, Any] = {**base, "freeze.depth": depth}
+        done = run_trial(
+            bench, values, seed=found.plan.seed, deadline=time.monotonic() + 1e6, report=lambda _epoch, _accuracy: None
+        )
+        return np.asarray(predict_logits(done.network(), bench, held).argmax(1).numpy() == labels, np.float64)
+
+    with progress.task("Pilot", 1 + len(DEPTHS)) as advance:
+        probe = right(1.0)
+        advance(1)
+        tuned = []
+        for depth in DEPTHS:
+            tuned.append(right(depth))
+            advance(1)
+    best = max(range(len(DEPTHS)), key=lambda i: tuned[i].mean())
+    difference = tuned[best] - probe
+    # One image in agreement is taken to differ, so that a tie on few images is not certain.
+    spread = np.sqrt((np.sum(difference**2) + 1) / len(held) - difference.mean() ** 2)
+    result = Pilot(
+        gain=float(difference.mean()),
+        se=float(spread / np.sqrt(len(held))),
+        depth=DEPTHS[best],
+        images=images,
+        judged_on=len(held),
+        seconds=time.perf_counter() - began,
+    )
+    verdict = decide(found.size, found.distance, found.curve, len(found.profile.per_class), result)
+    return replan(found, verdict, catalog=catalog, progress=progress)
+
+
+def _fewer(bench: Workbench, seed: int) -> Workbench:
+    """The same with at most 2 000 images to train on."""
+    dataset = bench.prepared.dataset
+    rows, labels = dataset.rows("train"), dataset.labels("train")
+    if len(rows) <= MOST_IMAGES:
+        return bench
+    kept, _ = sample_rows(rows, labels, MOST_IMAGES, seed)
+    frame = dataset.frame
+    keep = (frame["split"] != "train") | frame["row"].isin(kept.tolist())
+    prepared = replace(bench.prepared, dataset=replace(dataset, frame=frame.loc[keep].reset_index(drop=True)))
+    return Workbench(bench.backbone, bench.network, bench.stages, prepared, bench.catalog, bench.device, bench.progress)
