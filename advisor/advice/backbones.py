@@ -98,9 +98,10 @@ def compare_backbones(
                            skip_small_classes=skip_small_classes, progress=progress)  # fmt: skip
         seen = inspect(prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress)
         best = seen.curve.best
-        labels, balanced = seen.measured.labels, seen.curve.balanced
+        kinds, labels = np.unique(seen.measured.labels, return_inverse=True)
+        balanced = seen.curve.balanced
         rights.append(seen.curve.fits[best.stage - 1].correct(labels).astype(np.float64))
-        worth = class_weights(labels, len(prepared.dataset.classes)) if balanced else np.ones(len(labels))
+        worth = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
         found.append({
             "name": name, "accuracy": best.accuracy, "se": best.se, "stage": best.name,
             "imagenet_top1": backbone.imagenet_top1,

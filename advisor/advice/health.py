@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from advisor.advice.probe import ProbeCurve
 
 _DOUBT = 0.1  # an image is suspected when its own label is at most this likely, relative to the other
+_LEAST_CONFUSED = 2  # images; one is an accident
 _LEAST_PROBABLE = 0.5  # for the other label
 
 
@@ -98,16 +99,13 @@ def find_confusions(
 ) -> tuple[Confusion, ...]:
     """The pairs of classes that the best stage's probe mixes up most often, in images; at least two each."""
     said = curve.fits[curve.best.stage - 1].loo.argmax(1)
-    counts = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(counts, (labels, said), 1)
-    total = counts.sum(1)
-    np.fill_diagonal(counts, 0)
-    order = np.argsort(-counts, axis=None, kind="stable")[:most]
-    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, counts.shape), strict=True)]
+    total = np.bincount(labels, minlength=len(classes))
+    wrong = said != labels
+    pairs, counts = np.unique(np.stack([labels[wrong], said[wrong]], axis=1), axis=0, return_counts=True)
     return tuple(
-        Confusion(classes[i], classes[j], round(float(counts[i, j] / total[i]), 4), int(counts[i, j]))
-        for i, j in pairs
-        if counts[i, j] >= 2
+        Confusion(classes[i], classes[j], round(count / int(total[i]), 4), count)
+        for (i, j), count in sorted(zip(pairs.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1])[:most]
+        if count >= _LEAST_CONFUSED
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from advisor.advice.health import Confusion, Suspect, find_confusions, find_suspects
@@ -95,30 +96,36 @@ def inspect(
 
     lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
     measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
-    names, splits = prepared.dataset.classes, prepared.profile.splits
+    splits = prepared.profile.splits
+    # Of very many classes only a part is probed; what follows knows no others.
+    kinds, labels = np.unique(measured.labels, return_inverse=True)
+    names = [prepared.dataset.classes[int(kind)] for kind in kinds]
     with progress.task("Probing every stage", 1) as advance:
-        curve = probe(measured.features, measured.labels, len(names), stages)
+        curve = probe(measured.features, labels, len(names), stages)
         best = curve.best
-        labels = label_curve(
-            measured.features[best.stage - 1], measured.labels, len(names), best.accuracy,
+        growth = label_curve(
+            measured.features[best.stage - 1], labels, len(names), best.accuracy,
             balanced=curve.balanced, have=splits["train"] + splits["val"], seed=seed,
         )  # fmt: skip
         advance(1)
     paths = prepared.dataset.frame.set_index("row")["path"]
-    right = curve.fits[best.stage - 1].correct(measured.labels)
+    right = curve.fits[best.stage - 1].correct(labels)
     classes = []
     for label, name in enumerate(names):
-        mine = measured.labels == label
-        recall = float(right[mine].mean()) if mine.any() else 0.0
-        classes.append(ClassAdvice(name, int(mine.sum()), recall, measured.class_distances.get(label)))
+        mine = labels == label
+        classes.append(
+            ClassAdvice(
+                name, int(mine.sum()), float(right[mine].mean()), measured.class_distances.get(int(kinds[label]))
+            )
+        )
     return Inspected(
         measured=measured,
         stages=stages,
         curve=curve,
-        labels=labels,
+        labels=growth,
         classes=tuple(classes),
-        suspects=find_suspects(curve, measured.features, measured.labels, list(paths[measured.rows]), names),
-        confusions=find_confusions(curve, measured.labels, names),
+        suspects=find_suspects(curve, measured.features, labels, list(paths[measured.rows]), names),
+        confusions=find_confusions(curve, labels, names),
     )
 
 

@@ -40,16 +40,11 @@ IMAGES = Vote(3.3, 0.25)
 IMAGES_PER_CLASS = Vote(1.7, 0.25)
 SMALL_BELOW, LARGE_ABOVE = 0.35, 0.65
 
-# When the two likeliest scenarios are closer than this, measurements decide between them.
-CLOSE_CALL = 0.20
-
-# An earlier layer is preferred when it gains at least this many points, and two paired standard errors.
-MIN_DEPTH_GAIN = 1.0
-
 # Largest class over smallest from which accuracies are means over classes and the probe weights classes equally.
 IMBALANCED = 3.0
 
-# Expected gain of fine-tuning over the last-layer probe, points (standard deviation), by images per class.
+# Prior gain of fine-tuning over the last-layer probe, points (standard deviation), by images per class: how it grows
+# beyond the panel to which the models of `forecast` were fitted.
 FINE_TUNE_GAIN = {
     "similar": ((5, -8, 6), (10, -1, 3), (25, 1, 3), (100, 1, 3), (500, 3, 3)),
     "different": ((5, -2, 8), (10, 3, 8), (25, 8, 8), (100, 15, 12), (500, 15, 12)),

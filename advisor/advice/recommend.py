@@ -183,10 +183,14 @@ def recommend(
     )
     found = inspect(prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress)
     measured, curve, stages = found.measured, found.curve, found.stages
-    names = prepared.dataset.classes
     splits = prepared.profile.splits
+    if len(found.classes) < len(prepared.dataset.classes):
+        progress.say(
+            f"{len(found.classes)} of {len(prepared.dataset.classes)} classes are probed; accuracies are for telling "
+            "those apart, and lower for all. Probe more with --images."
+        )
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
-    verdict = decide(size, measured.distance, curve, len(names))
+    verdict = decide(size, measured.distance, curve)
     lr = starting_lr(stages, measured.distance)
     rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH])).to(target)
     with progress.task("Timing a training step", 1) as advance:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from advisor.advice import priors
+from advisor.advice.forecast import TUNING, Expected, Seen, fitted, forecast
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from advisor.advice.distance import Distance
     from advisor.advice.probe import ProbeCurve
     from advisor.types import Vote
 
+_CLEARLY = 2.5  # standard errors
 SCENARIOS = {
     1: ("small", "similar", "a linear classifier on the frozen network"),
     2: ("large", "similar", "fine-tune the whole network"),
@@ -49,15 +52,6 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Expected:
-    """Expected accuracy of a scenario's way, 0..1, with an 80 % interval."""
-
-    accuracy: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Pilot:
     """A short fine-tuning, measured.
 
@@ -85,12 +79,11 @@ class Verdict:
     Attributes:
         scenario: 1 to 4.
         probabilities: of the four scenarios from size and distance alone.
-        expected: of each scenario's way, from the probes and the prior gain of fine-tuning.
-        lp_ft: of fitting the head first and then tuning everything gently, likewise.
+        expected: accuracy of each scenario's way (`1` to `4`) and of LP-FT (`lp-ft`).
         runner_up: the other scenario worth trying.
-        close: whether the probabilities were too close, so that the expected accuracies decided.
+        learnable: whether any probe is clearly better than always saying the largest class.
         tap_stage: where the head should read, as the probes measured.
-        earlier_helps: whether that stage beats the last by more than chance.
+        earlier_helps: whether that is an earlier stage than the last.
         reasons: in words.
         flips: what would change the verdict, in words.
         pilot: the measured gain of fine-tuning; None where a prior served.
@@ -98,10 +91,9 @@ class Verdict:
 
     scenario: int
     probabilities: dict[int, float]
-    expected: dict[int, Expected]
-    lp_ft: Expected
+    expected: dict[str, Expected]
     runner_up: int
-    close: bool
+    learnable: bool
     tap_stage: int
     earlier_helps: bool
     reasons: tuple[str, ...]
@@ -111,8 +103,7 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with text keys."""
         plain = asdict(self)
-        for name in ("probabilities", "expected"):
-            plain[name] = {str(key): value for key, value in plain[name].items()}
+        plain["probabilities"] = {str(key): value for key, value in plain["probabilities"].items()}
         return plain
 
 
@@ -123,106 +114,94 @@ def judge_size(images: int, per_class: float) -> Size:
     return Size(images, per_class, min(total, each))
 
 
-def decide(size: Size, distance: Distance, curve: ProbeCurve, classes: int, pilot: Pilot | None = None) -> Verdict:
+def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | None = None) -> Verdict:
     """Weigh size, distance and the measured probes.
 
-    The likeliest scenario wins, unless the two likeliest are within 0.2 of each other: then the one with
-    the higher expected accuracy does. After a pilot the measurement decides alone: fine-tuning is
-    recommended where it gains more than its standard error over the best head.
+    Which kind of way (a classifier on frozen features, or fine-tuning) is recommended, and from which stage
+    features are read, is decided by expected accuracy: the probes and a model fitted to measured cells. Between
+    similar and different the distance decides. After a pilot its measured gain takes the model's place.
     """
     probabilities = {
         number: (size.large if large == "large" else 1 - size.large)
         * (distance.different if far == "different" else 1 - distance.different)
         for number, (large, far, _) in SCENARIOS.items()
     }
-    best, last = curve.best, curve.last
-    helps = best.gain > 2 * best.gain_se and 100 * best.gain >= priors.MIN_DEPTH_GAIN
-    tap_stage = best.stage if helps else last.stage
-    expected, lp_ft = _expectations(size, distance, curve, tap_stage, pilot)
-    first, second = sorted(SCENARIOS, key=lambda n: -probabilities[n])[:2]
-    close = probabilities[first] - probabilities[second] < priors.CLOSE_CALL
-    if pilot is not None:
-        first, second = _after_pilot(probabilities, expected, pilot)
-        close = False
-    elif close and expected[second].accuracy > expected[first].accuracy:
-        first, second = second, first
+    last = curve.last
+    earlier = max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage), default=last)
+    seen = _seen(curve, size.per_class, distance, earlier.accuracy)
+    expected = forecast(seen) if pilot is None else _piloted(forecast(seen), curve, pilot)
+    margin = fitted()[1]["margin"] if pilot is None else pilot.se
+    way = choose(distance.different, expected, margin=margin)
+    helps = expected["3"].accuracy > expected["1"].accuracy
+    far = "different" if distance.different >= 0.5 else "similar"
+    large = "large" if way in TUNING else "small"
+    first = next(number for number, sides in SCENARIOS.items() if sides[:2] == (large, far))
+    # The best of several stages is a little lucky.
+    learnable = curve.best.accuracy - _CLEARLY * curve.best.se > curve.chance
+    reasons = _reasons(size, distance, curve, expected, first, helps=helps, pilot=pilot)
+    if not learnable:
+        chance = f"{curve.best.accuracy:.3f} against {curve.chance:.3f} by chance"
+        reasons = (f"no probe learns anything ({chance}): check the labels before anything else", *reasons)
     return Verdict(
         scenario=first,
         probabilities=probabilities,
         expected=expected,
-        lp_ft=lp_ft,
-        runner_up=second,
-        close=close,
-        tap_stage=tap_stage,
+        runner_up=_runner_up(first, probabilities),
+        learnable=learnable,
+        tap_stage=earlier.stage if helps else last.stage,
         earlier_helps=helps,
-        reasons=_reasons(size, distance, curve, pilot, helps=helps, close=close, pair=(first, second)),
-        flips=_flips(size, distance, curve, classes, helps=helps),
+        reasons=reasons,
+        flips=_flips(size, distance, curve, expected, first, margin),
         pilot=pilot,
     )
 
 
-def _after_pilot(probabilities: dict[int, float], expected: dict[int, Expected], pilot: Pilot) -> tuple[int, int]:
-    """The scenario that the pilot speaks for, and the likelier one of the other kind."""
-    heads, tuning = ((1, 3), (2, 4))
-    gained = expected[2].accuracy - max(expected[number].accuracy for number in heads)
-    chosen, other = (tuning, heads) if gained > pilot.se else (heads, tuning)
-    return max(chosen, key=lambda n: probabilities[n]), max(other, key=lambda n: probabilities[n])
+def _seen(curve: ProbeCurve, per_class: float, distance: Distance, earlier: float) -> Seen:
+    """What the forecast needs; leave-one-out accuracies below chance, as equal classes give it, count as chance."""
+    last = max(curve.last.accuracy, curve.chance)
+    return Seen(curve.images, per_class, distance.different, last, max(earlier, curve.chance))
 
 
-def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
-    """Prior gain of fine-tuning over the last-layer probe, points, and its standard deviation.
+def choose(different: float, expected: Mapping[str, Expected], *, margin: float) -> str:
+    """The way to recommend: fine-tuning where it is expected to lead the better head by more than the margin.
 
-    Interpolated in the logarithm of the images per class, and between similar and different.
+    Args:
+        different: probability that the images are unlike the source data.
+        expected: accuracy of every way.
+        margin: 0..1; fine-tuning costs more, so a tie goes to the head.
+
+    Returns:
+        `1` or `3` (a head on the last or on an earlier stage), `2` or `4` (fine-tuning).
     """
-    found = []
-    for side in ("similar", "different"):
-        table = priors.FINE_TUNE_GAIN[side]
-        x = min(max(math.log(max(per_class, 1e-9)), math.log(table[0][0])), math.log(table[-1][0]))
-        for (n0, gain0, sd0), (n1, gain1, sd1) in itertools.pairwise(table):
-            if x <= math.log(n1) or n1 == table[-1][0]:
-                t = (x - math.log(n0)) / (math.log(n1) - math.log(n0))
-                found.append((gain0 + t * (gain1 - gain0), sd0 + t * (sd1 - sd0)))
-                break
-    (near, near_sd), (far, far_sd) = found
-    return near + different * (far - near), near_sd + different * (far_sd - near_sd)
+    head = "3" if expected["3"].accuracy > expected["1"].accuracy else "1"
+    tune = "4" if different >= 0.5 else "2"
+    return tune if expected[tune].accuracy - expected[head].accuracy > margin else head
 
 
-def _expectations(
-    size: Size, distance: Distance, curve: ProbeCurve, tap_stage: int, pilot: Pilot | None
-) -> tuple[dict[int, Expected], Expected]:
-    z80 = 1.28
-    last, tapped = curve.last, curve.points[tap_stage - 1]
+def _runner_up(first: int, probabilities: dict[int, float]) -> int:
+    """The likelier of the two scenarios that differ from the verdict in one respect."""
+    size, far, _ = SCENARIOS[first]
+    near = [n for n, (s, f, _) in SCENARIOS.items() if (s == size) != (f == far)]
+    return max(near, key=lambda n: probabilities[n])
 
-    def probed(accuracy: float, se: float) -> Expected:
-        return Expected(accuracy, max(0.0, accuracy - z80 * se), min(1.0, accuracy + z80 * se))
 
-    def tuned(side: float) -> Expected:
-        gain, sd = fine_tune_gain(size.per_class, side) if pilot is None else (100 * pilot.gain, 100 * pilot.se)
-        raised = min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - last.accuracy))
-        # Errors cannot spread further than the headroom lets them.
-        spread = z80 * math.hypot(min(sd / 100, (1 - last.accuracy)), last.se)
-        accuracy = min(1.0, max(0.0, last.accuracy + raised))
-        return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
-
-    fine_tuned = tuned(distance.different)
-    ways = {
-        1: probed(last.accuracy, last.se),
-        2: fine_tuned,
-        3: probed(tapped.accuracy, tapped.se),
-        4: fine_tuned,
-    }
-    return ways, fine_tuned
+def _piloted(expected: dict[str, Expected], curve: ProbeCurve, pilot: Pilot) -> dict[str, Expected]:
+    """The same, but tuning by the pilot's gain over the last layer's head in place of the model's."""
+    accuracy = min(1.0, max(0.0, expected["1"].accuracy + pilot.gain))
+    spread = 1.2816 * math.hypot(pilot.se, curve.last.se)
+    measured = Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
+    return expected | dict.fromkeys(TUNING, measured)
 
 
 def _reasons(
     size: Size,
     distance: Distance,
     curve: ProbeCurve,
-    pilot: Pilot | None,
+    expected: dict[str, Expected],
+    verdict: int,
     *,
     helps: bool,
-    close: bool,
-    pair: tuple[int, int],
+    pilot: Pilot | None,
 ) -> tuple[str, ...]:
     best, last = curve.best, curve.last
     lead = f"{100 * best.gain:.1f} ± {100 * best.gain_se:.1f} points"
@@ -237,12 +216,13 @@ def _reasons(
         far = f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
     else:
         far = "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
-    if helps:
-        depth = f"an earlier layer ({best.name}) beats the last by {lead} in leave-one-out accuracy ({both})"
-    elif best.stage != last.stage:
+    if best.stage == last.stage:
+        depth = f"no earlier layer beats the last one's leave-one-out {curve.metric} of {last.accuracy:.3f}"
+    elif last.tied:
         depth = f"the best earlier layer ({best.name}) and the last are tied: {lead} ({both})"
+        depth += "; on sets like this one the earlier one did better in the end" if helps else ""
     else:
-        depth = f"no earlier layer beats the last one's leave-one-out accuracy of {last.accuracy:.3f}"
+        depth = f"an earlier layer ({best.name}) beats the last by {lead} in leave-one-out {curve.metric} ({both})"
     count = f"{size.images} images may be trained on, {size.per_class:.0f} per class: {size.side}"
     reasons = [f"{count} (probability of large {size.large:.2f})", far, depth]
     shift = {
@@ -260,41 +240,56 @@ def _reasons(
             f"{100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points over the last layer's head on "
             f"{pilot.judged_on} validation images; it decided"
         )
-    if best.accuracy - 2 * best.se <= curve.chance:
+    heads, tuning = (max(expected[way].accuracy for way in ways) for ways in (("1", "3"), ("2", "4")))
+    kind = "a classifier on frozen features" if verdict in (1, 3) else "fine-tuning"
+    reasons.append(
+        f"expected {curve.metric}: {heads:.2f} for a classifier on frozen features, {tuning:.2f} for fine-tuning; "
+        f"{kind} is recommended"
+    )
+    if (size.large >= 0.5) != (verdict in (2, 4)):
         reasons.append(
-            f"the best probe ({best.accuracy:.3f}) is no better than always saying the largest class "
-            f"({curve.chance:.3f}): check the labels before anything else"
-        )
-    if close:
-        reasons.append(
-            f"size and distance leave scenarios {pair[0]} and {pair[1]} close together; "
-            "the higher expected accuracy decided"
+            f"by size alone this would be called {'large' if size.large >= 0.5 else 'small'}; the expected accuracies "
+            f"speak for the way of a {SCENARIOS[verdict][0]} set"
         )
     return tuple(reasons)
 
 
-def _flips(size: Size, distance: Distance, curve: ProbeCurve, classes: int, *, helps: bool) -> tuple[str, ...]:
-    images, each = round(10**priors.IMAGES.middle), round(10**priors.IMAGES_PER_CLASS.middle)
-    need = max(images, each * classes)
-    if size.large < 0.5:
-        now = f"now {size.images}, {size.per_class:.0f} per class"
-        wanted = f"{need} labelled images to train on ({math.ceil(need / classes)} per class; {now})"
-        flips = [f"{wanted} would count as large: fine-tune deeper"]
+def _flips(
+    size: Size, distance: Distance, curve: ProbeCurve, expected: dict[str, Expected], verdict: int, margin: float
+) -> tuple[str, ...]:
+    flips = []
+    head = max(expected["1"].accuracy, expected["3"].accuracy)
+    tune = expected["4" if distance.different >= 0.5 else "2"].accuracy
+    lead, bar = 100 * (tune - head), 100 * margin
+    if verdict in (1, 3):
+        flips.append(f"fine-tuning expected to lead by more than {bar:.1f} points (now {lead:+.1f}): fine-tune")
+        more = _overtaking(size, distance, curve, margin)
+        if more:
+            flips.append(f"about {more} labelled images per class (now {size.per_class:.0f}): fine-tune")
     else:
-        flips = [f"fewer than {images} images to train on, or fewer than {each} per class, would count as small"]
+        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) falling under {bar:.1f}: a classifier")
     if distance.votes:
         side, kind = ("above", "less") if distance.different < 0.5 else ("below", "more")
         flips.append(
             f"probability of different {side} 0.50 (now {distance.different:.2f}): "
             f"images {kind} like the network's training data"
         )
-    best = curve.best
-    bar = max(200 * best.gain_se, priors.MIN_DEPTH_GAIN)
-    if helps:
-        flips.append(f"the last layer would be read if {best.name}'s lead fell under {bar:.1f} points")
-    elif best.stage != curve.last.stage:
-        flips.append(f"{best.name} would be read if its lead exceeded {bar:.1f} points")
+    if curve.best.stage != curve.last.stage:
+        gap = 100 * (expected["3"].accuracy - expected["1"].accuracy)
+        flips.append(f"the expected lead of {curve.best.name} over the last layer (now {gap:+.1f}) changing its sign")
     return tuple(flips)
+
+
+def _overtaking(size: Size, distance: Distance, curve: ProbeCurve, margin: float) -> int | None:
+    """Images per class at which fine-tuning is expected to lead by the margin, all else equal; None beyond reach."""
+    best = max(point.accuracy for point in curve.points)
+    for factor in (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32):
+        each = factor * size.per_class
+        expected = forecast(_seen(curve, each, distance, best))
+        tune = expected["4" if distance.different >= 0.5 else "2"].accuracy
+        if tune - max(expected["1"].accuracy, expected["3"].accuracy) > margin:
+            return round(each)
+    return None
 
 
 def _sigmoid(value: float, vote: Vote) -> float:

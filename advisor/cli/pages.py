@@ -29,17 +29,14 @@ _UNEQUAL = 3  # largest class over smallest from which a page mentions it
 def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     """The page of `advisor recommend`."""
     verdict, recipe = found.verdict, found.plan.recipe
-    size, distance, what = SCENARIOS[verdict.scenario]
-    out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
-    if verdict.scenario == 3 and not verdict.earlier_helps:
-        out.print("Here no earlier layer is better than the last, so the last is read.")
-    out.print()
+    _headline(out, found)
     out.print("[bold]Why[/bold]")
     for reason in verdict.reasons:
         out.print(f"  - {escape(reason)}")
     out.print()
     _data(out, found.profile)
-    _classes(out, found)
+    if verdict.learnable:
+        _classes(out, found)
     _backbones(out, found)
     out.print(
         f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out {found.curve.metric} on "
@@ -54,29 +51,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
             f"({point.neighbours:.3f}) {bar}{tied}{mark}"
         )
     out.print()
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way"):
-        table.add_column(column, justify="left")
-    for number, (large, far, way) in SCENARIOS.items():
-        expected = verdict.expected[number]
-        mark = "*" if number == verdict.scenario else " "
-        table.add_row(
-            f"{mark}{number} {large}, {far}",
-            f"{verdict.probabilities[number]:.2f}",
-            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
-            *_cost(found.cost.ways[str(number)]),
-            way,
-        )
-    if LP_FT in found.cost.ways:
-        expected = verdict.lp_ft
-        table.add_row(
-            " lp-ft",
-            "",
-            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
-            *_cost(found.cost.ways[LP_FT]),
-            "head first, then the whole network gently",
-        )
-    out.print(table)
+    _ways(out, found)
     _labels(out, found)
     out.print()
     runner = SCENARIOS[verdict.runner_up]
@@ -263,6 +238,46 @@ def _data(out: Console, found: DatasetProfile) -> None:
     for note in found.notes:
         out.print(f"  {escape(note)}")
     out.print()
+
+
+def _headline(out: Console, found: Recommendation) -> None:
+    verdict = found.verdict
+    size, distance, what = SCENARIOS[verdict.scenario]
+    if not verdict.learnable:
+        out.print("[bold]Nothing that could be learned is visible: check the labels before anything else.[/bold]")
+        out.print()
+    out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
+    if verdict.scenario == 3 and not verdict.earlier_helps:
+        out.print("Here no earlier layer is better than the last, so the last is read.")
+    out.print()
+
+
+def _ways(out: Console, found: Recommendation) -> None:
+    """What each scenario's way may bring and cost."""
+    verdict = found.verdict
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way"):
+        table.add_column(column, justify="left")
+    for number, (large, far, way) in SCENARIOS.items():
+        expected = verdict.expected[str(number)]
+        mark = "*" if number == verdict.scenario else " "
+        table.add_row(
+            f"{mark}{number} {large}, {far}",
+            f"{verdict.probabilities[number]:.2f}",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[str(number)]),
+            way,
+        )
+    if LP_FT in found.cost.ways:
+        expected = verdict.expected[LP_FT]
+        table.add_row(
+            " lp-ft",
+            "",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[LP_FT]),
+            "head first, then the whole network gently",
+        )
+    out.print(table)
 
 
 def _backbones(out: Console, found: Recommendation) -> None:

@@ -85,7 +85,7 @@ def pilot(
         judged_on=len(held),
         seconds=time.perf_counter() - began,
     )
-    verdict = decide(found.size, found.distance, found.curve, len(found.profile.per_class), result)
+    verdict = decide(found.size, found.distance, found.curve, result)
     return replan(found, verdict, catalog=catalog, progress=progress)
 
 

@@ -1,10 +1,10 @@
-import dataclasses
-
 import pytest
 
+from advisor.advice import scenario
 from advisor.advice.distance import Distance
+from advisor.advice.forecast import WAYS, Expected, Seen, fine_tune_gain, fitted, forecast
 from advisor.advice.probe import ProbeCurve, ProbePoint
-from advisor.advice.scenario import SCENARIOS, decide, fine_tune_gain, judge_size
+from advisor.advice.scenario import choose, decide, judge_size
 
 
 def far(different):
@@ -59,44 +59,57 @@ def test_size_needs_both_many_images_and_many_per_class():
     [(200, 0.05, 1), (50_000, 0.05, 2), (200, 0.95, 3), (50_000, 0.95, 4)],
 )
 def test_clear_cases_are_the_four_classic_scenarios(images, different, scenario):
-    verdict = decide(judge_size(images, images / 10), far(different), FLAT, 10)
+    verdict = decide(judge_size(images, images / 10), far(different), FLAT)
     assert verdict.scenario == scenario
-    assert not verdict.close
     assert sum(verdict.probabilities.values()) == pytest.approx(1)
     assert verdict.runner_up != verdict.scenario
-    assert set(verdict.expected) == set(SCENARIOS)
+    assert set(verdict.expected) == set(WAYS)
     assert all(0 <= e.low <= e.accuracy <= e.high <= 1 for e in verdict.expected.values())
 
 
-def test_an_earlier_layer_needs_two_standard_errors_and_one_point():
-    size = judge_size(300, 30)
-    assert decide(size, far(0.9), curve([0.5, 0.8, 0.7]), 10).tap_stage == 2
-    assert decide(size, far(0.9), curve([0.5, 0.8, 0.7], gain_se=0.06), 10).tap_stage == 3
-    assert decide(size, far(0.9), curve([0.5, 0.705, 0.7], gain_se=0.001), 10).tap_stage == 3
-    tied = decide(size, far(0.9), curve([0.5, 0.8, 0.7], gain_se=0.06), 10)
+def test_a_clearly_better_earlier_layer_is_read_and_a_tie_is_said():
+    size = judge_size(100, 10)
+    helped = decide(size, far(0.95), curve([0.5, 0.9, 0.6]))
+    assert helped.tap_stage == 2
+    assert helped.earlier_helps
+    assert any("beats the last by 30.0" in reason for reason in helped.reasons)
+    assert decide(size, far(0.05), curve([0.3, 0.5, 0.9])).tap_stage == 3
+    tied = decide(size, far(0.95), curve([0.5, 0.62, 0.6], gain_se=0.06))
     assert any("tied" in reason for reason in tied.reasons)
 
 
-def test_measurements_decide_a_close_call_and_the_page_says_so():
-    size = dataclasses.replace(judge_size(2000, 200), large=0.5)
-    helped = decide(size, far(0.95), curve([0.5, 0.99, 0.6], gain_se=0.001), 10)
-    assert helped.close
-    assert helped.scenario == 3
-    assert any("close together" in reason for reason in helped.reasons)
-    flat = decide(size, far(0.95), curve([0.4, 0.5, 0.6]), 10)
-    assert flat.scenario == 4
+def expect(**accuracies):
+    return {way: Expected(accuracies.get(f"w{way[0]}", 0.5), 0.0, 1.0) for way in WAYS}
 
 
-def test_what_would_flip_a_small_similar_set_names_counts():
-    verdict = decide(judge_size(300, 30), far(0.1), FLAT, 10)
-    assert any("1995 labelled images" in flip and "now 300" in flip for flip in verdict.flips)
-    assert any("above 0.50" in flip for flip in verdict.flips)
+def test_fine_tuning_needs_a_lead_and_the_distance_names_its_kind():
+    assert choose(0.1, expect(w1=0.80, w2=0.81), margin=0.02) == "1"
+    assert choose(0.1, expect(w1=0.80, w2=0.83), margin=0.02) == "2"
+    assert choose(0.9, expect(w1=0.80, w4=0.83), margin=0.02) == "4"
+    assert choose(0.9, expect(w1=0.80, w3=0.85, w4=0.86), margin=0.02) == "3"
 
 
-def test_a_probe_at_chance_is_said_first_to_check_the_labels():
-    verdict = decide(judge_size(300, 30), far(0.1), curve([0.1, 0.1, 0.1]), 10)
-    assert any("check the labels" in reason for reason in verdict.reasons)
-    assert not any("check the labels" in r for r in decide(judge_size(300, 30), far(0.1), FLAT, 10).reasons)
+def test_a_verdict_against_the_size_says_so(monkeypatch):
+    monkeypatch.setattr(scenario, "forecast", lambda _seen: expect(w1=0.9, w2=0.8))
+    verdict = decide(judge_size(50_000, 5000), far(0.05), FLAT)
+    assert verdict.scenario == 1
+    assert any("by size alone this would be called large" in reason for reason in verdict.reasons)
+
+
+def test_more_labels_that_would_flip_a_verdict_are_counted():
+    verdict = decide(judge_size(300, 30), far(0.95), curve([0.3, 0.5, 0.6]))
+    flips = [flip for flip in verdict.flips if "labelled images per class" in flip]
+    if verdict.scenario in (1, 3):
+        assert flips
+        assert int(flips[0].split()[1]) > 30
+    assert any("below 0.50" in flip for flip in verdict.flips)
+
+
+def test_a_probe_at_chance_is_not_called_learnable_and_promises_chance():
+    verdict = decide(judge_size(300, 30), far(0.1), curve([0.0, 0.1, 0.02]))
+    assert not verdict.learnable
+    assert verdict.expected["1"].accuracy == pytest.approx(0.1, abs=0.05)
+    assert decide(judge_size(300, 30), far(0.1), FLAT).learnable
 
 
 @pytest.mark.parametrize(
@@ -105,3 +118,23 @@ def test_a_probe_at_chance_is_said_first_to_check_the_labels():
 )
 def test_prior_gain_of_fine_tuning(per_class, different, gain):
     assert fine_tune_gain(per_class, different)[0] == pytest.approx(gain)
+
+
+def test_the_forecast_hands_over_to_the_prior_smoothly_beyond_the_panel():
+    most = fitted()[1]["most_per_class"]
+    if most >= 500:
+        pytest.skip("the panel reaches as far as the prior")
+
+    def at(per_class):
+        return forecast(Seen(1000, per_class, 0.0, 0.8, 0.7))["2"].accuracy
+
+    assert at(most * 1.001) == pytest.approx(at(most), abs=0.002)
+    assert at(500) == at(5000) == pytest.approx(0.83)
+
+
+def test_the_shipped_models_say_which_panel_they_come_from():
+    panel = fitted()[1]
+    assert panel["cells"] >= 16
+    assert len(panel["sets"]) >= 6
+    assert 0 <= panel["margin"] < 0.1
+    assert len(panel["sha256"]) == 64

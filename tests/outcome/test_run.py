@@ -248,8 +248,10 @@ def test_the_budget_is_kept(tiny, tiny_folder, tmp_path):
     assert len(result.trials) >= 2
 
 
+# A shell that runs the tests in the background makes every child deaf to Ctrl-C, hence the handler.
 CHILD = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import advisor
 from advisor.tuning import trial
 original = trial.train

@@ -1,0 +1,330 @@
+"""How good is the advice? Judged on cells that it was not fitted to.
+
+    python benchmarks/advice/judge.py           # prints the table and writes docs/advice.md
+    python benchmarks/advice/judge.py --refit   # also writes advisor/advice/fitted.json
+
+Reads `cells.csv`. Models of expected accuracy are fitted leaving one image set out at a time; each cell is advised
+by the models that never saw its set, with the rule of `advisor.advice.scenario`. The image set is the unit: the
+intervals of mean regret are from a bootstrap over sets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from advisor.advice.forecast import WAYS, Expected, Model, Seen, base, facts, logit, predict
+from advisor.advice.scenario import choose, judge_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+TABLE = HERE / "cells.csv"
+PAGE = HERE.parents[1] / "docs" / "advice.md"
+FITTED = HERE.parents[1] / "advisor" / "advice" / "fitted.json"
+MARGINS = (0.0, 0.005, 0.01, 0.02, 0.03)
+INTRODUCTION = """\
+{cells} cells of {sets} image sets (`benchmarks/advice/cells.csv`), EfficientNet-Lite0 at 128 pixels. Each cell is
+advised by models fitted to the other sets. Regret is in points of test accuracy below the best of the four scenarios;
+agreement is the share of cells within one point or one paired standard error of it. `python benchmarks/advice/judge.py`
+writes this page from the table; `python benchmarks/advice/cells.py` measures the table and goes on where it stopped."""
+COVERAGE = """\
+The 80 % interval of the expected accuracy holds the measured one in {advised:.0%} of the cells for the advised way, in
+{every:.0%} for all ways. The advice takes {share:.0%} (median; 90th percentile {most:.0%}) of the time of one
+fine-tuning of the same cell."""
+CELLS = """\
+Test accuracy of each way, the probe's leave-one-out accuracy at the last and at the best earlier stage, the advice (by
+models of the other sets) with its expected accuracy, and its regret."""
+_RIDGE = 1.0
+_POINTS = 100
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of the table, its ways reduced to the five that are advised.
+
+    Attributes:
+        set: image set.
+        per_class: images per class asked for, 0 for all.
+        seed: of the draw.
+        seen: what the advice knows.
+        large: probability of a large set.
+        right: for each way, which test images it got right.
+        share: seconds of the advice over those of one fine-tuning.
+    """
+
+    set: str
+    per_class: int
+    seed: int
+    seen: Seen
+    large: float
+    right: dict[str, NDArray[np.bool_]]
+    share: float
+
+    def accuracy(self, way: str) -> float:
+        """On the test images, 0..1."""
+        return float(self.right[way].mean())
+
+    @property
+    def best(self) -> str:
+        """The best of the four scenarios' ways."""
+        return max(("1", "2", "3", "4"), key=self.accuracy)
+
+    def regret(self, way: str) -> float:
+        """Points below the best of four."""
+        return _POINTS * (self.accuracy(self.best) - self.accuracy(way))
+
+    def agrees(self, way: str) -> bool:
+        """Within a point or one paired standard error of the best of four."""
+        difference = self.right[self.best].astype(float) - self.right[way]
+        return bool(self.regret(way) <= max(1.0, _POINTS * difference.std() / math.sqrt(len(difference))))
+
+
+def read() -> list[Cell]:
+    """The cells of the table."""
+    cells = []
+    with TABLE.open(newline="") as file:
+        for row in csv.DictReader(file):
+            names = [column.removesuffix(":right") for column in row if column.endswith(":right")]
+            heads = {kind: [name for name in names if name.startswith(kind)] for kind in ("last", "tap")}
+            tuned = [name for name in names if name.startswith("tune")]
+            # Each way takes what did best on the images to choose on, as `advisor tune` would.
+            chosen = {
+                "1": pick(row, heads["last"]),
+                "3": pick(row, heads["tap"]),
+                "2": pick(row, tuned[:2]),
+                "4": pick(row, tuned[1:]),
+                "lp-ft": pick(row, tuned),
+            }
+            test = int(row["test"])
+            loo = json.loads(row["loo"])
+            tap = int(row["tap_stage"]) - 1
+            images = min(2000, int(row["train"]) + int(row["val"]))
+            cells.append(
+                Cell(
+                    set=row["set"],
+                    per_class=int(row["per_class"]),
+                    seed=int(row["seed"]),
+                    seen=Seen(images, float(row["per_class_train"]), float(row["p_different"]), loo[-1], loo[tap]),
+                    large=judge_size(int(row["train"]) + int(row["val"]), float(row["per_class_train"])).large,
+                    right={way: unpack(row[f"{name}:right"], test) for way, name in chosen.items()},
+                    share=float(row["advice_seconds"]) / float(row[f"{tuned[1]}:seconds"]),
+                )
+            )
+    return cells
+
+
+def pick(row: dict[str, str], names: list[str]) -> str:
+    """The most accurate on the images to choose on; of equals the one with the lower loss there."""
+    return max(names, key=lambda name: (float(row[f"{name}:val"]), -float(row[f"{name}:loss"])))
+
+
+def unpack(text: str, count: int) -> NDArray[np.bool_]:
+    """Hexadecimal digits to booleans."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:count].astype(bool)
+
+
+def most_per_class(cells: list[Cell]) -> float:
+    """Images per class beyond which the panel knows nothing."""
+    return max(cell.seen.per_class for cell in cells)
+
+
+def fit(cells: list[Cell]) -> dict[str, Model]:
+    """A model for every way; spreads are those of sets left out in turn."""
+    most = most_per_class(cells)
+    sets = sorted({cell.set for cell in cells})
+
+    def solve(way: str, some: list[Cell]) -> NDArray[np.float64]:
+        X = np.array([facts(way, cell.seen, most) for cell in some])
+        y = np.array([logit(cell.accuracy(way), len(cell.right[way])) - logit(base(way, cell.seen), cell.seen.images)
+                      for cell in some])  # fmt: skip
+        # Noisy cells count less; the constant is not penalised.
+        w = np.array([1 / (0.1 + noise(way, cell)) for cell in some])
+        penalty = _RIDGE * w.mean() * np.diag([0.0] + [1.0] * (X.shape[1] - 1))
+        return np.linalg.solve(X.T @ (w[:, None] * X) + penalty, X.T @ (w * y))
+
+    models = {}
+    for way in WAYS:
+        errors, noises = [], []
+        for left_out in sets:
+            coefficients = solve(way, [cell for cell in cells if cell.set != left_out])
+            for cell in (cell for cell in cells if cell.set == left_out):
+                start = logit(base(way, cell.seen), cell.seen.images)
+                expected = start + facts(way, cell.seen, most) @ coefficients
+                errors.append(logit(cell.accuracy(way), len(cell.right[way])) - expected)
+                noises.append(noise(way, cell))
+        excess = float(np.mean(np.square(errors) - noises))
+        spread = math.sqrt(max(0.0, excess))
+        # As many standard deviations as four fifths of the cells need, and a little more for few sets.
+        sizes = np.abs(errors) / np.sqrt(spread**2 + np.array(noises))
+        reach = float(np.quantile(sizes, min(1.0, 0.8 * (1 + 1 / len(sets)))))
+        models[way] = Model(tuple(solve(way, cells).round(4).tolist()), round(spread, 4), round(reach, 4))
+    return models
+
+
+def noise(way: str, cell: Cell) -> float:
+    """Binomial variance of probe and test accuracy on the logit scale."""
+    total = 0.0
+    for p, n in ((base(way, cell.seen), cell.seen.images), (cell.accuracy(way), len(cell.right[way]))):
+        q = min(max(p, 0.5 / n), 1 - 0.5 / n)
+        total += 1 / (n * q * (1 - q))
+    return total
+
+
+def advise(cell: Cell, models: dict[str, Model], most: float, margin: float) -> tuple[str, dict[str, Expected]]:
+    """What the advice says of a cell, and what it expects of every way on that many test images."""
+    plain = {way: predict(way, cell.seen, models[way], most) for way in WAYS}
+    tested = {way: predict(way, cell.seen, models[way], most, test_images=len(cell.right[way])) for way in WAYS}
+    return choose(cell.seen.different, plain, margin=margin), tested
+
+
+def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
+    """Mean, 90th percentile and largest regret, agreement, and the bootstrap interval of the mean over sets."""
+    regrets = np.array([cell.regret(rule(cell)) for cell in cells])
+    by_set = {}
+    for cell, value in zip(cells, regrets, strict=True):
+        by_set.setdefault(cell.set, []).append(value)
+    rng = np.random.default_rng(0)
+    groups = list(by_set.values())
+    means = [
+        np.mean(np.concatenate([groups[i] for i in rng.integers(0, len(groups), len(groups))])) for _ in range(2000)
+    ]
+    return {
+        "mean": float(regrets.mean()),
+        "low": float(np.quantile(means, 0.025)),
+        "high": float(np.quantile(means, 0.975)),
+        "p90": float(np.quantile(regrets, 0.9)),
+        "max": float(regrets.max()),
+        "agreement": float(np.mean([cell.agrees(rule(cell)) for cell in cells])),
+    }
+
+
+def left_out_advice(cells: list[Cell]) -> dict[int, tuple[str, dict[str, Expected], float]]:
+    """For each cell the advice of models and margin fitted without its set."""
+    found = {}
+    for name in sorted({cell.set for cell in cells}):
+        rest = [cell for cell in cells if cell.set != name]
+        models, most = fit(rest), most_per_class(rest)
+        margin = best_margin(rest, models, most)
+        for index, cell in enumerate(cells):
+            if cell.set == name:
+                found[index] = (*advise(cell, models, most, margin), margin)
+    return found
+
+
+def best_margin(cells: list[Cell], models: dict[str, Model], most: float) -> float:
+    """The lead that fine-tuning must be expected to have, by mean regret; of equals the largest."""
+    return min(
+        MARGINS, key=lambda m: (round(float(np.mean([c.regret(advise(c, models, most, m)[0]) for c in cells])), 3), -m)
+    )
+
+
+def hard(cell: Cell) -> str:
+    """Size and distance by thresholds, nothing measured by a probe."""
+    large, different = cell.large >= 0.5, cell.seen.different >= 0.5
+    return {(False, False): "1", (True, False): "2", (False, True): "3", (True, True): "4"}[large, different]
+
+
+def page(cells: list[Cell]) -> str:
+    """The whole report as Markdown."""
+    advice = left_out_advice(cells)
+    index = {id(cell): i for i, cell in enumerate(cells)}
+    rules: dict[str, Callable[[Cell], str]] = {
+        "**advice** (models of the other sets)": lambda cell: advice[index[id(cell)]][0],
+        "always probe (scenario 1)": lambda _cell: "1",
+        "always fine-tune (scenario 2)": lambda _cell: "2",
+        "always LP-FT": lambda _cell: "lp-ft",
+        "hard thresholds": hard,
+        "probe only (1 or 3 by the probes)": lambda cell: "3" if cell.seen.earlier > cell.seen.last else "1",
+    }
+    lines = [
+        "# How good is the advice?",
+        "",
+        INTRODUCTION.format(cells=len(cells), sets=len({cell.set for cell in cells})),
+        "",
+        "| rule | mean regret | 95 % over sets | 90th percentile | largest | agreement |",
+        "|---|--:|---|--:|--:|--:|",
+    ]
+    for name, rule in rules.items():
+        s = summary(cells, rule)
+        lines.append(
+            f"| {name} | {s['mean']:.2f} | {s['low']:.2f} to {s['high']:.2f} | {s['p90']:.1f} | {s['max']:.1f} "
+            f"| {s['agreement']:.0%} |"
+        )
+    random = np.array([[cell.regret(way) for way in ("1", "2", "3", "4")] for cell in cells])
+    lines.append(f"| random | {random.mean():.2f} | | {np.quantile(random, 0.9):.1f} | {random.max():.1f} | |")
+    covered = [
+        expected[way].low <= cell.accuracy(way) <= expected[way].high
+        for cell, (way, expected, _) in zip(cells, (advice[i] for i in range(len(cells))), strict=True)
+    ]
+    every = [
+        advice[i][1][way].low <= cell.accuracy(way) <= advice[i][1][way].high
+        for i, cell in enumerate(cells) for way in WAYS
+    ]  # fmt: skip
+    shares = np.array([cell.share for cell in cells])
+    lines += [
+        "",
+        COVERAGE.format(
+            advised=np.mean(covered), every=np.mean(every), share=np.median(shares), most=np.quantile(shares, 0.9)
+        ),
+        "",
+        "## Cells",
+        "",
+        CELLS,
+        "",
+        f"| set | per class | seed | P(different) | last | earlier | {' | '.join(WAYS)} | advice | expected | regret |",
+        "|---|" + "--:|" * (6 + len(WAYS)) + "---|--:|",
+    ]
+    order = sorted(range(len(cells)), key=lambda i: (cells[i].set, cells[i].per_class or 10**9, cells[i].seed))
+    for i in order:
+        cell, (way, expected, _) = cells[i], advice[i]
+        e = expected[way]
+        columns = [
+            cell.set, str(cell.per_class or "all"), str(cell.seed), f"{cell.seen.different:.2f}",
+            f"{cell.seen.last:.3f}", f"{cell.seen.earlier:.3f}", *(f"{cell.accuracy(w):.3f}" for w in WAYS), way,
+            f"{e.accuracy:.2f} ({e.low:.2f} to {e.high:.2f})", f"{cell.regret(way):.1f}",
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--refit", action="store_true", help="write the shipped models from all cells")
+    args = parser.parse_args()
+    cells = read()
+    if args.refit:
+        models, most = fit(cells), most_per_class(cells)
+        data = {
+            "panel": {
+                "table": "benchmarks/advice/cells.csv",
+                "sha256": hashlib.sha256(TABLE.read_bytes()).hexdigest(),
+                "cells": len(cells),
+                "sets": sorted({cell.set for cell in cells}),
+                "per_class": sorted({cell.per_class for cell in cells}),
+                "seeds": sorted({cell.seed for cell in cells}),
+                "most_per_class": most,
+                "backbone": "lite0 at 128 pixels",
+            },
+            "margin": best_margin(cells, models, most),
+            "models": {way: asdict(model) for way, model in models.items()},
+        }
+        FITTED.write_text(json.dumps(data, indent=2) + "\n")
+    text = page(cells)
+    PAGE.write_text(text)
+    print(text.partition("## Cells")[0])
+
+
+if __name__ == "__main__":
+    main()
