@@ -34,7 +34,7 @@ class Seen:
     """What is known before anything is trained.
 
     Attributes:
-        images: that were probed.
+        images: that were probed; where small classes weigh as much as large ones, as many as that is worth.
         per_class: images per class that may be trained on.
         different: probability that they are unlike the source data.
         last: leave-one-out accuracy at the last stage.

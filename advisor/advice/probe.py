@@ -56,6 +56,8 @@ class ProbeCurve:
 
     Attributes:
         images: that were probed.
+        effective: how many images of one class would give errors as large; fewer than `images` where small
+            classes weigh as much as large ones.
         chance: accuracy of always saying the largest class; one over the classes if balanced.
         balanced: whether accuracies are means over the classes, and the probe weights classes equally,
             because the classes differ much in size.
@@ -64,6 +66,7 @@ class ProbeCurve:
     """
 
     images: int
+    effective: int
     chance: float
     balanced: bool
     points: tuple[ProbePoint, ...]
@@ -132,7 +135,8 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
             )
         )
     chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
-    return ProbeCurve(n, float(chance), balanced, tuple(points), tuple(fits))
+    effective = round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0])) if balanced else n
+    return ProbeCurve(n, effective, float(chance), balanced, tuple(points), tuple(fits))
 
 
 def weighted_mean(

@@ -159,7 +159,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
 def _seen(curve: ProbeCurve, per_class: float, distance: Distance, earlier: float) -> Seen:
     """What the forecast needs; leave-one-out accuracies below chance, as equal classes give it, count as chance."""
     last = max(curve.last.accuracy, curve.chance)
-    return Seen(curve.images, per_class, distance.different, last, max(earlier, curve.chance))
+    return Seen(curve.effective, per_class, distance.different, last, max(earlier, curve.chance))
 
 
 def choose(different: float, expected: Mapping[str, Expected], *, margin: float) -> str:

@@ -24,6 +24,7 @@ def test_unequal_classes_are_judged_by_balanced_accuracy():
     curve = probe([features] * 3, labels, 3, STAGES)
     assert curve.metric == "balanced accuracy"
     assert curve.chance == pytest.approx(1 / 3)
+    assert curve.effective == round(9 / (1 / 200 + 2 / 12))
     right = curve.fits[0].correct(labels)
     assert curve.points[0].accuracy == pytest.approx(np.mean([right[labels == c].mean() for c in range(3)]))
     # Always saying the largest class is worth nothing here.
