@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAMBDAS = tuple(float(v) for v in np.logspace(-4, 2, 25))
+SHARED_VARIANCE = 0.3  # of the mean variance of all columns, added to each
 _TINY = 1e-12
 
 
@@ -104,7 +105,13 @@ def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64
 def standardise(
     features: NDArray[np.floating],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Standardise columns and divide by √width.
+    """Bring columns to about unit variance and divide by √width.
+
+    A share of the mean variance is added to each column's own. Many channels of a last layer answer to a few
+    images only; divided by the little they vary in the training images, one answer in a new image would drown
+    all others, and a leave-one-out estimate would not notice, having scaled that image too. On eight image
+    sets at 5 to 50 images per class the addition raised the test accuracy of the last stage by 2.2 points on
+    average (by 15 on handwritten digits) and changed earlier stages by 0.2 (`benchmarks/scaling.py`).
 
     Args:
         features: (n, width).
@@ -115,7 +122,12 @@ def standardise(
     """
     X = np.asarray(features, dtype=np.float64)
     mean, std = X.mean(0), X.std(0)
-    scale = np.where(std > _TINY * np.maximum(1.0, np.abs(mean)), std, np.inf)
+    varies = std > _TINY * np.maximum(1.0, np.abs(mean))
+    scale = (
+        np.where(varies, np.sqrt(std**2 + SHARED_VARIANCE * np.mean(std[varies] ** 2)), np.inf)
+        if varies.any()
+        else np.full_like(std, np.inf)
+    )
     scaled = (X - mean) / scale / np.sqrt(X.shape[1])
     return scaled, mean, scale * np.sqrt(X.shape[1])
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from advisor.errors import BackboneError, UsageError
+from advisor.network.ridge import SHARED_VARIANCE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,10 +57,11 @@ class Standardise(nn.Module):
 
     @classmethod
     def of(cls, features: Tensor) -> Standardise:
-        """From the features (n, width) of the training images."""
+        """From the features (n, width) of the training images; see `advisor.network.ridge.standardise`."""
         std, mean = torch.std_mean(features.double(), dim=0, correction=0)
-        constant = std <= 1e-6 * mean.abs().clamp(min=1.0)
-        scale = torch.where(constant, torch.ones_like(std), std) * features.shape[1] ** 0.5
+        varies = std > 1e-6 * mean.abs().clamp(min=1.0)
+        shared = SHARED_VARIANCE * (std[varies] ** 2).mean() if varies.any() else torch.zeros((), dtype=std.dtype)
+        scale = torch.where(varies, (std**2 + shared).sqrt(), torch.ones_like(std)) * features.shape[1] ** 0.5
         return cls(mean, scale)
 
     def forward(self, features: Tensor) -> Tensor:

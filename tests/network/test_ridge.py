@@ -41,8 +41,24 @@ def test_leave_one_out_agrees_with_brute_force_under_class_weights(n, d):
     fit = fit_ridge(features, labels, 3, (0.1,), weights)
     np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, 0.1, weights), atol=1e-8, rtol=0)
     X, _, _ = standardise(features)
-    again = fit_ridge(X, labels, 3, (0.1,), weights)
-    np.testing.assert_allclose(features @ fit.weight.T + fit.bias, X @ again.weight.T + again.bias, atol=1e-8)
+    Y = np.where(labels[:, None] == np.arange(3), 1.0, -1.0)
+    design = np.hstack([X, np.ones((n, 1))])
+    weighted = design * weights[:, None]
+    coef = np.linalg.solve(weighted.T @ design + np.diag([0.1] * d + [0.0]), weighted.T @ Y)
+    np.testing.assert_allclose(features @ fit.weight.T + fit.bias, design @ coef, atol=1e-8)
+
+
+def test_a_channel_that_hardly_varies_does_not_drown_the_others():
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    features = rng.normal(size=(60, 20)) + labels[:, None] * 0.8
+    rare = np.zeros((60, 40))
+    rare[rng.integers(0, 60, 40), np.arange(40)] = 0.01  # each answers to one image, a little
+    fit = fit_ridge(np.hstack([features, rare]), labels, 2)
+    new = rng.normal(size=(400, 20)) + (np.arange(400) % 2)[:, None] * 0.8
+    loud = np.where(rng.random((400, 40)) < 0.1, 0.5, 0.0)  # and in new images more
+    quiet, noisy = (np.hstack([new, extra]) @ fit.weight.T + fit.bias for extra in (np.zeros((400, 40)), loud))
+    assert (quiet.argmax(1) == noisy.argmax(1)).mean() > 0.95
 
 
 def test_weights_on_raw_features_predict_what_the_fit_says():
