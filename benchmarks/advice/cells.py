@@ -6,8 +6,8 @@ Appends one row per cell to `cells.csv` beside this file and skips cells that ar
 stopped and started at will; cheap cells come first. `judge.py` reads the table.
 
 A cell is a stratified sample of the labelled images, four fifths to train on and a fifth to choose on, and
-an untouched test set of up to 500 images: the given one, or else a fifth of the set and what the sample
-leaves over. The network sees images of 128 pixels to make this affordable; the distance is measured at the
+an untouched test set of about 500 images: of the given one, or else of a fifth of the set and what the sample
+leaves over, with equal classes where the sample has them. The network sees images of 128 pixels to make this affordable; the distance is measured at the
 backbone's own size, for which its constants were made. The ways:
 
 - `last_*`: a linear classifier on the frozen network's features (scenario 1);
@@ -101,8 +101,14 @@ def sample(prepared: Prepared, per_class: int, seed: int) -> Prepared:
         choose_on += taken[:held].tolist()
         if drawn:  # a given test part keeps twins apart, so nothing may be added to it
             spare += mine[most:].tolist()
-    test = np.concatenate([frame.index[given].to_numpy(), np.array(spare, dtype=np.int64)])
-    test = rng.permutation(test)[:TEST_IMAGES]
+    test = rng.permutation(np.concatenate([frame.index[given].to_numpy(), np.array(spare, dtype=np.int64)]))
+    if per_class:
+        # The sample has equal classes, so the test set has them too, as far as there are images.
+        kinds = frame.loc[test, "label"].to_numpy()
+        quota = math.ceil(TEST_IMAGES / len(np.unique(labels)))
+        test = np.concatenate([test[kinds == label][:quota] for label in np.unique(labels)])
+    else:
+        test = test[:TEST_IMAGES]
     frame["split"] = ""
     frame.loc[chosen, "split"] = "train"
     frame.loc[choose_on, "split"] = "val"
