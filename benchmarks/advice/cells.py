@@ -7,8 +7,9 @@ stopped and started at will; cheap cells come first. `judge.py` reads the table.
 
 A cell is a stratified sample of the labelled images, four fifths to train on and a fifth to choose on, and
 an untouched test set of about 500 images: of the given one, or else of a fifth of the set and what the
-sample leaves over, with equal classes where the sample has them. The network sees images of 128 pixels to make this affordable; the distance is measured at the
-backbone's own size, for which its constants were made. The ways:
+sample leaves over, with equal classes where the sample has them. The network sees images of 128 pixels to
+make this affordable; the distance is measured at the backbone's own size, for which its constants were made.
+The ways:
 
 - `last_*`: a linear classifier on the frozen network's features (scenario 1);
 - `tap_*`: the same on the best earlier stage by leave-one-out accuracy (scenario 3);
