@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SHARES = (0.1, 0.16, 0.25, 0.4)  # of the images; the rest judges
+_MOST_IMAGES = 300  # in a part; larger ones cost more than they tell
 _REPEATS = 3
 _LEAST_IMAGES, _LEAST_SIZES = 10, 3
 _GAIN = 0.02
@@ -69,7 +70,7 @@ def label_curve(
     """
     rng = np.random.default_rng(seed)
     n = len(labels)
-    sizes = [round(share * n) for share in _SHARES]
+    sizes = [round(share * min(n, _MOST_IMAGES / _SHARES[-1])) for share in _SHARES]
     sizes = [size for size in sizes if size >= max(_LEAST_IMAGES, classes)]
     if len(sizes) < _LEAST_SIZES:
         return None

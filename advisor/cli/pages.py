@@ -218,14 +218,16 @@ def _data(out: Console, found: DatasetProfile) -> None:
             out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
     if found.ignored:
         out.print(f"  {len(found.ignored)} other files are ignored, such as {escape(found.ignored[0])}")
-    for groups, text in (
-        (found.duplicates, "groups of identical files"),
-        (found.near_duplicates, "groups of near copies (one picture, re-encoded or resized)"),
-        (found.conflicting, "of these groups carry different labels"),
-        (found.leaking, "of these groups stand on both sides of a split, so scores come out too high"),
-    ):
+    for groups, one, several in (
+        (found.duplicates, "group of identical files", "groups of identical files"),
+        (found.near_duplicates, "group of near copies", "groups of near copies (one picture, re-encoded or resized)"),
+        (found.conflicting, "group of copies carries different labels", "groups of copies carry different labels"),
+        (found.leaking, "group of copies stands on both sides of a split: scores come out too high",
+         "groups of copies stand on both sides of a split: scores come out too high"),
+    ):  # fmt: skip
         if groups:
-            out.print(f"  {len(groups)} {text}, such as {escape(', '.join(groups[0][:3]))}")
+            words = one if len(groups) == 1 else several
+            out.print(f"  {len(groups)} {words}, such as {escape(', '.join(groups[0][:3]))}")
     names = list(found.per_class)
     for shortcut in found.shortcuts:
         out.print(
