@@ -13,7 +13,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_WARM_UP, _IMAGES, _STEPS = 2, 8, {"cpu": 1, "cuda": 20}
+_WARM_UP, _STEPS = 1, {"cpu": 1, "cuda": 20}
+_IMAGES = {"cpu": 4, "cuda": 8}
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, and AdamW's two moments
 
 
@@ -39,7 +40,7 @@ class StepCost:
 def measure_step(network: nn.Module, images: Tensor) -> StepCost:
     """Time a few training steps on a copy of a network.
 
-    A CPU needs one step of eight images, since its time per image hardly depends on the batch; a GPU gets
+    A CPU needs one step of four images, since its time per image hardly depends on the batch; a GPU gets
     twenty.
 
     Args:
@@ -69,7 +70,7 @@ def measure_step(network: nn.Module, images: Tensor) -> StepCost:
         step(images[:_WARM_UP])
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     activations = sum(size for place, size in saved.items() if place not in own)
-    batch = images[:_IMAGES]
+    batch = images[: _IMAGES.get(device.type, 8)]
     steps = _STEPS.get(device.type, 1)
     _wait(device)
     began = time.perf_counter()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SHARES = (0.1, 0.16, 0.25, 0.4)  # of the images; the rest judges
 _MOST_IMAGES = 300  # in a part; larger ones cost more than they tell
-_REPEATS = 3
+_REPEATS = 2
 _LEAST_IMAGES, _LEAST_SIZES = 10, 3
 _GAIN = 0.02
 _FARTHEST = 16  # times the labels there are; an extrapolation beyond is a guess
@@ -80,7 +80,7 @@ def label_curve(
     curve = _fit(at, 1 - np.append(runs.mean(0), accuracy))
     # Each repeat alone shows how far the fit moves with the draw; binomial noise of the end point is added.
     spread = [_fit(at, 1 - np.append(run, accuracy + rng.normal() * np.sqrt(accuracy * (1 - accuracy) / n)))
-              for run in runs for _ in range(5)]  # fmt: skip
+              for run in runs for _ in range(8)]  # fmt: skip
     doubled = 1 - _error(curve, 2 * have)
     low, high = np.quantile([1 - _error(other, 2 * have) for other in spread], [0.1, 0.9])
     ahead = np.geomspace(have, _FARTHEST * have, 200)
