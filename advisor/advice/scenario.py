@@ -132,7 +132,8 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
     expected = forecast(seen) if pilot is None else _piloted(forecast(seen), curve, pilot)
     margin = fitted()[1]["margin"] if pilot is None else pilot.se
     way = choose(distance.different, expected, margin=margin)
-    helps = expected["3"].accuracy > expected["1"].accuracy
+    # Fine-tuning was measured, and is expected to pay, on the whole network.
+    helps = expected["3"].accuracy > expected["1"].accuracy and way not in TUNING
     far = "different" if distance.different >= 0.5 else "similar"
     large = "large" if way in TUNING else "small"
     first = next(number for number, sides in SCENARIOS.items() if sides[:2] == (large, far))

@@ -249,6 +249,9 @@ def _headline(out: Console, found: Recommendation) -> None:
         out.print("[bold]Nothing that could be learned is visible: check the labels before anything else.[/bold]")
         out.print()
     out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
+    if verdict.scenario == 1 and verdict.earlier_helps:
+        name = found.curve.points[verdict.tap_stage - 1].name
+        out.print(f"Here an earlier layer ({escape(name)}) is expected to serve better than the last, so it is read.")
     if verdict.scenario == 3 and not verdict.earlier_helps:
         out.print("Here no earlier layer is better than the last, so the last is read.")
     out.print()

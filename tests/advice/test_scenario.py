@@ -89,6 +89,13 @@ def test_fine_tuning_needs_a_lead_and_the_distance_names_its_kind():
     assert choose(0.9, expect(w1=0.80, w3=0.85, w4=0.86), margin=0.02) == "3"
 
 
+def test_fine_tuning_keeps_the_whole_network(monkeypatch):
+    monkeypatch.setattr(scenario, "forecast", lambda _seen: expect(w1=0.5, w3=0.6, w4=0.9))
+    verdict = decide(judge_size(50_000, 5000), far(0.95), curve([0.5, 0.7, 0.6]))
+    assert verdict.scenario == 4
+    assert verdict.tap_stage == 3
+
+
 def test_a_verdict_against_the_size_says_so(monkeypatch):
     monkeypatch.setattr(scenario, "forecast", lambda _seen: expect(w1=0.9, w2=0.8))
     verdict = decide(judge_size(50_000, 5000), far(0.05), FLAT)
