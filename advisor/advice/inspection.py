@@ -86,13 +86,12 @@ def inspect(
         progress: told how far it is.
     """
     device = next(network.parameters()).device
-    stages = stages_of(network, torch.zeros(1, 3, backbone.input.size, backbone.input.size, device=device))
+    stages = stages_for(backbone, network)
 
     def lend() -> Lender:
         lender = catalog.backbone(DEFAULT_BACKBONE)
         other = open_network(lender, device)
-        size = lender.input.size
-        return Lender(lender, other, stages_of(other, torch.zeros(1, 3, size, size, device=device)))
+        return Lender(lender, other, stages_for(lender, other))
 
     lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
     measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
@@ -133,3 +132,9 @@ def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
     """The pretrained network in evaluation mode, laid out for speed."""
     network: torch.nn.Module = backbone.create(True).eval()
     return network.to(device).to(memory_format=torch.channels_last)
+
+
+def stages_for(backbone: Backbone, network: nn.Module) -> Stages:
+    """The stages of an opened network at its backbone's input size."""
+    size, device = backbone.input.size, next(network.parameters()).device
+    return stages_of(network, torch.zeros(1, 3, size, size, device=device))

@@ -171,6 +171,8 @@ def look(
     """Pass some images, and the first of them again with scrambled phases, for the distance."""
     controls = min(len(rows), priors.CONTROL_IMAGES)
     observed, control = _Collector(len(rows)), _Collector(controls)
+    # Only a backbone without constants of its own is judged against the scrambled statistics.
+    bare = backbone.reference is None
     began = time.perf_counter()
     with progress.task("Measuring distance", len(rows) + controls) as advance:
         for start in range(0, len(rows), BATCH):
@@ -183,10 +185,8 @@ def look(
             advance(len(batch))
             part = images[: max(0, controls - start)]
             if not start:  # what is not asked for moments may run on the faster network
-                plain = sweeper if backbone.reference is None else sweeper.folded(images[:1])
+                plain = sweeper if bare else sweeper.folded(images[:1])
             if len(part):
-                # Only a backbone without constants of its own is judged against the scrambled statistics.
-                bare = backbone.reference is None
                 swept = plain(scramble_phases(part, seed + start), distance=True, moments=bare)
                 control.add(swept.moments, swept.logits)
                 advance(len(part))

@@ -11,26 +11,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
 
 from advisor.advice import priors
 from advisor.advice.distance import Distance, measure_distance
-from advisor.advice.inspection import open_network
+from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.measure import look, sample_rows
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError, DatasetError
-from advisor.network.stages import stages_of
 from advisor.network.sweep import Sweeper
 from advisor.network.transfer import pick_device
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.types import Reference, Vote
-
-if TYPE_CHECKING:
-    from advisor.advice.priors import Anchor
 
 _LEAST_IMAGES = 500
 
@@ -97,7 +92,7 @@ def measure_reference(
     chosen = replace(catalog.backbone(backbone), reference=None)
     target = pick_device(device)
     network = open_network(chosen, target)
-    stages = stages_of(network, torch.zeros(1, 3, chosen.input.size, chosen.input.size, device=target))
+    stages = stages_for(chosen, network)
     prepared = prepare(location, chosen.input, catalog=catalog, seed=seed, skip_small_classes=True, progress=progress)
     frame = prepared.dataset.frame
     rows, _ = sample_rows(frame["row"].to_numpy(np.int64), frame["label"].to_numpy(np.int64), 4 * _LEAST_IMAGES, seed)
@@ -134,6 +129,6 @@ def _value(found: Distance) -> float:
     return found.kurtosis.value
 
 
-def _between(near: float, far: float, anchor: Anchor) -> Vote:
+def _between(near: float, far: float, anchor: priors.Anchor) -> Vote:
     """A vote at the same relative place between two anchors as Lite0's."""
     return Vote(near + anchor.place * (far - near), abs(far - near) * anchor.scale)

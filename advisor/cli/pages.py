@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from advisor.advice import priors
 from advisor.advice.recommend import LP_FT
 from advisor.advice.scenario import SCENARIOS
 from advisor.recipe import Choices, Range
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from advisor.recipe import Value
 
 _MANY = 5
-_UNEQUAL = 3  # largest class over smallest from which a page mentions it
 
 
 def recommendation(out: Console, found: Recommendation, plan: str) -> None:
@@ -235,7 +235,7 @@ def _data(out: Console, found: DatasetProfile) -> None:
             f"(chance {shortcut.chance:.2f}), best for {escape(', '.join(names[i] for i in shortcut.classes[:3]))}: "
             "a model may learn that instead"
         )
-    if found.imbalance >= _UNEQUAL:
+    if found.imbalance >= priors.IMBALANCED:
         out.print(f"  the largest class has {found.imbalance:.0f} times as many images as the smallest")
     for note in found.notes:
         out.print(f"  {escape(note)}")

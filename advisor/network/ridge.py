@@ -111,7 +111,7 @@ def standardise(
     images only; divided by the little they vary in the training images, one answer in a new image would drown
     all others, and a leave-one-out estimate would not notice, having scaled that image too. On eight image
     sets at 5 to 50 images per class the addition raised the test accuracy of the last stage by 2.2 points on
-    average (by 15 on handwritten digits) and changed earlier stages by 0.2 (`benchmarks/scaling.py`).
+    average and changed earlier stages by 0.2 (`benchmarks/scaling.py`).
 
     Args:
         features: (n, width).

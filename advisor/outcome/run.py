@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import torch
 
-from advisor.advice.inspection import open_network
+from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.recommend import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError
-from advisor.network.stages import stages_of
 from advisor.network.transfer import pick_device
 from advisor.outcome.bundle import save_bundle
 from advisor.outcome.interval import wilson
@@ -218,7 +217,7 @@ def open_bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) ->
             ],
             hint=f"advisor recommend {plan.location}",
         )
-    stages = stages_of(network, torch.zeros(1, 3, backbone.input.size, backbone.input.size, device=target))
+    stages = stages_for(backbone, network)
     return Workbench(backbone, network, stages, prepared, catalog, target, progress)
 
 
