@@ -93,6 +93,8 @@ class Backbone:
         summary: one line.
         imagenet_top1: published ImageNet-1k top-1 accuracy in percent, 0 when unknown.
         reference: constants for the distance votes; None makes the advisor use a self-control instead.
+        statistics: of a network without BatchNorm: returns the file that `advisor reference --statistics` wrote,
+            what its stages answer to its source data; None makes the advisor borrow another backbone's BatchNorm.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Backbone:
     summary: str = ""
     imagenet_top1: float = 0.0
     reference: Reference | None = None
+    statistics: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from advisor.types import Reference, Vote
 
 _Z95 = 1.96
+_STAGE_EPS = 1e-3  # of the median variance; channels that hardly vary carry no weight, as BatchNorm's own eps has it
 _LEAST_OF_CLASS = 8  # images; below, the jackknife no longer removes the bias of a small sample
 
 
@@ -34,7 +37,8 @@ class Distance:
     Attributes:
         images: that were measured.
         early: mean squared Hellinger distance (0..1) between the channel statistics of these images and
-            those stored in the first third of the BatchNorm layers; None without BatchNorm.
+            those of the source data in the first third of the BatchNorm layers, or of the stages where the
+            backbone brings statistics of those; None where nothing is known of the source data.
         middle: of the second third.
         late: of the last third.
         late_control: `late` of the same images with scrambled phases; None where the backbone has constants.
@@ -113,7 +117,10 @@ class Observed:
 
 @dataclass(frozen=True)
 class Source:
-    """What a BatchNorm layer remembers of the images it was trained on: (C,) mean and variance."""
+    """What a layer is known to answer to the images it was trained on: (C,) mean and variance.
+
+    BatchNorm layers remember it of their input; for the stages of other networks a file can tell.
+    """
 
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -130,6 +137,47 @@ def source_of(norms: list[nn.BatchNorm2d]) -> list[Source]:
             Source(norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps)
         )
     return sources
+
+
+def pool_moments(observed: Observed) -> list[Source]:
+    """The statistics of images taken together, as a source for others."""
+    sources = []
+    for means, variances in zip(observed.means, observed.variances, strict=True):
+        mean, variance = _together(means, variances)
+        sources.append(Source(mean, variance, _STAGE_EPS * float(np.median(variance))))
+    return sources
+
+
+def write_sources(sources: list[Source]) -> bytes:
+    """A compressed NumPy archive of sources, in single precision."""
+    arrays = {}
+    for index, source in enumerate(sources):
+        arrays[f"mean_{index}"] = source.mean.astype(np.float32)
+        arrays[f"variance_{index}"] = source.variance.astype(np.float32)
+        arrays[f"eps_{index}"] = np.array(source.eps, np.float32)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def read_sources(data: bytes) -> list[Source]:
+    """The inverse of `write_sources`.
+
+    Raises:
+        ValueError: it is no such archive.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return [
+                Source(
+                    arrays[f"mean_{index}"].astype(np.float64),
+                    arrays[f"variance_{index}"].astype(np.float64),
+                    float(arrays[f"eps_{index}"]),
+                )
+                for index in range(len(arrays.files) // 3)
+            ]
+    except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"not a file of stage statistics: {error}") from error
 
 
 def measure_distance(
@@ -198,7 +246,7 @@ def class_distances(
         labels: (n,).
         seed: of the shuffle into jackknife blocks.
     """
-    late: list[int] = np.array_split(np.arange(len(sources)), 3)[2].tolist() if sources else []
+    late: list[int] = _thirds(np.arange(len(sources)))[2].tolist() if sources else []
     rng = np.random.default_rng(seed)
     found = {}
 
@@ -226,11 +274,19 @@ def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], sour
     Returns:
         0 (the same) to 1 (apart).
     """
-    mu = means.mean(0, dtype=np.float64)
-    v = (variances + means.astype(np.float64) ** 2).mean(0) - mu**2 + source.eps
+    mu, v = _together(means, variances)
+    v += source.eps
     v0 = source.variance + source.eps
     distance = (mu - source.mean) ** 2 / (4 * (v + v0)) + 0.5 * np.log((v + v0) / (2 * np.sqrt(v * v0)))
     return float(np.mean(1 - np.exp(-distance)))
+
+
+def _together(
+    means: NDArray[np.floating], variances: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Channel mean and variance (C,) over all positions of all images, from those of each image (n, C)."""
+    mu = means.mean(0, dtype=np.float64)
+    return mu, (variances + means.astype(np.float64) ** 2).mean(0) - mu**2
 
 
 def mutual_information(logits: NDArray[np.floating]) -> float:
@@ -275,10 +331,10 @@ def _measure(
     found: dict[str, float] = {}
     if sources:
         layers = _layers(observed, sources)
-        for name, part in zip(("early", "middle", "late"), np.array_split(layers, 3), strict=True):
+        for name, part in zip(("early", "middle", "late"), _thirds(layers), strict=True):
             found[name] = float(part.mean())
         if reference is None:  # nobody asks for it where the backbone brings constants of its own
-            found["late_control"] = float(np.array_split(_layers(control, sources), 3)[2].mean())
+            found["late_control"] = float(_thirds(_layers(control, sources))[2].mean())
     if observed.logits is not None and control.logits is not None:
         n = len(control)
         # The control comes from the first images; both terms see equally many, so their bias cancels.
@@ -306,6 +362,11 @@ def _votes(found: dict[str, float], reference: Reference | None) -> dict[str, fl
 
 def _layers(observed: Observed, sources: list[Source]) -> NDArray[np.float64]:
     return np.array([hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)])
+
+
+def _thirds(layers: NDArray[Any]) -> list[NDArray[Any]]:
+    """Early, middle and late ones of an array by depth; of fewer than three, each part has one."""
+    return np.array_split(layers, 3) if len(layers) >= 3 else [layers[:1], layers[:1], layers[-1:]]
 
 
 def _sigmoid(value: float, vote: Vote) -> float:

@@ -17,13 +17,14 @@ from advisor.advice.distance import (
     Source,
     class_distances,
     measure_distance,
+    read_sources,
     scramble_phases,
     source_of,
 )
 from advisor.data.views import clean_view
-from advisor.errors import DatasetError
+from advisor.errors import BackboneError, DatasetError
 from advisor.network.features import FeatureStore, compute_features
-from advisor.network.sweep import BATCH, Sweeper
+from advisor.network.sweep import BATCH, Sweeper, batchnorms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +99,7 @@ def measure(
             hint="even ten images per class help",
         )
     device = next(network.parameters()).device
-    sweeper = Sweeper(network, stages)
+    sweeper = Sweeper(network, stages, stage_moments=reads_stages(backbone, network))
     spec = backbone.input
     store = FeatureStore.open(prepared.pixels, network, stages, spec)
     near = rows[: priors.DISTANCE_IMAGES]
@@ -148,7 +149,7 @@ class Looked:
     Attributes:
         observed: of the images.
         control: of the scrambled ones; its moments are left out where the backbone has constants.
-        sources: what the BatchNorm layers remember.
+        sources: what the BatchNorm layers remember, or what is known of the stages; empty where neither is.
         seconds: per image.
     """
 
@@ -180,7 +181,7 @@ def look(
             images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), backbone.input)
             swept = sweeper(images, distance=True)
             observed.add(swept.moments, swept.logits)
-            layers = swept.layers
+            layers, counted = swept.layers, len(swept.moments)
             keep(batch, swept.pooled)
             advance(len(batch))
             part = images[: max(0, controls - start)]
@@ -191,7 +192,37 @@ def look(
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
     seconds = (time.perf_counter() - began) / (len(rows) + controls)
-    return Looked(observed.result(), control.result(), source_of(layers), seconds)
+    sources = source_of(layers)
+    if sweeper.stage_moments and backbone.statistics is not None:
+        sources = stage_sources(backbone, counted)
+    return Looked(observed.result(), control.result(), sources, seconds)
+
+
+def reads_stages(backbone: Backbone, network: nn.Module) -> bool:
+    """Whether the distance is measured at the stages: there is no BatchNorm, and a file says what is usual there."""
+    return backbone.statistics is not None and not batchnorms(network)
+
+
+def stage_sources(backbone: Backbone, stages: int) -> list[Source]:
+    """What a backbone's file says of its stages.
+
+    Raises:
+        BackboneError: the file is of another network, or none at all.
+    """
+    assert backbone.statistics is not None
+    try:
+        sources = read_sources(backbone.statistics())
+    except (OSError, ValueError) as error:
+        raise BackboneError(
+            f"The stage statistics of `{backbone.name}` cannot be read: {error}",
+            hint=f"its author writes them with: advisor reference {backbone.name} ./imagenet-val --statistics FILE",
+        ) from error
+    if len(sources) != stages:
+        raise BackboneError(
+            f"The stage statistics of `{backbone.name}` are of {len(sources)} stages; the network has {stages}.",
+            hint=f"its author writes them with: advisor reference {backbone.name} ./imagenet-val --statistics FILE",
+        )
+    return sources
 
 
 def _late_only(reference: Reference | None, logits_too: bool) -> Reference | None:  # noqa: FBT001

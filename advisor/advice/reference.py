@@ -5,6 +5,9 @@ which an image set is as likely similar as different. Two anchors are measured: 
 themselves, and the same images with scrambled phases, which keep colours and spectrum and lose everything
 else. Where the middle lies between them was set on image sets with Lite0, for which both anchors and the
 middles are known; a new backbone gets its middles at the same relative places.
+
+A network without BatchNorm remembers nothing of its source data. For such a one, what its stages answer to
+one half of the images is written to a file that ships with the plugin, and the other half is measured against it.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from typing import Any
 import numpy as np
 
 from advisor.advice import priors
-from advisor.advice.distance import Distance, measure_distance
+from advisor.advice.distance import Distance, measure_distance, pool_moments, write_sources
 from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.measure import look, sample_rows
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError, DatasetError
-from advisor.network.sweep import Sweeper
+from advisor.network.sweep import Sweeper, batchnorms, has_classifier
 from advisor.network.transfer import pick_device
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
@@ -41,6 +44,7 @@ class Measurement:
         gain: G of the training-like images; that of scrambled ones is 0 by definition.
         kurtosis: of the logits of the training-like images, and of the scrambled ones.
         reference: the constants.
+        statistics: of the stages, as the bytes of a file; None for a network with BatchNorm.
     """
 
     backbone: str
@@ -49,10 +53,11 @@ class Measurement:
     gain: float
     kurtosis: tuple[float, float]
     reference: Reference
+    statistics: bytes | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+        """Plain data for JSON, without the bytes of the statistics."""
+        return asdict(replace(self, statistics=None))
 
     def to_python(self) -> str:
         """A line to paste into the plugin."""
@@ -76,7 +81,7 @@ def measure_reference(
     """Measure a backbone's distance constants.
 
     Args:
-        backbone: a name that the catalog knows; with BatchNorm and with its own classifier.
+        backbone: a name that the catalog knows; with its own classifier.
         location: at least 500 images like those it was trained on.
         device: `auto`, `cpu` or `cuda`.
         seed: of the sample.
@@ -84,12 +89,12 @@ def measure_reference(
         progress: told how far it is.
 
     Raises:
-        BackboneError: the network has no BatchNorm or no classifier.
+        BackboneError: the network has no classifier.
         DatasetError: too few images.
     """
     catalog, progress = catalog or load_catalog(), progress or Silent()
     # Without constants of its own, the scrambled images are measured in full.
-    chosen = replace(catalog.backbone(backbone), reference=None)
+    chosen = replace(catalog.backbone(backbone), reference=None, statistics=None)
     target = pick_device(device)
     network = open_network(chosen, target)
     stages = stages_for(chosen, network)
@@ -101,15 +106,26 @@ def measure_reference(
             f"{len(rows)} images are too few for constants that others rely on; {_LEAST_IMAGES} are needed.",
             hint="take a thousand images of ImageNet's validation part, one folder per class",
         )
-    looked = look(prepared.pixels, Sweeper(network, stages), chosen, rows, seed, target, progress)
-    found = measure_distance(looked.observed, looked.control, looked.sources, None, seed=seed)
-    if found.late is None or found.late_control is None or found.gain is None or found.kurtosis is None:
+    if not has_classifier(network):
         raise BackboneError(
-            f"`{backbone}` has no BatchNorm layers or no classifier, so there is nothing to take constants from.",
-            ways=["leave `reference` out: the distance then borrows the statistics of another backbone"],
+            f"`{backbone}` has no classifier, so two of the three votes have nothing to take constants from.",
+            ways=["leave `reference` out: the distance then rests on BatchNorm, its own or a borrowed one"],
             hint="advisor backbones",
         )
-    scrambled = measure_distance(looked.control, looked.control, looked.sources, None, seed=seed)
+    at_stages = not batchnorms(network)
+    sweeper = Sweeper(network, stages, stage_moments=at_stages)
+    looked = look(prepared.pixels, sweeper, chosen, rows, seed, target, progress)
+    observed, sources = looked.observed, looked.sources
+    if at_stages:
+        # Even and odd places are two stratified halves.
+        sources = pool_moments(observed.select(np.arange(0, len(rows), 2)))
+        observed = observed.select(np.arange(1, len(rows), 2))
+    found = measure_distance(observed, looked.control, sources, None, seed=seed)
+    scrambled = measure_distance(looked.control, looked.control, sources, None, seed=seed)
+    assert found.late is not None
+    assert found.late_control is not None
+    assert found.gain is not None
+    assert found.kurtosis is not None
     return Measurement(
         backbone=backbone,
         images=len(rows),
@@ -121,6 +137,7 @@ def measure_reference(
             gain=_between(found.gain.value, 0.0, priors.GAIN_ANCHOR),
             kurtosis=_between(found.kurtosis.value, _value(scrambled), priors.KURTOSIS_ANCHOR),
         ),
+        statistics=write_sources(sources) if at_stages else None,
     )
 
 

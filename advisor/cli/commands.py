@@ -140,10 +140,22 @@ def profile(args: argparse.Namespace) -> ExitCode:
 
 def reference(args: argparse.Namespace) -> ExitCode:
     """`advisor reference`."""
+    from pathlib import Path
+
     talk = _talk(args)
     from advisor.advice.reference import measure_reference
 
+    target = Path(args.statistics) if args.statistics else None
+    if target is not None and not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}.", hint=f"mkdir -p {target.parent}")
     found = measure_reference(args.backbone, args.data, device=args.device, seed=args.seed, progress=talk)
+    if target is not None and found.statistics is not None:
+        target.write_bytes(found.statistics)
+        talk.say(f"stage statistics: {target}; offer them with Backbone(statistics=...)")
+    elif target is not None:
+        talk.say(f"{args.backbone} has BatchNorm, which remembers its source data: no statistics are needed")
+    elif found.statistics is not None:
+        talk.say(f"{args.backbone} has no BatchNorm; write its stage statistics too: --statistics FILE")
     if args.json:
         print_json(found.to_dict())
     else:

@@ -97,6 +97,11 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub = command("reference", "for plugin authors: measure a backbone's distance constants on ImageNet")
     sub.add_argument("backbone", help="see `advisor backbones`")
     sub.add_argument("data", help="images like those it was trained on, one folder per class: imagenet/val")
+    sub.add_argument(
+        "--statistics",
+        metavar="FILE",
+        help="of a network without BatchNorm: where its stage statistics go, for the plugin to ship",
+    )
     sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the sample; default 0")
     _add_device(sub)
 

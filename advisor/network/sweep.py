@@ -30,9 +30,9 @@ class Swept:
     Attributes:
         pooled: for each stage (B, width), the last one the penultimate vector; float32 on the device.
         logits: (B, K) of the network's own classifier; None where there is none or none was asked for.
-        moments: for each BatchNorm layer that ran, in module order, per-image channel means and variances of its
-            input, each (B, C) float32; empty where none were asked for.
-        layers: those layers, in the same order.
+        moments: per-image channel means and variances, each (B, C) float32, of the input of each BatchNorm layer
+            that ran, in module order, or of the output of each stage but the last; empty where none were asked for.
+        layers: those BatchNorm layers, in the same order; empty where stages were measured.
     """
 
     pooled: list[Tensor]
@@ -47,16 +47,18 @@ class Sweeper:
     Args:
         network: with its original classifier, in evaluation mode.
         stages: of that network.
+        stage_moments: take moments at the stages' outputs rather than in front of BatchNorm layers.
     """
 
-    def __init__(self, network: nn.Module, stages: Stages) -> None:
+    def __init__(self, network: nn.Module, stages: Stages, *, stage_moments: bool = False) -> None:
         self.network = network
         self.stages = stages
+        self.stage_moments = stage_moments
 
     def __call__(self, images: Tensor, *, distance: bool = False, moments: bool = True) -> Swept:
         """Run a batch (B, 3, H, W); with `distance`, also bring the logits and, unless told not to, the moments."""
         taps: dict[str, Tensor] = {}
-        found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        found: dict[object, tuple[Tensor, Tensor]] = {}
         with torch.inference_mode(), self._hooks(taps, found if distance and moments else None):
             network: Any = self.network
             features = network.forward_features(images)
@@ -64,7 +66,8 @@ class Sweeper:
             logits = network.forward_head(features) if distance and has_classifier(network) else None
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
         layers = [norm for norm in batchnorms(self.network) if norm in found]
-        return Swept([value.float() for value in pooled], logits, [found[norm] for norm in layers], layers)
+        places = [stage.tap for stage in self.stages.stages if stage.tap in found] if self.stage_moments else layers
+        return Swept([value.float() for value in pooled], logits, [found[place] for place in places], layers)
 
     def folded(self, example: Tensor) -> Sweeper:
         """One that reads the same features faster, BatchNorm folded away; itself where that cannot be done.
@@ -76,7 +79,7 @@ class Sweeper:
         return self if network is None else Sweeper(network, self.stages)
 
     @contextmanager
-    def _hooks(self, taps: dict[str, Tensor], moments: dict[nn.Module, tuple[Tensor, Tensor]] | None) -> Iterator[None]:
+    def _hooks(self, taps: dict[str, Tensor], moments: dict[object, tuple[Tensor, Tensor]] | None) -> Iterator[None]:
         handles: list[Any] = []
 
         def tap(stage: Stage) -> Any:  # noqa: ANN401
@@ -84,6 +87,8 @@ class Sweeper:
 
             def hook(_module: object, _inputs: object, output: Tensor) -> None:
                 taps[stage.tap] = pool(output)
+                if moments is not None and self.stage_moments:
+                    moments[stage.tap] = channel_moments(_as_map(output, stage))
 
             return hook
 
@@ -96,7 +101,7 @@ class Sweeper:
         handles += [
             self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)) for stage in self.stages.stages[:-1]
         ]
-        if moments is not None:
+        if moments is not None and not self.stage_moments:
             handles += [norm.register_forward_pre_hook(moment) for norm in batchnorms(self.network)]
         try:
             yield
@@ -110,6 +115,13 @@ def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [
         module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
     ]
+
+
+def _as_map(output: Tensor, stage: Stage) -> Tensor:
+    """A stage's output as (B, C, H, W); tokens (B, N, C) become (B, C, N, 1)."""
+    if output.ndim == 3:
+        return output.transpose(1, 2).unsqueeze(-1)
+    return output.permute(0, 3, 1, 2) if stage.channels_last else output
 
 
 def has_classifier(network: nn.Module) -> bool:

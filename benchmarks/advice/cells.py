@@ -6,7 +6,7 @@ Appends one row per cell to `cells.csv` beside this file and skips cells that ar
 stopped and started at will; cheap cells come first. `judge.py` reads the table.
 
 A cell is a stratified sample of the labelled images, four fifths to train on and a fifth to choose on, and
-an untouched test set of about 500 images: of the given one, or else of a fifth of the set and what the
+an untouched test set of at most 1000 images: of the given one, or else of a fifth of the set and what the
 sample leaves over, with equal classes where the sample has them. The network sees images of 128 pixels to
 make this affordable; the distance is measured at the backbone's own size, for which its constants were made.
 The ways:
@@ -32,6 +32,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from advisor.progress import Silent
@@ -49,20 +50,35 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 TABLE = HERE / "cells.csv"
 DATA = HERE.parents[2] / "shared" / "data"
-SETS = {
-    **{name: str(DATA / name) for name in (
-        "clothing_small", "furniture_renders", "clipart", "satellite_landcover", "letters_fonts", "mnist_5k")},
-    "digits": "digits:",
-    "fashion_mnist": "/usr/share/datasets/fashion-mnist",
-}  # fmt: skip
 PER_CLASS = (5, 10, 25, 50, 100, 0)  # 0 is all there are
 MOST = 4000  # images in a cell of "all"
-TEST_IMAGES = 500
+TEST_IMAGES = 1000
 BACKBONE = "lite0"
 L2 = (3e-5, 3e-4, 3e-3)
 LR = (5e-5, 2e-4, 8e-4)
 LEAST_STEPS = 60
 EPOCHS = 4
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image set: where it is, how many classes it has, and how many images of each it can train on, roughly."""
+
+    location: str
+    classes: int
+    per_class: int
+
+
+SETS = {
+    "clothing_small": Source(str(DATA / "clothing_small"), 10, 127),
+    "furniture_renders": Source(str(DATA / "furniture_renders"), 10, 50),
+    "clipart": Source(str(DATA / "clipart"), 33, 38),
+    "satellite_landcover": Source(str(DATA / "satellite_landcover"), 9, 210),
+    "letters_fonts": Source(str(DATA / "letters_fonts"), 26, 206),
+    "mnist_5k": Source(str(DATA / "mnist_5k"), 10, 400),
+    "digits": Source("digits:", 10, 144),
+    "fashion_mnist": Source("/usr/share/datasets/fashion-mnist", 10, 6000),
+}
 
 
 @dataclass(frozen=True)
@@ -143,8 +159,16 @@ def ways(tap: float, augment: str, images: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def run_cell(cell: Cell) -> dict[str, Any]:
-    """Measure a cell: what the advice sees, and what each way comes to."""
+def run_cell(cell: Cell, cache: Path) -> dict[str, Any]:
+    """Measure a cell with decoded images from a cache, but no features, so that costs are those of a first time."""
+    with TemporaryDirectory(dir=cache) as fresh:
+        Path(fresh, "pixels").symlink_to(cache / "pixels", target_is_directory=True)
+        os.environ["ADVISOR_CACHE"] = fresh
+        return measure_cell(cell)
+
+
+def measure_cell(cell: Cell) -> dict[str, Any]:
+    """What the advice sees of a cell, and what each way comes to."""
     import torch
 
     from advisor.advice.inspection import open_network
@@ -170,15 +194,20 @@ def look(
     cell: Cell, own: Backbone, small: Backbone, network: nn.Module, stages: Stages
 ) -> tuple[dict[str, Any], Prepared]:
     """The cell's images, and what the advice sees of them."""
+    import torch
+
+    from advisor.advice.cost import measure_step
     from advisor.advice.measure import measure
     from advisor.advice.probe import probe
     from advisor.advice.scenario import judge_size
     from advisor.data.prepare import prepare
+    from advisor.data.views import clean_view
+    from advisor.network.sweep import BATCH
     from advisor.plugins import load_catalog
 
     def images_for(backbone: Backbone) -> Prepared:
         catalog = load_catalog()
-        prepared = prepare(SETS[cell.set], backbone.input, catalog=catalog, seed=0, progress=Silent())
+        prepared = prepare(SETS[cell.set].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
         return sample(prepared, cell.per_class, cell.seed)
 
     given = {"seed": cell.seed, "progress": Silent()}
@@ -188,6 +217,8 @@ def look(
     measured = measure(prepared, small, network, stages, images=2000, **given)
     classes = len(prepared.dataset.classes)
     curve = probe(measured.features, measured.labels, classes, stages)
+    rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH]))
+    step = measure_step(network, clean_view(rows, small.input))
     seconds = time.perf_counter() - began
     splits = prepared.profile.splits
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
@@ -203,7 +234,8 @@ def look(
         "loo_gain_se": json.dumps([round(point.gain_se, 4) for point in curve.points]),
         "chance": round(curve.chance, 4), "balanced": int(curve.balanced),
         "tap_stage": max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage)).stage,
-        "forward_ms": round(1000 * measured.forward_seconds, 2), "advice_seconds": round(seconds, 2),
+        "forward_ms": round(1000 * measured.forward_seconds, 2),
+        "train_ms": round(1000 * step.seconds_per_image, 2), "advice_seconds": round(seconds, 2),
     }, prepared  # fmt: skip
 
 
@@ -223,7 +255,7 @@ def run_way(bench: Workbench, values: dict[str, Any], seed: int) -> dict[str, An
         deadline=time.monotonic() + 1e6,
         report=lambda _epoch, _accuracy: None,
     )
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - began  # judging on the test images is no part of a training's cost
     network = done.network()
     if done.frozen == done.tap:
         with torch.inference_mode():
@@ -248,12 +280,9 @@ def bits(right: NDArray[np.bool_]) -> str:
 
 def cost(cell: Cell) -> float:
     """A guess of a cell's relative cost, for the order only."""
-    many = {"letters_fonts": 26, "clipart": 33}.get(cell.set, 10)
-    return (cell.per_class or 400) * many * (1 + cell.seed)
-
-
-def start(cache: str) -> None:
-    os.environ["ADVISOR_CACHE"] = cache
+    source = SETS[cell.set]
+    images = source.classes * min(cell.per_class or source.per_class, source.per_class)
+    return min(images, MOST) * (1 + cell.seed)
 
 
 def write(row: dict[str, Any]) -> None:
@@ -293,18 +322,21 @@ def main() -> None:
         for name in args.sets.split(",")
         for per_class in args.per_class.split(",")
         for seed in args.seeds.split(",")
+        if int(per_class) < SETS[name].per_class  # else it would be the cell of all
     ]
     for name in sorted({cell.set for cell in cells}):
-        if ":" not in SETS[name] and not Path(SETS[name]).is_dir():
-            print(f"{name} is left out: there is no {SETS[name]}", file=sys.stderr)
+        place = SETS[name].location
+        if ":" not in place and not Path(place).is_dir():
+            print(f"{name} is left out: there is no {place}", file=sys.stderr)
             cells = [cell for cell in cells if cell.set != name]
     there = done()
     cells = sorted((cell for cell in cells if cell.key not in there), key=cost)
     print(f"{len(there)} cells are in {TABLE.name}, {len(cells)} to do", flush=True)
     os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // args.workers))  # inherited by the workers
-    pool = ProcessPoolExecutor(args.workers, mp_context=get_context("spawn"), initializer=start, initargs=(args.cache,))
-    with pool:
-        running = {pool.submit(run_cell, cell): cell for cell in cells}
+    cache = Path(args.cache).absolute()
+    (cache / "pixels").mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(args.workers, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run_cell, cell, cache): cell for cell in cells}
         for number, future in enumerate(as_completed(running), 1):
             cell = running[future]
             row = future.result()
