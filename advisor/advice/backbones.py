@@ -65,6 +65,7 @@ def compare_backbones(
     skip_small_classes: bool,
     catalog: Catalog,
     progress: Progress,
+    codes: str = "mean",
 ) -> tuple[BackboneRow, ...]:
     """Probe backbones on the same images; the most accurate first.
 
@@ -79,6 +80,7 @@ def compare_backbones(
         skip_small_classes: leave out classes too small to split.
         catalog: of backbones and dataset formats.
         progress: told how far it is.
+        codes: how stages are read, one of `advisor.network.stages.CODES`.
 
     Raises:
         BackboneError: none of them can be used.
@@ -96,7 +98,9 @@ def compare_backbones(
         progress.say(f"Looking through {name} …")
         prepared = prepare(location, backbone.input, catalog=catalog, seed=seed,
                            skip_small_classes=skip_small_classes, progress=progress)  # fmt: skip
-        seen = inspect(prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress)
+        seen = inspect(
+            prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
+        )
         best = seen.curve.best
         kinds, labels = np.unique(seen.measured.labels, return_inverse=True)
         balanced = seen.curve.balanced

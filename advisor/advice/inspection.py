@@ -73,6 +73,7 @@ def inspect(
     images: int,
     seed: int,
     progress: Progress,
+    codes: str = "mean",
 ) -> Inspected:
     """Pass images through a network, probe every stage, and look at labels and classes.
 
@@ -84,9 +85,10 @@ def inspect(
         images: at most this many.
         seed: of samples.
         progress: told how far it is.
+        codes: how stages are read, one of `CODES`.
     """
     device = next(network.parameters()).device
-    stages = stages_for(backbone, network)
+    stages = stages_for(backbone, network, codes=codes)
 
     def lend() -> Lender:
         lender = catalog.backbone(DEFAULT_BACKBONE)
@@ -134,7 +136,7 @@ def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def stages_for(backbone: Backbone, network: nn.Module) -> Stages:
-    """The stages of an opened network at its backbone's input size."""
+def stages_for(backbone: Backbone, network: nn.Module, *, codes: str = "mean") -> Stages:
+    """The stages of an opened network at its backbone's input size, read as one of `CODES`."""
     size, device = backbone.input.size, next(network.parameters()).device
-    return stages_of(network, torch.zeros(1, 3, size, size, device=device))
+    return stages_of(network, torch.zeros(1, 3, size, size, device=device), codes=codes)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
 
 NEIGHBOURS = 10
+_DRAWS = 200  # bootstrap samples of the images
 _BLOCK = 1024  # images whose similarities to all others are held at a time
 
 
@@ -28,7 +29,7 @@ class ProbePoint:
         name: of the tapped module.
         tap: fraction of the stages, as a recipe's `features.tap`.
         width: features.
-        accuracy: exact leave-one-out, 0..1; balanced if the curve says so.
+        accuracy: exact leave-one-out, 0..1, in the curve's metric.
         se: its standard error.
         gain: accuracy less that of the last stage.
         gain_se: standard error of the gain, paired over the images.
@@ -58,9 +59,12 @@ class ProbeCurve:
         images: that were probed.
         effective: how many images of one class would give errors as large; fewer than `images` where small
             classes weigh as much as large ones.
-        chance: accuracy of always saying the largest class; one over the classes if balanced.
+        chance: accuracy of always saying the largest class; one over the classes if balanced; the mean share of
+            images that have a label, where there may be several.
         balanced: whether accuracies are means over the classes, and the probe weights classes equally,
             because the classes differ much in size.
+        several: whether an image may have several labels, and accuracies are mean average precisions.
+        codes: how stages were read, one of `advisor.network.stages.CODES`.
         points: input side first.
         fits: the classifiers behind the points; not part of the plain data.
     """
@@ -69,6 +73,8 @@ class ProbeCurve:
     effective: int
     chance: float
     balanced: bool
+    several: bool
+    codes: str
     points: tuple[ProbePoint, ...]
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
 
@@ -85,12 +91,20 @@ class ProbeCurve:
     @property
     def metric(self) -> str:
         """What `accuracy` is, in words."""
+        if self.several:
+            return "mean average precision"
         return "balanced accuracy" if self.balanced else "accuracy"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         points = [asdict(point) for point in self.points]
-        return {"images": self.images, "chance": self.chance, "metric": self.metric, "points": points}
+        return {
+            "images": self.images,
+            "chance": self.chance,
+            "metric": self.metric,
+            "codes": self.codes,
+            "points": points,
+        }
 
 
 def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages) -> ProbeCurve:
@@ -100,7 +114,7 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
         features: for each stage (n, width).
         labels: (n,).
         classes: number of classes.
-        stages: of the network, for their names.
+        stages: of the network, for their names and how they were read.
 
     Returns:
         The curve, input side first.
@@ -121,10 +135,7 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
         near = nearest_votes(features[index], labels, classes).argmax(1) == labels
         points.append(
             ProbePoint(
-                stage=index + 1,
-                name=stages.stages[index].name,
-                tap=(index + 1) / len(stages),
-                width=features[index].shape[1],
+                **_place(stages, index, features),
                 accuracy=accuracy,
                 se=se,
                 gain=gain,
@@ -136,7 +147,93 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
         )
     chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
     effective = round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0])) if balanced else n
-    return ProbeCurve(n, effective, float(chance), balanced, tuple(points), tuple(fits))
+    return ProbeCurve(
+        n, effective, float(chance), balanced, several=False, codes=stages.codes, points=tuple(points), fits=tuple(fits)
+    )
+
+
+def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_], stages: Stages) -> ProbeCurve:
+    """Fit a ridge classifier at every stage where an image may have several labels or none.
+
+    Judged by mean average precision; its errors are bootstrapped over the images, paired between stages.
+
+    Args:
+        features: for each stage (n, width).
+        truth: (n, classes), whether an image has a label.
+        stages: of the network, for their names and how they were read.
+
+    Returns:
+        The curve, input side first.
+
+    Raises:
+        ValueError: a label is on all images or on none.
+    """
+    n, classes = truth.shape
+    share = truth.mean(0)
+    if not ((share > 0) & (share < 1)).all():
+        raise ValueError(f"labels {np.flatnonzero((share == 0) | (share == 1)).tolist()} are on all images or on none")
+    fits = [fit_ridge(stage, truth, classes) for stage in features]
+    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), _DRAWS).astype(np.float64)
+    values = np.array([mean_average_precision(fit.loo, truth, np.vstack([np.ones(n), draws])) for fit in fits])
+    precision = values[:, 0]
+    best = max(range(len(fits)), key=lambda i: (precision[i], i))
+    points = []
+    for index, fit in enumerate(fits):
+        gains, leads = values[index] - values[-1], values[best] - values[index]
+        near = nearest_votes(features[index], truth, classes)
+        points.append(
+            ProbePoint(
+                **_place(stages, index, features),
+                accuracy=float(precision[index]),
+                se=float(values[index, 1:].std()),
+                gain=float(gains[0]),
+                gain_se=float(gains[1:].std()),
+                tied=bool(leads[0] <= 2 * leads[1:].std()),
+                neighbours=float(mean_average_precision(near, truth, np.ones((1, n)))[0]),
+                penalty=fit.lam,
+            )
+        )
+    return ProbeCurve(
+        n, n, float(share.mean()), balanced=False, several=True, codes=stages.codes, points=tuple(points),
+        fits=tuple(fits),
+    )  # fmt: skip
+
+
+def _place(stages: Stages, index: int, features: list[NDArray[np.float32]]) -> dict[str, Any]:
+    """Which stage a point is of."""
+    return {
+        "stage": index + 1,
+        "name": stages.stages[index].name,
+        "tap": (index + 1) / len(stages),
+        "width": features[index].shape[1],
+    }
+
+
+def mean_average_precision(
+    scores: NDArray[np.float64], truth: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean over classes of the average precision, under several weightings of the images.
+
+    Args:
+        scores: (n, classes), higher where a label is more likely.
+        truth: (n, classes).
+        weights: (draws, n) of the images, such as the counts of bootstrap samples.
+
+    Returns:
+        (draws,); a class that has no weight in a draw does not count in it. Images with equal scores are taken in
+        the order they come in.
+    """
+    found = []
+    for column in range(truth.shape[1]):
+        order = np.argsort(-scores[:, column], kind="stable")
+        w, right = weights[:, order], truth[order, column]
+        hits = np.cumsum(w * right, axis=1)
+        total = hits[:, -1]
+        precision = hits / np.maximum(np.cumsum(w, axis=1), 1e-12)
+        average = np.sum(precision * w * right, axis=1) / np.maximum(total, 1e-12)
+        found.append(np.where(total > 0, average, np.nan))
+    averages: NDArray[np.float64] = np.nanmean(found, axis=0)
+    return averages
 
 
 def weighted_mean(
@@ -157,10 +254,13 @@ def weighted_mean(
     return mean, float(np.sqrt(np.sum(np.square(errors)))) / len(kinds) if n else 0.0
 
 
-def nearest_votes(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+def nearest_votes(
+    features: NDArray[np.float32], labels: NDArray[np.int64] | NDArray[np.bool_], classes: int
+) -> NDArray[np.float64]:
     """Votes (n, classes) of each image's ten nearest others, by cosine of the standardised features.
 
-    A vote counts its similarity, so that ties between classes are broken by closeness.
+    Labels are (n,) indices, or (n, classes) of True and False. A vote counts its similarity, so that ties between
+    classes are broken by closeness.
     """
     from advisor.network.ridge import standardise
 
@@ -176,7 +276,10 @@ def nearest_votes(features: NDArray[np.float32], labels: NDArray[np.int64], clas
         near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
         closeness = 1 + np.take_along_axis(similar, near, axis=1)
         for column in range(k):
-            votes[rows, labels[near[:, column]]] += closeness[:, column]
+            if labels.ndim == 2:
+                votes[rows] += closeness[:, column, None] * labels[near[:, column]]
+            else:
+                votes[rows, labels[near[:, column]]] += closeness[:, column]
     return votes
 
 

@@ -137,6 +137,7 @@ def recommend(
     backbones: Sequence[str] = (),
     device: str = "auto",
     images: int = priors.PROBE_IMAGES,
+    codes: str = "mean",
     seed: int = 0,
     skip_small_classes: bool = False,
     catalog: Catalog | None = None,
@@ -152,6 +153,7 @@ def recommend(
         backbones: several names: all are probed, and the best takes the place of `backbone`.
         device: `auto`, `cpu` or `cuda`.
         images: at most this many are passed through the network.
+        codes: how stages are read, one of `advisor.network.stages.CODES`.
         seed: of splits and samples.
         skip_small_classes: leave out classes too small to split.
         catalog: the installed plugins by default.
@@ -169,7 +171,7 @@ def recommend(
     target = pick_device(device)
     compared = compare_backbones(
         location, backbones, device=target, images=images, seed=seed, skip_small_classes=skip_small_classes,
-        catalog=catalog, progress=progress,
+        catalog=catalog, progress=progress, codes=codes,
     ) if backbones else ()  # fmt: skip
     chosen = catalog.backbone(best_backbone(compared) if compared else backbone)
     network = open_network(chosen, target)
@@ -181,7 +183,9 @@ def recommend(
         skip_small_classes=skip_small_classes,
         progress=progress,
     )
-    found = inspect(prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress)
+    found = inspect(
+        prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
+    )
     measured, curve, stages = found.measured, found.curve, found.stages
     splits = prepared.profile.splits
     if len(found.classes) < len(prepared.dataset.classes):
@@ -309,7 +313,8 @@ def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float,
         changes["train.epochs"] = max(
             epochs, least_epochs(splits["train"], int(str(first_of(recipe.get("train.batch_size")))))
         )
-    return recipe.with_values({key: value for key, value in changes.items() if key in recipe.values})
+    known = {key: value for key, value in changes.items() if key in recipe.values}
+    return recipe.with_values(known if curve.codes == "mean" else {**known, "features.codes": curve.codes})
 
 
 def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:

@@ -35,6 +35,7 @@ def recommend(args: argparse.Namespace) -> ExitCode:
         backbones=[name.strip() for name in args.backbones.split(",") if name.strip()],
         device=args.device,
         images=args.images,
+        codes=args.codes,
         seed=args.seed,
         skip_small_classes=args.skip_small_classes,
         progress=talk,

@@ -67,6 +67,12 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     add_data_options(sub)
     _add_device(sub)
     add_images(sub)
+    sub.add_argument(
+        "--codes",
+        choices=("mean", "relu", "mean+std"),
+        default="mean",
+        help="how the head reads a stage: the mean of each channel (default), of its positive part, or mean and spread",
+    )
     sub.add_argument("--backbones", default="", metavar="A,B,…", help="probe several and take the best of them")
     sub.add_argument("--pilot", action="store_true", help="fine-tune for minutes and let that decide, not a prior")
     sub.add_argument(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from advisor.recipe import Value
 
 _MANY = 5
+_CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
 
 
 def recommendation(out: Console, found: Recommendation, plan: str) -> None:
@@ -40,7 +41,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     _backbones(out, found)
     out.print(
         f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out {found.curve.metric} on "
-        f"{found.curve.images} images; in brackets that of the ten nearest neighbours"
+        f"{found.curve.images} images{_CODES[found.curve.codes]}; in brackets that of the ten nearest neighbours"
     )
     for point in found.curve.points:
         bar = "#" * round(30 * point.accuracy)

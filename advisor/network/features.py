@@ -53,7 +53,7 @@ class FeatureStore:
 
         # The printed network tells apart architectures that share weights: paddings, activations.
         taps = [(stage.tap, stage.channels_last) for stage in stages.stages]
-        key = f"{_FORMAT}|{timm.__version__}|{spec}|{taps}|{network}|{weights_digest(network)}"
+        key = f"{_FORMAT}|{timm.__version__}|{spec}|{taps}|{stages.codes}|{network}|{weights_digest(network)}"
         name = f"{pixels.folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         return cls(cache_dir("features") / name)
 

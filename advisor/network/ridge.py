@@ -36,13 +36,13 @@ class Ridge:
     temperature: float
 
     def correct(self, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which images (n,) the leave-one-out classifiers get right."""
+        """Which images (n,) the leave-one-out classifiers get right, where each has one label (n,)."""
         return np.asarray(self.loo.argmax(1) == labels)
 
 
 def fit_ridge(
     features: NDArray[np.floating],
-    labels: NDArray[np.int64],
+    labels: NDArray[np.int64] | NDArray[np.bool_],
     classes: int,
     lambdas: tuple[float, ...] = LAMBDAS,
     weights: NDArray[np.float64] | None = None,
@@ -55,7 +55,7 @@ def fit_ridge(
 
     Args:
         features: (n, width).
-        labels: (n,) in 0..classes-1.
+        labels: (n,) in 0..classes-1, or (n, classes) of True and False where an image may have several or none.
         classes: number of classes.
         lambdas: penalties to choose from.
         weights: (n,) of the images in the squared error, with mean 1; equal by default. See
@@ -63,7 +63,8 @@ def fit_ridge(
     """
     X, mean, scale = standardise(features)
     n, d = X.shape
-    Y = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
+    truth = labels[:, None] == np.arange(classes) if labels.ndim == 1 else labels
+    Y = np.where(truth, 1.0, -1.0)
     share = np.full(n, 1 / n) if weights is None else weights / weights.sum()
     root = np.sqrt(share * n)[:, None]
     # A weighted least-squares problem is a plain one on rows scaled by the root of their weight.
@@ -139,8 +140,8 @@ def _eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return np.maximum(values, 0.0), vectors
 
 
-def _temperature(loo: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The factor t that maximises the likelihood of softmax(t · loo), in 0.1..100."""
+def _temperature(loo: NDArray[np.float64], labels: NDArray[np.int64] | NDArray[np.bool_]) -> float:
+    """The factor t that maximises the likelihood of softmax(t · loo), or σ(t · loo) of several labels, in 0.1..100."""
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
@@ -148,6 +149,8 @@ def _temperature(loo: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
     def loss(log_t: float) -> float:
         logits = np.exp(log_t) * loo
+        if labels.ndim == 2:
+            return float(np.mean(np.logaddexp(0, np.where(labels, -logits, logits))))
         return float(np.mean(logsumexp(logits, axis=1) - logits[rows, labels]))
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(100)), method="bounded").x))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MIN_STAGES = 3
+CODES = ("mean", "relu", "mean+std")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ class Stages:
         repaired: parameters that were moved to an earlier stage than the network's grouping says,
             because the forward pass uses them earlier.
         tokens: whether the stages hand on sequences of tokens (transformers) rather than maps.
+        codes: how outputs become vectors, one of `CODES`; see `advisor.network.transfer.Pool`.
     """
 
     stages: tuple[Stage, ...]
     repaired: tuple[str, ...] = ()
     tokens: bool = False
+    codes: str = "mean"
 
     def __len__(self) -> int:
         return len(self.stages)
@@ -82,12 +85,13 @@ def classifier_parameters(network: nn.Module) -> frozenset[str]:
     )
 
 
-def stages_of(network: nn.Module, example: Tensor) -> Stages:
+def stages_of(network: nn.Module, example: Tensor, *, codes: str = "mean") -> Stages:
     """Find the stages of a network.
 
     Args:
         network: a timm-style module, on any device, `meta` included.
         example: (1, 3, size, size) on the same device; one evaluation pass is run on it.
+        codes: how the stages' outputs shall become vectors, one of `CODES`.
 
     Raises:
         BackboneError: fewer than three stages can be told apart.
@@ -106,7 +110,7 @@ def stages_of(network: nn.Module, example: Tensor) -> Stages:
             hint="advisor recommend --backbone lite0",
         )
     middle = shapes[stages[len(stages) // 2].tap]
-    return Stages(tuple(stages), repaired, tokens=len(middle) == 3)
+    return Stages(tuple(stages), repaired, tokens=len(middle) == 3, codes=codes)
 
 
 def _owner(parameter: str) -> str:

@@ -64,7 +64,8 @@ class Sweeper:
             features = network.forward_features(images)
             penultimate = network.forward_head(features, pre_logits=True)
             logits = network.forward_head(features) if distance and has_classifier(network) else None
-        pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]] + [penultimate]
+        pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]]
+        pooled.append(Pool(channels_last=False, codes=self.stages.codes)(penultimate))
         layers = [norm for norm in batchnorms(self.network) if norm in found]
         places = [stage.tap for stage in self.stages.stages if stage.tap in found] if self.stage_moments else layers
         return Swept([value.float() for value in pooled], logits, [found[place] for place in places], layers)
@@ -83,7 +84,7 @@ class Sweeper:
         handles: list[Any] = []
 
         def tap(stage: Stage) -> Any:  # noqa: ANN401
-            pool = Pool(channels_last=stage.channels_last)
+            pool = Pool(channels_last=stage.channels_last, codes=self.stages.codes)
 
             def hook(_module: object, _inputs: object, output: Tensor) -> None:
                 taps[stage.tap] = pool(output)

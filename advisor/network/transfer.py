@@ -18,22 +18,38 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
 
 
+_TINY = 1e-12
+
+
 class Pool(nn.Module):
-    """Average over positions: (B, C, H, W) or (B, H, W, C) or (B, N, C) to (B, C).
+    """From positions to one vector an image, the codes: (B, C, H, W) or (B, H, W, C) or (B, N, C) to (B, width).
+
+    `mean` averages over positions. `relu` averages the positive parts (CS231n's ReLU'd codes). `mean+std` puts the
+    standard deviation over positions beside the mean, so the width doubles: a channel that answers strongly in a few
+    places no longer looks like one that answers weakly everywhere.
 
     Args:
         channels_last: whether 4-D input is (B, H, W, C).
+        codes: one of `advisor.network.stages.CODES`.
     """
 
-    def __init__(self, *, channels_last: bool) -> None:
+    def __init__(self, *, channels_last: bool, codes: str = "mean") -> None:
         super().__init__()
         self.channels_last = channels_last
+        self.codes = codes
 
     def forward(self, features: Tensor) -> Tensor:
-        """Average; (B, C) passes through."""
-        if features.ndim == 4:
-            return features.mean((1, 2) if self.channels_last else (2, 3))
-        return features.mean(1) if features.ndim == 3 else features
+        """Pool; of (B, C), already one vector an image, only `relu` changes anything."""
+        if self.codes == "relu":
+            features = features.relu()
+        if features.ndim == 2:
+            return features
+        positions = {3: (1,), 4: (1, 2) if self.channels_last else (2, 3)}[features.ndim]
+        mean = features.mean(positions)
+        if self.codes != "mean+std":
+            return mean
+        # The small constant keeps the gradient of the root finite where all positions are equal.
+        return torch.cat((mean, (features.var(positions, correction=0) + _TINY).sqrt()), dim=1)
 
 
 class Standardise(nn.Module):
@@ -95,6 +111,7 @@ class TransferNetwork(nn.Module):
         self.standardise = standardise
         self.head = head
         self.tap = tap
+        self.codes = stages.codes
         self.frozen = 0
         self._stages = stages
         self._still: list[nn.Module] = []
@@ -169,7 +186,7 @@ def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Mod
     """
     if tap == len(stages):
         network.reset_classifier(0)  # type: ignore[operator]
-        return network, nn.Identity()
+        return network, Pool(channels_last=False, codes="relu") if stages.codes == "relu" else nn.Identity()
     from timm.models import create_feature_extractor
 
     stage = stages.stages[tap - 1]
@@ -185,7 +202,7 @@ def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Mod
             ways=["use the penultimate features: [features] tap = 1.0", "use another backbone"],
             hint="advisor recommend --backbone lite0",
         ) from error
-    return trunk, Pool(channels_last=stage.channels_last)
+    return trunk, Pool(channels_last=stage.channels_last, codes=stages.codes)
 
 
 def pick_device(name: str) -> torch.device:

@@ -97,6 +97,7 @@ def save_bundle(
         "backbone": backbone.name,
         "architecture": backbone.architecture,
         "tap": network.tap,
+        "codes": network.codes,
         "head": {"name": head, "params": dict(head_params)},
         "classes": list(classes),
         "input": asdict(backbone.input),
@@ -257,7 +258,7 @@ def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], cat
     else:
         network = catalog.backbone(ours["backbone"]).create(False)
     size = ours["input"]["size"]
-    stages = stages_of(network, torch.zeros(1, 3, size, size))
+    stages = stages_of(network, torch.zeros(1, 3, size, size), codes=ours.get("codes", "mean"))
     state = load_file(folder / MODEL)
     standardise = Standardise(state["standardise.mean"], state["standardise.scale"])
     head = catalog.head(ours["head"]["name"]).create(

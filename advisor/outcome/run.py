@@ -217,7 +217,7 @@ def open_bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) ->
             ],
             hint=f"advisor recommend {plan.location}",
         )
-    stages = stages_for(backbone, network)
+    stages = stages_for(backbone, network, codes=str(plan.recipe.get("features.codes")))
     return Workbench(backbone, network, stages, prepared, catalog, target, progress)
 
 

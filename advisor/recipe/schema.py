@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import UsageError
+from advisor.network.stages import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +87,13 @@ KEYS: Mapping[str, Key] = {
         "where the head reads, as a fraction of the stages; 1.0 is the penultimate vector",
         0.0,
         1.0,
+    ),
+    "features.codes": Key(
+        str,
+        "mean",
+        "how a stage's output becomes a vector: its mean, that of its positive parts, or mean and deviation",
+        choices=CODES,
+        searchable=False,
     ),
     "head.name": Key(str, "linear", "classifier on the tapped features; see `advisor heads`"),
     "head.init": Key(

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from conftest import clouds
+from sklearn.metrics import average_precision_score
 
-from advisor.advice.probe import nearest_votes, probe, weighted_mean
+from advisor.advice.probe import mean_average_precision, nearest_votes, probe, probe_several, weighted_mean
 from advisor.network.stages import Stage, Stages
 
 STAGES = Stages(tuple(Stage(name, name, ()) for name in ("early", "middle", "late")))
@@ -43,6 +44,35 @@ def test_the_error_of_a_balanced_mean_is_that_of_its_small_classes():
         errors.append(mean - 0.7)
         claimed.append(se)
     assert np.std(errors) == pytest.approx(np.mean(claimed), rel=0.2)
+
+
+def test_several_labels_are_judged_by_mean_average_precision_with_paired_errors():
+    rng = np.random.default_rng(0)
+    truth = rng.random((150, 4)) < (0.5, 0.3, 0.3, 0.1)
+    far = (truth @ rng.normal(size=(4, 20)) * 0.8 + rng.normal(size=(150, 20))).astype(np.float32)
+    near = (truth @ rng.normal(size=(4, 20)) * 0.3 + rng.normal(size=(150, 20))).astype(np.float32)
+    again = far + rng.normal(0, 0.1, far.shape).astype(np.float32)
+    curve = probe_several([near, far, again], truth, STAGES)
+    assert curve.metric == "mean average precision"
+    assert curve.chance == pytest.approx(truth.mean())
+    assert [point.tied for point in curve.points] == [False, True, True]
+    first, second, last = curve.points
+    assert curve.chance < first.accuracy < second.accuracy
+    assert first.neighbours < second.neighbours
+    assert first.gain == pytest.approx(first.accuracy - last.accuracy)
+    assert 0 < second.gain_se < first.gain_se < 0.1  # nearly the same features, nearly the same errors
+    plain = np.mean([average_precision_score(truth[:, c], curve.fits[0].loo[:, c]) for c in range(4)])
+    assert first.accuracy == pytest.approx(plain)
+    with pytest.raises(ValueError, match=r"\[1\]"):
+        probe_several([near] * 3, np.column_stack([truth[:, 0], np.ones(150, bool)]), STAGES)
+
+
+def test_average_precision_under_weights_is_that_of_repeated_images():
+    rng = np.random.default_rng(1)
+    scores, truth, counts = rng.normal(size=(40, 3)), rng.random((40, 3)) < 0.4, rng.integers(0, 3, 40)
+    repeated = np.repeat(np.arange(40), counts)
+    expected = np.mean([average_precision_score(truth[repeated, c], scores[repeated, c]) for c in range(3)])
+    assert mean_average_precision(scores, truth, counts[None].astype(float))[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_no_accuracy_is_certain():

@@ -8,6 +8,8 @@ import pytest
 from conftest import draw
 
 from advisor.cli.main import build_parser, main
+from advisor.plugins import load_catalog
+from advisor.recipe import load_plan
 
 LISTINGS = ["plugins", "backbones", "heads", "datasets", "recipes", "recipes --keys"]
 
@@ -270,6 +272,13 @@ def test_several_backbones_a_pilot_and_a_page_that_shows_both(run, tiny, tiny_fo
     assert "the pilot fine-tuned" in out
     code, out, _ = run("recommend", tiny_folder, "--backbones", tiny, "--json", "-q")
     assert json.loads(out)["backbones"][0]["name"] == tiny
+
+
+def test_codes_reach_the_probes_the_page_and_the_plan(run, tiny, tiny_folder):
+    code, out, err = run("recommend", tiny_folder, "--backbone", tiny, "--codes", "mean+std", "--pilot", "-o", "p.toml")
+    assert code == 0, err
+    assert "mean and deviation of each channel" in out
+    assert load_plan("p.toml", load_catalog()).recipe.get("features.codes") == "mean+std"
 
 
 def test_reference_says_what_it_needs(run, tiny, tiny_folder):

@@ -32,6 +32,21 @@ def test_leave_one_out_agrees_with_brute_force(n, d, lam):
     np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, lam), atol=1e-8, rtol=0)
 
 
+def test_several_labels_an_image_are_one_problem_each():
+    rng = np.random.default_rng(3)
+    truth = rng.random((50, 3)) < 0.4
+    features = truth @ rng.normal(size=(3, 12)) + rng.normal(size=(50, 12))
+    fit = fit_ridge(features, truth, 3, (0.1,))
+    for column in range(3):
+        alone = fit_ridge(features, truth[:, column].astype(np.int64), 2, (0.1,))
+        np.testing.assert_allclose(fit.loo[:, column], alone.loo[:, 1], atol=1e-12)
+
+    def nll(t):
+        return np.mean(np.logaddexp(0, np.where(truth, -t, t) * fit.loo))
+
+    assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature)) + 1e-9
+
+
 @pytest.mark.parametrize(("n", "d"), [(40, 12), (30, 50)])
 def test_leave_one_out_agrees_with_brute_force_under_class_weights(n, d):
     rng = np.random.default_rng(n)

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from advisor.errors import BackboneError
-from advisor.network.stages import classifier_parameters, stages_of
+from advisor.network.stages import CODES, classifier_parameters, stages_of
 from advisor.network.sweep import Sweeper
-from advisor.network.transfer import Standardise, TransferNetwork
+from advisor.network.transfer import Pool, Standardise, TransferNetwork
 
 ARCHITECTURES = ["test_vit", "test_resnet", "test_convnext", "test_efficientnet"]
 # Families whose own grouping needs care: no matcher, tokens, channels last, wide classifier, two heads.
@@ -90,14 +90,31 @@ def test_a_network_without_stages_is_refused():
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_a_cut_network_gives_the_features_of_the_whole_one_at_every_tap(name):
+@pytest.mark.parametrize("codes", CODES)
+def test_a_cut_network_gives_the_features_of_the_whole_one_at_every_tap(name, codes):
     network, example = build(name)
-    stages = stages_of(network, example[:1])
+    stages = stages_of(network, example[:1], codes=codes)
     pooled = Sweeper(network, stages)(example).pooled
     for tap in range(1, len(stages) + 1):
         cut = transfer(network, stages, tap, example).eval()
         with torch.no_grad():
             torch.testing.assert_close(cut.features(example), pooled[tap - 1], atol=1e-5, rtol=1e-5)
+
+
+def test_codes_are_the_mean_of_positive_parts_or_mean_and_deviation_over_positions():
+    values = torch.randn(3, 5, 4, 4)
+    flat = values.flatten(2)
+    torch.testing.assert_close(Pool(channels_last=False, codes="relu")(values), flat.clamp(min=0).mean(2))
+    both = torch.cat((flat.mean(2), flat.std(2, correction=0)), dim=1)
+    for pool, given in (
+        (Pool(channels_last=False, codes="mean+std"), values),
+        (Pool(channels_last=True, codes="mean+std"), values.permute(0, 2, 3, 1)),
+        (Pool(channels_last=False, codes="mean+std"), flat.transpose(1, 2)),
+    ):
+        torch.testing.assert_close(pool(given), both)
+    flat_map = torch.zeros(2, 3, 4, 4, requires_grad=True)
+    Pool(channels_last=False, codes="mean+std")(flat_map).sum().backward()
+    assert torch.isfinite(flat_map.grad).all()
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

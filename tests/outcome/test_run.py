@@ -97,6 +97,20 @@ def test_a_tapped_network_loads_through_us(tiny, tiny_folder, tmp_path, monkeypa
     assert (frame["label"] == frame["path"].map(lambda path: Path(path).parent.name)).mean() > 0.8
 
 
+@pytest.mark.parametrize(("codes", "tap"), [("mean+std", 0.6), ("relu", 1.0)])
+@pytest.mark.parametrize("depth", [0.5, 1.0])
+def test_other_codes_are_trained_kept_and_loaded(install, tiny_folder, tmp_path, monkeypatch, codes, tap, depth):
+    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.0, 9.0))  # the probe loses
+    install("vit", TINY.format(name="vit", architecture="test_vit").replace("size=64", "size=160"))
+    made = plan(tiny_folder, "vit", features__codes=codes, features__tap=tap, freeze__depth=depth, search__trials=1)
+    result = run(made, tmp_path)
+    assert not result.timm_loads_it
+    network = advisor.load(result.best).network
+    assert network.codes == codes
+    assert network.standardise.mean.numel() == (128 if codes == "mean+std" else 64)
+    assert (network.features(torch.randn(2, 3, 160, 160)) >= 0).all() or codes == "mean+std"
+
+
 def test_a_plugins_own_head_trains_and_loads(install, tiny, tiny_folder, tmp_path):
     from test_plugins import example_of
 

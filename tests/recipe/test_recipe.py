@@ -32,6 +32,8 @@ def values_of(key):
         if key == "search.budget":
             return st.sampled_from(["90s", "10m", "1h30m"])
         scalar = st.sampled_from(words)
+        if not spec.searchable:
+            return scalar
         return scalar | st.lists(scalar, min_size=1, unique=True).map(lambda found: Choices(tuple(found), found[-1]))
     low, high = max(spec.low, -1e6), min(spec.high, 1e6)
     scalar = st.integers(int(low), int(high)) if spec.kind is int else st.floats(low, high)
