@@ -1,0 +1,156 @@
+"""How well copies and wrong labels are found in real images, and how well the curve of labels foretells.
+
+    python benchmarks/health.py [--sets clothing_small,mnist_5k] [--images 600]
+
+For each image set below `../shared/data`:
+
+- copies: 60 images are copied in each of several ways; given is the share of copies that land in the group of their
+  original, and how many groups there are among the images themselves;
+- labels: 5 % of the labels are exchanged at random; given is the share of those that are doubted, and how many of the
+  doubted were exchanged (a lower bound of the truth, since sets have mistakes of their own);
+- curve: the accuracy with twice the labels is foretold from half the images, and compared with the leave-one-out
+  accuracy on all of them, in five draws.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from advisor.advice.health import find_suspects
+from advisor.advice.inspection import open_network, stages_for
+from advisor.advice.labels import label_curve
+from advisor.advice.measure import sample_rows
+from advisor.advice.probe import probe
+from advisor.data.prepare import prepare
+from advisor.network.features import FeatureStore, compute_features
+from advisor.network.ridge import fit_ridge
+from advisor.network.sweep import Sweeper
+from advisor.plugins import load_catalog
+from advisor.progress import Silent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+SETS = "clothing_small,furniture_renders,clipart,satellite_landcover,letters_fonts,mnist_5k"
+COPIED, EXCHANGED, DRAWS = 60, 0.05, 5
+
+
+def encoded(image: Image.Image, **how: int | str) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, **how)
+    return Image.open(file)
+
+
+def scaled(image: Image.Image, factor: float) -> Image.Image:
+    return image.resize((max(8, round(image.width * factor)), max(8, round(image.height * factor))))
+
+
+def cropped(image: Image.Image, share: float) -> Image.Image:
+    x, y = round(image.width * share), round(image.height * share)
+    return image.crop((x, y, image.width - x, image.height - y))
+
+
+WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "JPEG 50": lambda image: encoded(image, format="JPEG", quality=50),
+    "JPEG 20": lambda image: encoded(image, format="JPEG", quality=20),
+    "60 % of the size": lambda image: scaled(image, 0.6),
+    "5 % brighter": lambda image: image.point(lambda level: min(255, round(level * 1.05))),
+    "gray": lambda image: image.convert("L"),
+    "2 % off each side": lambda image: cropped(image, 0.02),
+    "mirrored": ImageOps.mirror,
+}
+
+
+def copies(files: list[Path], spec: object) -> tuple[dict[str, float], int]:
+    """Share of copies found for each way, and groups among the originals."""
+    shares = {}
+    groups = 0
+    for way, change in WAYS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            for part in ("original", "copy"):
+                Path(folder, part).mkdir()
+            for number, file in enumerate(files):
+                image = Image.open(file).convert("RGB")
+                image.save(Path(folder, "original", f"{number}.png"))
+                if number < COPIED:
+                    change(image).save(Path(folder, "copy", f"{number}.png"))
+            frame = prepare(folder, spec, catalog=load_catalog(), seed=0, progress=Silent()).dataset.frame
+            group = dict(zip(frame["path"], frame["group"], strict=True))
+            own = [group[f"original/{number}.png"] for number in range(len(files))]
+            groups = len(own) - len(set(own))
+            shares[way] = float(np.mean([group.get(f"copy/{number}.png") == own[number] for number in range(COPIED)]))
+    return shares, groups
+
+
+def doubts(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: object) -> str:
+    """Recall and precision of doubted labels."""
+    rng = np.random.default_rng(0)
+    wrong = rng.choice(len(labels), round(EXCHANGED * len(labels)), replace=False)
+    given = labels.copy()
+    given[wrong] = (given[wrong] + rng.integers(1, classes, len(wrong))) % classes
+    curve = probe(features, given, classes, stages)
+    names = [str(label) for label in range(classes)]
+    found = {
+        int(entry.path) for entry in find_suspects(curve, features, given, list(map(str, range(len(given)))), names)
+    }
+    hit = len(found & set(wrong.tolist()))
+    return f"{hit / len(wrong):.2f} | {hit / max(1, len(found)):.2f}"
+
+
+def foretold(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> str:
+    """Mean absolute error of the accuracy with twice the labels, and how often its interval holds the measured one."""
+    reached = float(fit_ridge(features, labels, classes).correct(labels).mean())
+    errors, held = [], []
+    for seed in range(DRAWS):
+        half, _ = sample_rows(np.arange(len(labels)), labels, len(labels) // 2, seed)
+        now = float(fit_ridge(features[half], labels[half], classes).correct(labels[half]).mean())
+        curve = label_curve(features[half], labels[half], classes, now, balanced=False, have=len(half), seed=seed)
+        if curve is None:
+            return "– | –"
+        errors.append(abs(curve.doubled - reached))
+        held.append(curve.doubled_interval[0] <= reached <= curve.doubled_interval[1])
+    return f"{100 * np.mean(errors):.1f} | {np.mean(held):.0%}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sets", default=SETS)
+    parser.add_argument("--images", type=int, default=600, help="of each set; default 600")
+    args = parser.parse_args()
+    catalog = load_catalog()
+    backbone = catalog.backbone("lite0")
+    network = open_network(backbone, torch.device("cpu"))
+    stages = stages_for(backbone, network)
+    print(f"| set | {' | '.join(WAYS)} | groups | doubted | rightly | points off | held |")
+    print("|---|" + "--:|" * (len(WAYS) + 5))
+    for name in args.sets.split(","):
+        whole = prepare(str(DATA / name), backbone.input, catalog=catalog, seed=0, progress=Silent())
+        frame = whole.dataset.frame
+        rows, labels = sample_rows(frame["row"].to_numpy(np.int64), frame["label"].to_numpy(np.int64), args.images, 0)
+        paths = frame.set_index("row")["path"]
+        shares, groups = copies([DATA / name / paths[row] for row in rows], backbone.input)
+        store = FeatureStore.open(whole.pixels, network, stages, backbone.input)
+        features = compute_features(
+            Sweeper(network, stages), whole.pixels, rows, backbone.input, store=store, device=torch.device("cpu"),
+            progress=Silent(),
+        )  # fmt: skip
+        classes = len(whole.dataset.classes)
+        best = probe(features, labels, classes, stages).best.stage - 1
+        found = " | ".join(f"{share:.2f}" for share in shares.values())
+        health = f"{groups} | {doubts(features, labels, classes, stages)} | {foretold(features[best], labels, classes)}"
+        print(f"| {name} | {found} | {health} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
