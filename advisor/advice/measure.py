@@ -174,20 +174,23 @@ def look(
     observed, control = _Collector(len(rows)), _Collector(controls)
     # Only a backbone without constants of its own is judged against the scrambled statistics.
     bare = backbone.reference is None
+    quick = knowing = sweeper
     began = time.perf_counter()
     with progress.task("Measuring distance", len(rows) + controls) as advance:
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
             images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), backbone.input)
-            swept = sweeper(images, distance=True)
+            if not start:
+                quick = sweeper.folded(images[:1])
+                knowing = quick if quick.knows_moments else sweeper
+            swept = knowing(images, distance=True)
             observed.add(swept.moments, swept.logits)
             layers, counted = swept.layers, len(swept.moments)
             keep(batch, swept.pooled)
             advance(len(batch))
             part = images[: max(0, controls - start)]
-            if not start:  # what is not asked for moments may run on the faster network
-                plain = sweeper if bare else sweeper.folded(images[:1])
             if len(part):
+                plain = knowing if bare else quick
                 swept = plain(scramble_phases(part, seed + start), distance=True, moments=bare)
                 control.add(swept.moments, swept.logits)
                 advance(len(part))

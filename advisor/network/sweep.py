@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from advisor.network.fold import fold_batchnorm
+from advisor.network.fold import FoldedNorm, fold_batchnorm
 from advisor.network.transfer import Pool
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ class Sweeper:
         self.network = network
         self.stages = stages
         self.stage_moments = stage_moments
+        self._folded: Sweeper | None = None
 
     def __call__(self, images: Tensor, *, distance: bool = False, moments: bool = True) -> Swept:
         """Run a batch (B, 3, H, W); with `distance`, also bring the logits and, unless told not to, the moments."""
         taps: dict[str, Tensor] = {}
-        found: dict[object, tuple[Tensor, Tensor]] = {}
+        found: dict[object, tuple[Tensor, Tensor]] = {}  # by BatchNorm layer, or by a stage's tap
         with torch.inference_mode(), self._hooks(taps, found if distance and moments else None):
             network: Any = self.network
             features = network.forward_features(images)
@@ -66,18 +67,29 @@ class Sweeper:
             logits = network.forward_head(features) if distance and has_classifier(network) else None
         pooled = [taps[stage.tap] for stage in self.stages.stages[:-1]]
         pooled.append(Pool(channels_last=False, codes=self.stages.codes)(penultimate))
-        layers = [norm for norm in batchnorms(self.network) if norm in found]
+        layers = [norm for _, norm in _norms(self.network) if norm in found]
         places = [stage.tap for stage in self.stages.stages if stage.tap in found] if self.stage_moments else layers
         return Swept([value.float() for value in pooled], logits, [found[place] for place in places], layers)
 
     def folded(self, example: Tensor) -> Sweeper:
         """One that reads the same features faster, BatchNorm folded away; itself where that cannot be done.
 
+        Its moments are those of the same layers, unless it `knows_moments` no longer.
+
         Args:
-            example: (1, 3, size, size) on the network's device, on which both are compared.
+            example: (1, 3, size, size) on the network's device, on which both are compared; it is done once.
         """
-        network = fold_batchnorm(self.network, example, lambda net, images: Sweeper(net, self.stages)(images).pooled)
-        return self if network is None else Sweeper(network, self.stages)
+        if self._folded is None:
+            network = fold_batchnorm(
+                self.network, example, lambda net, images: Sweeper(net, self.stages)(images).pooled
+            )
+            self._folded = self if network is None else Sweeper(network, self.stages, stage_moments=self.stage_moments)
+        return self._folded
+
+    @property
+    def knows_moments(self) -> bool:
+        """Whether no folded layer hides what went into it."""
+        return all(module.invertible for module in self.network.modules() if isinstance(module, FoldedNorm))
 
     @contextmanager
     def _hooks(self, taps: dict[str, Tensor], moments: dict[object, tuple[Tensor, Tensor]] | None) -> Iterator[None]:
@@ -93,17 +105,21 @@ class Sweeper:
 
             return hook
 
-        def moment(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            assert moments is not None
-            # A head is run twice, once for its features and once for its logits; the first call counts.
-            if module not in moments:
-                moments[module] = channel_moments(inputs[0])
+        def moment(norm: nn.BatchNorm2d) -> Any:  # noqa: ANN401
+            def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+                assert moments is not None
+                # A head is run twice, once for its features and once for its logits; the first call counts.
+                if norm not in moments:
+                    mean, variance = channel_moments(inputs[0])
+                    moments[norm] = module.undo(mean, variance) if isinstance(module, FoldedNorm) else (mean, variance)
+
+            return hook
 
         handles += [
             self.network.get_submodule(stage.tap).register_forward_hook(tap(stage)) for stage in self.stages.stages[:-1]
         ]
         if moments is not None and not self.stage_moments:
-            handles += [norm.register_forward_pre_hook(moment) for norm in batchnorms(self.network)]
+            handles += [place.register_forward_pre_hook(moment(norm)) for place, norm in _norms(self.network)]
         try:
             yield
         finally:
@@ -116,6 +132,18 @@ def batchnorms(network: nn.Module) -> list[nn.BatchNorm2d]:
     return [
         module for module in network.modules() if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
     ]
+
+
+def _norms(network: nn.Module) -> list[tuple[nn.Module, nn.BatchNorm2d]]:
+    """BatchNorm layers in module order, each with the module that is run in its place: itself, or what it left."""
+    whole = set(batchnorms(network))
+    found: list[tuple[nn.Module, nn.BatchNorm2d]] = []
+    for module in network.modules():
+        if isinstance(module, FoldedNorm):
+            found.append((module, module.origin[0]))
+        elif isinstance(module, nn.BatchNorm2d) and module in whole:
+            found.append((module, module))
+    return found
 
 
 def _as_map(output: Tensor, stage: Stage) -> Tensor:

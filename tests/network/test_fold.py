@@ -34,6 +34,31 @@ def test_the_folded_network_reads_the_same_features_and_has_no_batchnorm(name):
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "tf_efficientnet_lite0"])
+def test_moments_of_the_folded_network_are_those_of_the_layers_inputs(name):
+    network = built(name)
+    images = torch.randn(3, 3, 96, 96)
+    sweeper = Sweeper(network, stages_of(network, images[:1]))
+    folded = sweeper.folded(images[:1])
+    assert folded.knows_moments
+    plain, quick = sweeper(images, distance=True), folded(images, distance=True)
+    assert all(a is b for a, b in zip(plain.layers, quick.layers, strict=True))
+    assert len(plain.layers) > 5
+    for expected, found in zip(plain.moments, quick.moments, strict=True):
+        for a, b in zip(expected, found, strict=True):
+            torch.testing.assert_close(b, a, rtol=1e-3, atol=1e-3)
+
+
+def test_a_channel_scaled_to_nothing_hides_its_input():
+    network = built("test_resnet")
+    with torch.no_grad():
+        batchnorms(network)[2].weight[1] = 1e-9
+    example = torch.randn(1, 3, 64, 64)
+    sweeper = Sweeper(network, stages_of(network, example))
+    assert sweeper.knows_moments
+    assert not sweeper.folded(example).knows_moments
+
+
 def test_a_network_without_batchnorm_is_left_as_it_is():
     network = timm.create_model("test_vit").eval()
     example = torch.randn(1, 3, 160, 160)
