@@ -256,7 +256,8 @@ def way_cost(recipe: Recipe, splits: dict[str, int], forward: float, step: StepC
         return WayCost(recipe.name, seconds, 0)
     # A frozen stage still runs forward; its backward pass, two thirds of a step, is saved.
     share = 1 - 2 / 3 * float(start["freeze.depth"])
-    epoch = splits["train"] * share * step.seconds_per_image + splits["val"] * forward
+    steps = math.ceil(splits["train"] / batch)
+    epoch = share * step.seconds(splits["train"], steps) + splits["val"] * forward
     return WayCost(recipe.name, seconds + int(start["train.epochs"]) * epoch, step.peak_bytes(batch))
 
 

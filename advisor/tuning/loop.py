@@ -102,7 +102,7 @@ def train(
          "weight_decay": schedule.weight_decay if matrix else 0.0}
         for of_head in (False, True) for matrix in (False, True)
     ]  # fmt: skip
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=device.type == "cuda")
+    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
     peaks = [group["lr"] for group in optimizer.param_groups]
     generator = torch.Generator().manual_seed(seed)
     use_bf16 = device.type == "cuda"

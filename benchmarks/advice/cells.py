@@ -218,7 +218,7 @@ def look(
     classes = len(prepared.dataset.classes)
     curve = probe(measured.features, measured.labels, classes, stages)
     rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH]))
-    step = measure_step(network, clean_view(rows, small.input))
+    measure_step(network, clean_view(rows, small.input))
     seconds = time.perf_counter() - began
     splits = prepared.profile.splits
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
@@ -235,7 +235,7 @@ def look(
         "chance": round(curve.chance, 4), "balanced": int(curve.balanced),
         "tap_stage": max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage)).stage,
         "forward_ms": round(1000 * measured.forward_seconds, 2),
-        "train_ms": round(1000 * step.seconds_per_image, 2), "advice_seconds": round(seconds, 2),
+        "advice_seconds": round(seconds, 2),
     }, prepared  # fmt: skip
 
 
