@@ -12,6 +12,7 @@ import torch
 from advisor.advice import priors
 from advisor.advice.backbones import BackboneRow, best_backbone, compare_backbones
 from advisor.advice.cost import StepCost, measure_step
+from advisor.advice.forecast import TUNING
 from advisor.advice.inspection import ClassAdvice, inspect, open_network
 from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
 from advisor.data.prepare import prepare
@@ -21,7 +22,7 @@ from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe
+from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,25 @@ class Recommendation:
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
 
+    @property
+    def flips(self) -> tuple[str, ...]:
+        """What would change the verdict, in words: labels, thresholds, and the time there is for a training."""
+        expected, ways = self.verdict.expected, self.cost.ways
+        head, tune = (max(names, key=lambda name: expected[name].accuracy) for names in (("1", "3"), ("2", "4")))
+        lead = 100 * (expected[tune].accuracy - expected[head].accuracy)
+        chosen = str(self.verdict.scenario)
+        if chosen in TUNING:
+            budget = (
+                f"less than {show_duration(ways[chosen].seconds)} for a training: a classifier on frozen features "
+                f"({show_duration(ways[head].seconds)}, expected {expected[head].accuracy:.2f} against "
+                f"{expected[chosen].accuracy:.2f})"
+            )
+        elif lead > 0:
+            budget = f"{show_duration(ways[tune].seconds)} to spend on an expected {lead:+.1f} points: fine-tune"
+        else:
+            return self.verdict.flips
+        return (*self.verdict.flips, budget)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         recipe = self.plan.recipe
@@ -119,7 +139,7 @@ class Recommendation:
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],
             "confusions": [asdict(entry) for entry in self.confusions],
-            "verdict": self.verdict.to_dict(),
+            "verdict": {**self.verdict.to_dict(), "flips": self.flips},
             "recipe": {
                 "name": recipe.name,
                 "summary": recipe.summary,
@@ -201,7 +221,6 @@ def recommend(
         step = measure_step(network, clean_view(rows, chosen.input))
         advance(1)
     adapted = {n: adapt_recipe(find_recipe(n, recipes), verdict, curve, lr, splits) for n in SCENARIOS}
-    recipe = adapted[verdict.scenario]
     named = {str(number): way for number, way in adapted.items()} | {r.name: r for r in recipes if r.name == LP_FT}
     ways = {name: way_cost(way, splits, measured.forward_seconds, step) for name, way in named.items()}
     return Recommendation(
@@ -221,7 +240,7 @@ def recommend(
         confusions=found.confusions,
         verdict=verdict,
         plan=Plan(
-            recipe=recipe,
+            recipe=adapted[verdict.scenario],
             location=location,
             backbone=chosen.name,
             digest=prepared.dataset.digest,

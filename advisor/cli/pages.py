@@ -10,7 +10,7 @@ from rich.table import Table
 from advisor.advice import priors
 from advisor.advice.recommend import LP_FT
 from advisor.advice.scenario import SCENARIOS
-from advisor.recipe import Choices, Range
+from advisor.recipe import Choices, Range, show_duration
 
 if TYPE_CHECKING:
     import optuna
@@ -58,7 +58,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     runner = SCENARIOS[verdict.runner_up]
     out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
     out.print("[bold]What would change this[/bold]")
-    for flip in verdict.flips:
+    for flip in found.flips:
         out.print(f"  - {escape(flip)}")
     out.print()
     out.print(f"[bold]Recipe[/bold] {recipe.name}, starting from")
@@ -72,7 +72,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     cost = found.cost
     out.print(
         f"[bold]Cost here[/bold] {cost.forward_ms:.0f} ms per image forward, {cost.train_ms:.0f} ms in training; "
-        f"this advice took {_time(cost.seconds)}"
+        f"this advice took {show_duration(cost.seconds)}"
     )
     weights = found.weights
     out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
@@ -95,7 +95,7 @@ def result(out: Console, found: Result) -> None:
     _failures(out, found)
     why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[found.ended]
     winner = "the closed-form probe" if found.champion.kind == "probe" else f"trial {found.champion.number}"
-    out.print(f"{why[0].upper()}{why[1:]} after {_time(found.seconds)}. The winner is {winner}.")
+    out.print(f"{why[0].upper()}{why[1:]} after {show_duration(found.seconds)}. The winner is {winner}.")
     out.print(
         f"  validation  {found.validation:.3f}  (the probe: {found.probe_accuracy:.3f}; chosen by it, so optimistic)"
     )
@@ -344,7 +344,7 @@ def _classes(out: Console, found: Recommendation | Inspected) -> None:
 
 
 def _cost(way: WayCost) -> tuple[str, str]:
-    return _time(way.seconds), f"+ {way.extra_bytes / 1e9:.1f} GB" if way.extra_bytes else ""
+    return show_duration(way.seconds), f"+ {way.extra_bytes / 1e9:.1f} GB" if way.extra_bytes else ""
 
 
 def _board_row(row: dict[str, Any]) -> list[str]:
@@ -379,9 +379,3 @@ def _value(value: Value) -> str:
     if isinstance(value, Choices):
         return f"{value.first}  (searched: {', '.join(str(choice) for choice in value.choices)})"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

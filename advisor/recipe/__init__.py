@@ -1,7 +1,7 @@
 """Recipes and plans in TOML."""
 
 from advisor.recipe.reading import load_plan, load_recipe, parse_plan, parse_recipe
-from advisor.recipe.schema import KEYS, Choices, Key, Plan, Range, Recipe, Value, key_of, parse_duration
+from advisor.recipe.schema import KEYS, Choices, Key, Plan, Range, Recipe, Value, key_of, parse_duration, show_duration
 from advisor.recipe.writing import plan_to_toml, recipe_to_toml
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "parse_recipe",
     "plan_to_toml",
     "recipe_to_toml",
+    "show_duration",
 ]

@@ -201,6 +201,13 @@ def parse_duration(text: str) -> float:
     return total
 
 
+def show_duration(seconds: float) -> str:
+    """A length of time for people, to about two digits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def key_of(param: Param) -> Key:
     """A head's own parameter as a recipe key."""
     low = -math.inf if param.low is None else param.low

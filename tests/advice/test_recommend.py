@@ -1,8 +1,10 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 import advisor
+from advisor.advice.forecast import Expected
 from advisor.data.dataset import split_dataset
 from advisor.data.pixels import PixelStore
 from advisor.errors import DatasetError
@@ -32,6 +34,19 @@ def test_the_plan_starts_where_the_measurements_say(found):
     if isinstance(tap, Range):
         assert tap.first == found.curve.points[found.verdict.tap_stage - 1].tap
     assert plan.digest == found.profile.digest
+
+
+def test_a_budget_would_flip_the_verdict_where_accuracy_speaks_for_more_time(found):
+    def expecting(head, tune, scenario):
+        expected = {
+            way: Expected(value, 0, 1) for way, value in zip(("1", "2", "3", "4"), (head, tune) * 2, strict=True)
+        }
+        return replace(found, verdict=replace(found.verdict, expected=expected, scenario=scenario)).flips[-1]
+
+    assert expecting(0.8, 0.9, 2).startswith("less than ")
+    assert expecting(0.8, 0.9, 2).endswith("expected 0.80 against 0.90)")
+    assert expecting(0.8, 0.81, 1).endswith("to spend on an expected +1.0 points: fine-tune")
+    assert expecting(0.8, 0.7, 1) == found.verdict.flips[-1]
 
 
 def test_the_same_seed_gives_the_same_advice(found, tiny, tiny_folder):
