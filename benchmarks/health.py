@@ -11,8 +11,8 @@ For each image set below `../shared/data`:
   doubted were exchanged (a lower bound of the truth, since sets have mistakes of their own);
 - curve: the accuracy with twice the labels is foretold from half the images, and compared with the leave-one-out
   accuracy on all of them, for 600 and for 300 images, at the best and at the last stage, in four draws each; given are
-  the mean and the mean absolute difference in points, how often the interval holds, and how far off it would be to expect
-  no gain. `--penalty` is that on the fitted ceiling.
+  the mean and the mean absolute difference in points, how often the interval holds, and how far off it would be to
+  expect no gain. `--penalty` is that on the fitted ceiling.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Expected accuracy of every way of transferring, by a model fitted to measured cells.
 
-The model is small on purpose: eight image sets cannot carry a large one. On the logit scale, the accuracy of a way is
-that of the probe it starts from plus a linear function of four facts known beforehand. Its coefficients, their spread
-and the panel of cells that they come from stand in one file, `fitted.json`, written by `benchmarks/advice/judge.py`.
+The model is small on purpose: eight image sets cannot carry a large one. On the logit scale, the accuracy of a head on
+the last stage is its leave-one-out accuracy plus a linear function of the size; every other way adds a gain to that,
+linear in two or three facts. Gains are fitted to paired differences, so what makes a whole set easier or harder than
+its probe says does not enter the choice between ways. Coefficients, their spread and the panel of cells that they come
+from stand in one file, `fitted.json`, written by `benchmarks/advice/judge.py`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import numpy as np
 from advisor.advice import priors
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 WAYS = ("1", "2", "3", "4", "lp-ft")
@@ -27,6 +31,7 @@ TUNING = ("2", "4", "lp-ft")
 _Z80 = 1.2816
 _PRIOR_FROM = 500.0  # images per class from which the prior alone speaks
 _PIVOT = 25.0  # images per class at which the size term is zero
+_USUAL = 1.0  # logit of an accuracy of .73, about the middle of the panel
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Model:
     """A fitted way.
 
     Attributes:
-        coefficients: of `facts`.
+        coefficients: of `facts`; for every way but the first, of its gain over that.
         spread: standard deviation on the logit scale, beyond binomial noise, between image sets left out.
         reach: standard deviations within which 80 % of the cells of left-out sets lie.
     """
@@ -73,10 +78,12 @@ class Model:
 
 
 def facts(way: str, seen: Seen, most_per_class: float) -> NDArray[np.float64]:
-    """What a way's gain over its probe is linear in.
+    """What a way is linear in.
 
-    For a head on the last stage: a constant and the size; on an earlier one also the distance. For tuning also the
-    two together, and the lead of the best earlier stage, which says how badly the last one fits.
+    For a head on the last stage, over its probe: a constant and the size. For the others, over that: on an earlier
+    stage a constant, the lead of its probe, and the size; for tuning a constant, the size, in different sets how well
+    the best probe does (labels that features can tell apart are learnt from), and the probability that the way's
+    learning rates are for images of the other kind.
 
     Args:
         way: one of `WAYS`.
@@ -86,15 +93,28 @@ def facts(way: str, seen: Seen, most_per_class: float) -> NDArray[np.float64]:
     size = math.log(min(max(seen.per_class, 1.0), most_per_class) / _PIVOT)
     if way == "1":
         return np.array([1.0, size])
+    lead = logit(seen.earlier, seen.images) - logit(seen.last, seen.images)
     if way == "3":
-        return np.array([1.0, size, seen.different])
-    lead = max(0.0, logit(seen.earlier, seen.images) - logit(seen.last, seen.images))
-    return np.array([1.0, size, seen.different, size * seen.different, lead])
+        return np.array([1.0, lead, size])
+    best = logit(max(seen.earlier, seen.last), seen.images)
+    tuning = [1.0, size, seen.different * (best - _USUAL)]
+    mismatch = {"2": [seen.different], "4": [1 - seen.different], "lp-ft": []}[way]
+    return np.array([*tuning, *mismatch])
 
 
-def base(way: str, seen: Seen) -> float:
-    """Accuracy of the probe that a way starts from."""
-    return seen.earlier if way == "3" else seen.last
+def level(way: str, seen: Seen, coefficients: Mapping[str, NDArray[np.float64]], most_per_class: float) -> float:
+    """Expected accuracy of a way on the logit scale.
+
+    Args:
+        way: one of `WAYS`.
+        seen: of the dataset.
+        coefficients: of all ways.
+        most_per_class: the largest number of images per class in the panel.
+    """
+    total = logit(seen.last, seen.images)
+    for part in dict.fromkeys(("1", way)):
+        total += float(facts(part, seen, most_per_class) @ coefficients[part])
+    return total
 
 
 def logit(accuracy: float, images: int) -> float:
@@ -104,24 +124,25 @@ def logit(accuracy: float, images: int) -> float:
     return math.log(p / (1 - p))
 
 
-def predict(way: str, seen: Seen, model: Model, most_per_class: float, *, test_images: int = 0) -> Expected:
+def predict(
+    way: str, seen: Seen, models: Mapping[str, Model], most_per_class: float, *, test_images: int = 0
+) -> Expected:
     """Expected accuracy of a way.
 
     Args:
         way: one of `WAYS`.
         seen: of the dataset.
-        model: fitted.
+        models: fitted, of all ways.
         most_per_class: the largest number of images per class in the panel.
         test_images: on how many images the accuracy will be judged; 0 leaves that noise out.
     """
-    start = base(way, seen)
-    middle = logit(start, seen.images) + float(facts(way, seen, most_per_class) @ np.array(model.coefficients))
-    p = min(max(start, 0.5 / seen.images), 1 - 0.5 / seen.images)
-    variance = model.spread**2 + 1 / (seen.images * p * (1 - p))
+    middle = level(way, seen, {name: np.array(model.coefficients) for name, model in models.items()}, most_per_class)
+    p = min(max(seen.last, 0.5 / seen.images), 1 - 0.5 / seen.images)
+    variance = models[way].spread ** 2 + 1 / (seen.images * p * (1 - p))
     if test_images:
         q = _sigmoid(middle)
         variance += 1 / max(0.25, test_images * q * (1 - q))
-    spread = model.reach * math.sqrt(variance)
+    spread = models[way].reach * math.sqrt(variance)
     return Expected(_sigmoid(middle), _sigmoid(middle - spread), _sigmoid(middle + spread))
 
 
@@ -133,7 +154,7 @@ def fitted() -> tuple[dict[str, Model], dict[str, Any]]:
         way: Model(tuple(entry["coefficients"]), entry["spread"], entry["reach"])
         for way, entry in data["models"].items()
     }
-    return models, data["panel"] | {"margin": data["margin"]}
+    return models, data["panel"]
 
 
 def forecast(seen: Seen) -> dict[str, Expected]:
@@ -144,7 +165,7 @@ def forecast(seen: Seen) -> dict[str, Expected]:
     """
     models, panel = fitted()
     most = panel["most_per_class"]
-    found = {way: predict(way, seen, models[way], most) for way in WAYS}
+    found = {way: predict(way, seen, models, most) for way in WAYS}
     if seen.per_class > most:
         trust = max(0.0, 1 - math.log(seen.per_class / most) / math.log(max(_PRIOR_FROM / most, 1 + 1e-9)))
         found = {way: _blend(trust, found[way], _by_prior(way, seen)) for way in WAYS}
@@ -153,7 +174,7 @@ def forecast(seen: Seen) -> dict[str, Expected]:
 
 def _by_prior(way: str, seen: Seen) -> Expected:
     """Expected accuracy without the panel."""
-    start = base(way, seen)
+    start = seen.earlier if way == "3" else seen.last
     gain, sd = fine_tune_gain(seen.per_class, seen.different) if way in TUNING else (0.0, 0.0)
     accuracy = min(1.0, max(0.0, start + min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - start))))
     # Errors cannot spread further than the headroom lets them.

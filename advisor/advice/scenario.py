@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from advisor.advice import priors
-from advisor.advice.forecast import TUNING, Expected, Seen, fitted, forecast
+from advisor.advice.forecast import TUNING, Expected, Seen, forecast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,9 +117,9 @@ def judge_size(images: int, per_class: float) -> Size:
 def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | None = None) -> Verdict:
     """Weigh size, distance and the measured probes.
 
-    Which kind of way (a classifier on frozen features, or fine-tuning) is recommended, and from which stage
-    features are read, is decided by expected accuracy: the probes and a model fitted to measured cells. Between
-    similar and different the distance decides. After a pilot its measured gain takes the model's place.
+    Size and distance name a scenario. Another kind of way (a classifier on frozen features, or fine-tuning), or
+    another stage to read features from, is recommended where its expected accuracy leads clearly, by the probes and a
+    model fitted to measured cells. After a pilot its measured gain takes the place of model and size.
     """
     probabilities = {
         number: (size.large if large == "large" else 1 - size.large)
@@ -130,11 +130,13 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
     earlier = max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage), default=last)
     seen = _seen(curve, size.per_class, distance, earlier.accuracy)
     expected = forecast(seen) if pilot is None else _piloted(forecast(seen), curve, pilot)
-    margin = fitted()[1]["margin"] if pilot is None else pilot.se
-    way = choose(distance.different, expected, margin=margin)
-    # Fine-tuning was measured, and is expected to pay, on the whole network.
-    helps = expected["3"].accuracy > expected["1"].accuracy and way not in TUNING
     far = "different" if distance.different >= 0.5 else "similar"
+    way = (
+        choose(size.large, distance.different, expected)
+        if pilot is None
+        else choose(0.0, distance.different, expected, lead=pilot.se)
+    )
+    helps = way == "3"
     large = "large" if way in TUNING else "small"
     first = next(number for number, sides in SCENARIOS.items() if sides[:2] == (large, far))
     # The best of several stages is a little lucky.
@@ -152,7 +154,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
         tap_stage=earlier.stage if helps else last.stage,
         earlier_helps=helps,
         reasons=reasons,
-        flips=_flips(size, distance, curve, expected, first, margin),
+        flips=_flips(size, distance, curve, expected, first),
         pilot=pilot,
     )
 
@@ -163,20 +165,22 @@ def _seen(curve: ProbeCurve, per_class: float, distance: Distance, earlier: floa
     return Seen(curve.effective, per_class, distance.different, last, max(earlier, curve.chance))
 
 
-def choose(different: float, expected: Mapping[str, Expected], *, margin: float) -> str:
-    """The way to recommend: fine-tuning where it is expected to lead the better head by more than the margin.
+def choose(large: float, different: float, expected: Mapping[str, Expected], *, lead: float = priors.CLEAR_LEAD) -> str:
+    """The way to recommend: that of the scenario, unless another is expected to lead it clearly.
 
     Args:
+        large: probability of a large set.
         different: probability that the images are unlike the source data.
         expected: accuracy of every way.
-        margin: 0..1; fine-tuning costs more, so a tie goes to the head.
+        lead: 0..1; what is clear between a head and fine-tuning.
 
     Returns:
         `1` or `3` (a head on the last or on an earlier stage), `2` or `4` (fine-tuning).
     """
-    head = "3" if expected["3"].accuracy > expected["1"].accuracy else "1"
-    tune = "4" if different >= 0.5 else "2"
-    return tune if expected[tune].accuracy - expected[head].accuracy > margin else head
+    usual, other, tune = ("3", "1", "4") if different >= 0.5 else ("1", "3", "2")
+    head = other if expected[other].accuracy - expected[usual].accuracy > priors.CLEAR_LEAD else usual
+    bar = -lead if large > 0.5 else lead
+    return tune if expected[tune].accuracy - expected[head].accuracy > bar else head
 
 
 def _runner_up(first: int, probabilities: dict[int, float]) -> int:
@@ -219,6 +223,7 @@ def _reasons(
         far = "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
     if best.stage == last.stage:
         depth = f"no earlier layer beats the last one's leave-one-out {curve.metric} of {last.accuracy:.3f}"
+        depth += "; on sets like this one the best of them did better in the end" if helps else ""
     elif last.tied:
         depth = f"the best earlier layer ({best.name}) and the last are tied: {lead} ({both})"
         depth += "; on sets like this one the earlier one did better in the end" if helps else ""
@@ -247,28 +252,35 @@ def _reasons(
         f"expected {curve.metric}: {heads:.2f} for a classifier on frozen features, {tuning:.2f} for fine-tuning; "
         f"{kind} is recommended"
     )
-    if (size.large >= 0.5) != (verdict in (2, 4)):
+    if (size.large > 0.5) != (verdict in (2, 4)):
         reasons.append(
-            f"by size alone this would be called {'large' if size.large >= 0.5 else 'small'}; the expected accuracies "
+            f"by size alone this would be called {'large' if size.large > 0.5 else 'small'}; the expected accuracies "
             f"speak for the way of a {SCENARIOS[verdict][0]} set"
         )
     return tuple(reasons)
 
 
 def _flips(
-    size: Size, distance: Distance, curve: ProbeCurve, expected: dict[str, Expected], verdict: int, margin: float
+    size: Size, distance: Distance, curve: ProbeCurve, expected: dict[str, Expected], verdict: int
 ) -> tuple[str, ...]:
     flips = []
     head = max(expected["1"].accuracy, expected["3"].accuracy)
     tune = expected["4" if distance.different >= 0.5 else "2"].accuracy
-    lead, bar = 100 * (tune - head), 100 * margin
+    lead = 100 * (tune - head)
+    bar = 100 * (-priors.CLEAR_LEAD if size.large > 0.5 else priors.CLEAR_LEAD)
     if verdict in (1, 3):
-        flips.append(f"fine-tuning expected to lead by more than {bar:.1f} points (now {lead:+.1f}): fine-tune")
-        more = _overtaking(size, distance, curve, margin)
+        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) rising above {bar:+.0f}: fine-tune")
+        more = _overtaking(size, distance, curve)
         if more:
             flips.append(f"about {more} labelled images per class (now {size.per_class:.0f}): fine-tune")
     else:
-        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) falling under {bar:.1f}: a classifier")
+        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) falling under {bar:+.0f}: a classifier")
+        if size.large > 0.5:
+            images, each = (round(10**vote.middle) for vote in (priors.IMAGES, priors.IMAGES_PER_CLASS))
+            flips.append(
+                f"fewer than about {images} images to train on (now {size.images}) or {each} per class "
+                f"(now {size.per_class:.0f}): a classifier, unless that lead is clear"
+            )
     if distance.votes:
         side, kind = ("above", "less") if distance.different < 0.5 else ("below", "more")
         flips.append(
@@ -281,14 +293,14 @@ def _flips(
     return tuple(flips)
 
 
-def _overtaking(size: Size, distance: Distance, curve: ProbeCurve, margin: float) -> int | None:
-    """Images per class at which fine-tuning is expected to lead by the margin, all else equal; None beyond reach."""
+def _overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
+    """Images per class at which fine-tuning would be recommended, all else equal; None beyond reach."""
     best = max(point.accuracy for point in curve.points)
     for factor in (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32):
         each = factor * size.per_class
         expected = forecast(_seen(curve, each, distance, best))
-        tune = expected["4" if distance.different >= 0.5 else "2"].accuracy
-        if tune - max(expected["1"].accuracy, expected["3"].accuracy) > margin:
+        large = judge_size(round(factor * size.images), each).large
+        if choose(large, distance.different, expected) in TUNING:
             return round(each)
     return None
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from cells import SETS
 
-from advisor.advice.forecast import WAYS, Expected, Model, Seen, base, facts, logit, predict
+from advisor.advice.forecast import WAYS, Expected, Model, Seen, facts, level, logit, predict
 from advisor.advice.scenario import choose, judge_size
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ PAGE = HERE.parents[1] / "docs" / "advice.md"
 FITTED = HERE.parents[1] / "advisor" / "advice" / "fitted.json"
 # What the recipes start with: heads, and the learning rate for similar and for different images.
 START = {"last": "last_linear_0.0003", "tap": "tap_linear_0.0003", "gentle": "tune_5e-05", "firm": "tune_0.0002"}
-MARGINS = (0.0, 0.005, 0.01, 0.02, 0.03)
 INTRODUCTION = """\
 {cells} cells of {sets} image sets (`benchmarks/advice/cells.csv`), EfficientNet-Lite0 at 128 pixels. Each cell is
 advised by models fitted to the other sets. `python benchmarks/advice/judge.py` writes this page from the table;
@@ -84,6 +84,11 @@ class Cell:
     def accuracy(self, way: str) -> float:
         """On the test images, 0..1."""
         return float(self.right[way].mean())
+
+    @property
+    def base(self) -> str:
+        """The image set that the images come from; what shares it is left out together."""
+        return Path(SETS[self.set].location).name
 
     @property
     def best(self) -> str:
@@ -164,53 +169,67 @@ def most_per_class(cells: list[Cell]) -> float:
     return max(cell.seen.per_class for cell in cells)
 
 
+def solve(cells: list[Cell], most: float) -> dict[str, NDArray[np.float64]]:
+    """Coefficients of every way: the first against its probe, the others against the first.
+
+    Scenarios 2 and 4 tune alike but for their learning rates, so they share coefficients.
+    """
+
+    def reached(cell: Cell, way: str) -> float:
+        return logit(cell.accuracy(way), len(cell.right[way]))
+
+    found = {}
+    for ways in (("1",), ("3",), ("2", "4"), ("lp-ft",)):
+        rows = [(cell, way) for cell in cells for way in ways]
+        X = np.array([facts(way, cell.seen, most) for cell, way in rows])
+        start = [logit(cell.seen.last, cell.seen.images) if way == "1" else reached(cell, "1") for cell, way in rows]
+        y = np.array([reached(cell, way) for cell, way in rows]) - start
+        # Without evidence an earlier stage keeps the lead of its probe, and all else means nothing.
+        usual = np.array([0.0, 1.0, 0.0]) if ways == ("3",) else np.zeros(X.shape[1])
+        # Noisy cells count less; the constant is not penalised.
+        w = np.array([1 / (0.1 + noise(way, cell)) for cell, way in rows])
+        penalty = _RIDGE * w.mean() * np.diag([0.0] + [1.0] * (X.shape[1] - 1))
+        change = np.linalg.solve(X.T @ (w[:, None] * X) + penalty, X.T @ (w * (y - X @ usual)))
+        found |= dict.fromkeys(ways, usual + change)
+    return found
+
+
 def fit(cells: list[Cell]) -> dict[str, Model]:
     """A model for every way; spreads are those of sets left out in turn."""
     most = most_per_class(cells)
-    sets = sorted({cell.set for cell in cells})
-
-    def solve(way: str, some: list[Cell]) -> NDArray[np.float64]:
-        X = np.array([facts(way, cell.seen, most) for cell in some])
-        y = np.array([logit(cell.accuracy(way), len(cell.right[way])) - logit(base(way, cell.seen), cell.seen.images)
-                      for cell in some])  # fmt: skip
-        # Noisy cells count less; the constant is not penalised.
-        w = np.array([1 / (0.1 + noise(way, cell)) for cell in some])
-        penalty = _RIDGE * w.mean() * np.diag([0.0] + [1.0] * (X.shape[1] - 1))
-        return np.linalg.solve(X.T @ (w[:, None] * X) + penalty, X.T @ (w * y))
-
+    sets = sorted({cell.base for cell in cells})
+    without = {name: solve([cell for cell in cells if cell.base != name], most) for name in sets}
+    everything = solve(cells, most)
     models = {}
     for way in WAYS:
-        errors, noises = [], []
-        for left_out in sets:
-            coefficients = solve(way, [cell for cell in cells if cell.set != left_out])
-            for cell in (cell for cell in cells if cell.set == left_out):
-                start = logit(base(way, cell.seen), cell.seen.images)
-                expected = start + facts(way, cell.seen, most) @ coefficients
-                errors.append(logit(cell.accuracy(way), len(cell.right[way])) - expected)
-                noises.append(noise(way, cell))
+        errors = [
+            logit(cell.accuracy(way), len(cell.right[way])) - level(way, cell.seen, without[cell.base], most)
+            for cell in cells
+        ]
+        noises = [noise(way, cell) for cell in cells]
         excess = float(np.mean(np.square(errors) - noises))
         spread = math.sqrt(max(0.0, excess))
         # As many standard deviations as four fifths of the cells need, and a little more for few sets.
         sizes = np.abs(errors) / np.sqrt(spread**2 + np.array(noises))
-        reach = float(np.quantile(sizes, min(1.0, 0.8 * (1 + 1 / len(sets)))))
-        models[way] = Model(tuple(solve(way, cells).round(4).tolist()), round(spread, 4), round(reach, 4))
+        reach = float(np.quantile(sizes, 0.8 * (1 + 0.5 / len(sets))))
+        models[way] = Model(tuple(everything[way].round(4).tolist()), round(spread, 4), round(reach, 4))
     return models
 
 
 def noise(way: str, cell: Cell) -> float:
     """Binomial variance of probe and test accuracy on the logit scale."""
     total = 0.0
-    for p, n in ((base(way, cell.seen), cell.seen.images), (cell.accuracy(way), len(cell.right[way]))):
+    for p, n in ((cell.seen.last, cell.seen.images), (cell.accuracy(way), len(cell.right[way]))):
         q = min(max(p, 0.5 / n), 1 - 0.5 / n)
         total += 1 / (n * q * (1 - q))
     return total
 
 
-def advise(cell: Cell, models: dict[str, Model], most: float, margin: float) -> tuple[str, dict[str, Expected]]:
+def advise(cell: Cell, models: dict[str, Model], most: float) -> tuple[str, dict[str, Expected]]:
     """What the advice says of a cell, and what it expects of every way on that many test images."""
-    plain = {way: predict(way, cell.seen, models[way], most) for way in WAYS}
-    tested = {way: predict(way, cell.seen, models[way], most, test_images=len(cell.right[way])) for way in WAYS}
-    return choose(cell.seen.different, plain, margin=margin), tested
+    plain = {way: predict(way, cell.seen, models, most) for way in WAYS}
+    tested = {way: predict(way, cell.seen, models, most, test_images=len(cell.right[way])) for way in WAYS}
+    return choose(cell.large, cell.seen.different, plain), tested
 
 
 def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
@@ -218,7 +237,7 @@ def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
     regrets = np.array([cell.regret(rule(cell)) for cell in cells])
     by_set = {}
     for cell, value in zip(cells, regrets, strict=True):
-        by_set.setdefault(cell.set, []).append(value)
+        by_set.setdefault(cell.base, []).append(value)
     rng = np.random.default_rng(0)
     groups = list(by_set.values())
     means = [
@@ -235,29 +254,21 @@ def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
     }
 
 
-def left_out_advice(cells: list[Cell]) -> dict[int, tuple[str, dict[str, Expected], float]]:
-    """For each cell the advice of models and margin fitted without its set."""
+def left_out_advice(cells: list[Cell]) -> dict[int, tuple[str, dict[str, Expected]]]:
+    """For each cell the advice of models fitted without its set."""
     found = {}
-    for name in sorted({cell.set for cell in cells}):
-        rest = [cell for cell in cells if cell.set != name]
+    for name in sorted({cell.base for cell in cells}):
+        rest = [cell for cell in cells if cell.base != name]
         models, most = fit(rest), most_per_class(rest)
-        margin = best_margin(rest, models, most)
         for index, cell in enumerate(cells):
-            if cell.set == name:
-                found[index] = (*advise(cell, models, most, margin), margin)
+            if cell.base == name:
+                found[index] = advise(cell, models, most)
     return found
-
-
-def best_margin(cells: list[Cell], models: dict[str, Model], most: float) -> float:
-    """The lead that fine-tuning must be expected to have, by mean regret; of equals the largest."""
-    return min(
-        MARGINS, key=lambda m: (round(float(np.mean([c.regret(advise(c, models, most, m)[0]) for c in cells])), 3), -m)
-    )
 
 
 def hard(cell: Cell) -> str:
     """Size and distance by thresholds, nothing measured by a probe."""
-    large, different = cell.large >= 0.5, cell.seen.different >= 0.5
+    large, different = cell.large > 0.5, cell.seen.different >= 0.5
     return {(False, False): "1", (True, False): "2", (False, True): "3", (True, True): "4"}[large, different]
 
 
@@ -276,7 +287,7 @@ def page(cells: list[Cell]) -> str:
     lines = [
         "# How good is the advice?",
         "",
-        INTRODUCTION.format(cells=len(cells), sets=len({cell.set for cell in cells})),
+        INTRODUCTION.format(cells=len(cells), sets=len({cell.base for cell in cells})),
         "",
         "| rule | mean regret | 95 % over sets | 90th percentile | largest | fair | agreement |",
         "|---|--:|---|--:|--:|--:|--:|",
@@ -296,7 +307,7 @@ def page(cells: list[Cell]) -> str:
     )
     covered = [
         expected[way].low <= cell.accuracy(way) <= expected[way].high
-        for cell, (way, expected, _) in zip(cells, (advice[i] for i in range(len(cells))), strict=True)
+        for cell, (way, expected) in zip(cells, (advice[i] for i in range(len(cells))), strict=True)
     ]
     every = [
         advice[i][1][way].low <= cell.accuracy(way) <= advice[i][1][way].high
@@ -321,7 +332,7 @@ def page(cells: list[Cell]) -> str:
     ]
     order = sorted(range(len(cells)), key=lambda i: (cells[i].set, cells[i].per_class or 10**9, cells[i].seed))
     for i in order:
-        cell, (way, expected, _) = cells[i], advice[i]
+        cell, (way, expected) = cells[i], advice[i]
         e = expected[way]
         columns = [
             cell.set, str(cell.per_class or "all"), str(cell.seed), f"{cell.seen.different:.2f}",
@@ -351,7 +362,6 @@ def main() -> None:
                 "most_per_class": most,
                 "backbone": "lite0 at 128 pixels",
             },
-            "margin": best_margin(cells, models, most),
             "models": {way: asdict(model) for way, model in models.items()},
         }
         FITTED.write_text(json.dumps(data, indent=2) + "\n")
