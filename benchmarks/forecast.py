@@ -99,6 +99,9 @@ def main() -> None:
                     )
                 )  # fmt: skip
                 values = {key: first_of(recipe.get(key)) for key in KEYS}
+                head = catalog.head(values["head.name"])
+                own = {f"head.{head.name}.{param.name}": param.default for param in head.params}
+                values |= {key: first_of(recipe.values.get(key, default)) for key, default in own.items()}
                 os.environ["ADVISOR_CACHE"] = f"{folder}/{way}"
                 bench = open_bench(replace(found.plan, recipe=recipe), "cpu", catalog, Silent())
                 bench.clean(bench.rows("train")[:8])

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_PER_CLASS, _ENOUGH_PER_CLASS = 4, 8
+_ENOUGH_TIMED = 128  # images
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,12 @@ def measure(
         sources, reference = lent.sources, _late_only(other.backbone.reference, looked.observed.logits is None)
     distance = measure_distance(observed, control, sources, reference, seed=seed)
     by_class = class_distances(observed, sources, labels[: len(near)], seed=seed)
+    left = len(set(rows.tolist()) - store.known())
+    began = time.perf_counter()
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
-    return Measured(rows, labels, features, replace(distance, borrowed=borrowed), by_class, looked.seconds)
+    # Many images without the distance's extras tell best what reading costs.
+    seconds = (time.perf_counter() - began) / left if left >= _ENOUGH_TIMED else looked.seconds
+    return Measured(rows, labels, features, replace(distance, borrowed=borrowed), by_class, seconds)
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ class Looked:
         observed: of the images.
         control: of the scrambled ones; its moments are left out where the backbone has constants.
         sources: what the BatchNorm layers remember, or what is known of the stages; empty where neither is.
-        seconds: per image.
+        seconds: per image, of the network alone.
     """
 
     observed: Observed
@@ -175,7 +180,7 @@ def look(
     # Only a backbone without constants of its own is judged against the scrambled statistics.
     bare = backbone.reference is None
     quick = knowing = sweeper
-    began = time.perf_counter()
+    seconds = 0.0
     with progress.task("Measuring distance", len(rows) + controls) as advance:
         for start in range(0, len(rows), BATCH):
             batch = rows[start : start + BATCH]
@@ -183,7 +188,9 @@ def look(
             if not start:
                 quick = sweeper.folded(images[:1])
                 knowing = quick if quick.knows_moments else sweeper
+            began = time.perf_counter()
             swept = knowing(images, distance=True)
+            seconds += time.perf_counter() - began
             observed.add(swept.moments, swept.logits)
             layers, counted = swept.layers, len(swept.moments)
             keep(batch, swept.pooled)
@@ -194,11 +201,10 @@ def look(
                 swept = plain(scramble_phases(part, seed + start), distance=True, moments=bare)
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
-    seconds = (time.perf_counter() - began) / (len(rows) + controls)
     sources = source_of(layers)
     if sweeper.stage_moments and backbone.statistics is not None:
         sources = stage_sources(backbone, counted)
-    return Looked(observed.result(), control.result(), sources, seconds)
+    return Looked(observed.result(), control.result(), sources, seconds / len(rows))
 
 
 def reads_stages(backbone: Backbone, network: nn.Module) -> bool:
