@@ -124,7 +124,7 @@ def measure(
         sources, reference = lent.sources, _late_only(other.backbone.reference, looked.observed.logits is None)
     distance = measure_distance(observed, control, sources, reference, seed=seed)
     by_class = class_distances(observed, sources, labels[: len(near)], seed=seed)
-    left = len(set(rows.tolist()) - store.known())
+    left = len(set(rows[len(near) :].tolist()) - known)
     began = time.perf_counter()
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     # Many images without the distance's extras tell best what reading costs.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.advice import priors
-from advisor.network.ridge import Ridge, class_weights, fit_ridge
+from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -262,8 +262,6 @@ def nearest_votes(
     Labels are (n,) indices, or (n, classes) of True and False. A vote counts its similarity, so that ties between
     classes are broken by closeness.
     """
-    from advisor.network.ridge import standardise
-
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     n = len(X)

@@ -144,14 +144,16 @@ def reference(args: argparse.Namespace) -> ExitCode:
     from pathlib import Path
 
     talk = _talk(args)
-    from advisor.advice.reference import measure_reference
-
     target = Path(args.statistics) if args.statistics else None
-    if target is not None and not target.parent.is_dir():
-        raise UsageError(f"There is no folder {target.parent}.", hint=f"mkdir -p {target.parent}")
+    if target is not None:
+        _require_writable(target, "a file of statistics", "--statistics stages.npz")
+    from advisor.advice.reference import measure_reference
+    from advisor.data.cache import disk_errors, write_whole
+
     found = measure_reference(args.backbone, args.data, device=args.device, seed=args.seed, progress=talk)
     if target is not None and found.statistics is not None:
-        target.write_bytes(found.statistics)
+        with disk_errors(target.parent):
+            write_whole(target, found.statistics)
         talk.say(f"stage statistics: {target}; offer them with Backbone(statistics=...)")
     elif target is not None:
         talk.say(f"{args.backbone} has BatchNorm, which remembers its source data: no statistics are needed")
@@ -266,14 +268,14 @@ def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -
     return ExitCode.OK
 
 
-def _require_writable(path: Path) -> None:
+def _require_writable(path: Path, what: str = "the plan", example: str = "-o advisor.toml") -> None:
     """Find out before minutes of work, not after."""
     import os
 
     if path.is_dir():
-        raise UsageError(f"`{path}` is a folder; the plan is a file.", hint=f"-o {path}/advisor.toml")
+        raise UsageError(f"`{path}` is a folder; {what} is a file.", hint=example.replace(" ", f" {path}/"))
     folder = path.parent
     if not folder.is_dir():
-        raise UsageError(f"There is no folder `{folder}` to write the plan to.", hint=f"mkdir -p {folder}")
+        raise UsageError(f"There is no folder `{folder}` to write {what} to.", hint=f"mkdir -p {folder}")
     if not os.access(path if path.exists() else folder, os.W_OK):
-        raise UsageError(f"`{path}` may not be written.", hint="-o /a/folder/of/yours/advisor.toml")
+        raise UsageError(f"`{path}` may not be written.", hint=example.replace(" ", " /a/folder/of/yours/"))

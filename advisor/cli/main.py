@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from advisor.errors import AdvisorError, ExitCode, UsageError, closest
+from advisor.network.stages import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +70,8 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     add_images(sub)
     sub.add_argument(
         "--codes",
-        choices=("mean", "relu", "mean+std"),
-        default="mean",
+        choices=CODES,
+        default=CODES[0],
         help="how the head reads a stage: the mean of each channel (default), of its positive part, or mean and spread",
     )
     sub.add_argument("--backbones", default="", metavar="A,B,…", help="probe several and take the best of them")

@@ -67,11 +67,11 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file that appears whole or not at all."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, that appears whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -186,8 +186,7 @@ def measure_cell(cell: Cell) -> dict[str, Any]:
     """What the advice sees of a cell, and what each way comes to."""
     import torch
 
-    from advisor.advice.inspection import open_network
-    from advisor.network.stages import stages_of
+    from advisor.advice.inspection import open_network, stages_for
     from advisor.plugins import load_catalog
     from advisor.tuning.trial import Workbench
 
@@ -195,7 +194,7 @@ def measure_cell(cell: Cell) -> dict[str, Any]:
     own = catalog.backbone(BACKBONE)
     small = replace(own, input=replace(own.input, size=cell.side))
     network = open_network(own, torch.device("cpu"))
-    stages = stages_of(network, torch.zeros(1, 3, cell.side, cell.side))
+    stages = stages_for(small, network)
     row, prepared = look(cell, own, small, network, stages)
     bench = Workbench(small, network, stages, prepared, catalog, torch.device("cpu"), Silent())
     augment = "crop" if row["p_different"] >= 0.5 else "flip_crop"
@@ -236,7 +235,7 @@ def look(
     classes = len(prepared.dataset.classes)
     curve = probe(measured.features, measured.labels, classes, stages)
     rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH]))
-    measure_step(network, clean_view(rows, small.input))
+    measure_step(network, clean_view(rows, small.input))  # a part of the advice's cost
     seconds = time.perf_counter() - began
     splits = prepared.profile.splits
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
@@ -252,8 +251,7 @@ def look(
         "loo_gain_se": json.dumps([round(point.gain_se, 4) for point in curve.points]),
         "chance": round(curve.chance, 4), "balanced": int(curve.balanced),
         "tap_stage": max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage)).stage,
-        "forward_ms": round(1000 * measured.forward_seconds, 2),
-        "advice_seconds": round(seconds, 2),
+        "forward_ms": round(1000 * measured.forward_seconds, 2), "advice_seconds": round(seconds, 2),
     }, prepared  # fmt: skip
 
 
