@@ -1,23 +1,29 @@
-"""The training loop: one function, read from top to bottom."""
+"""The training loop: one function, read from top to bottom, and the pieces it is made of."""
 
 from __future__ import annotations
 
 import math
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+from advisor.tuning.batches import Objective, draw_order, mix_images
+from advisor.tuning.updates import Anchor, Average, make_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor, nn
 
 _TIMED_STEPS = 3  # steps after which the rest of a trial can be forecast
 _LEAST_SHARE = 0.2  # of the planned steps; a shorter trial says nothing about the recipe
+_LOOK = {"cpu": 1, "cuda": 10}  # steps between two looks at loss and clock; a look makes the host wait for the GPU
+_MEMORY_WORDS = ("can't allocate memory", "DefaultCPUAllocator", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 
 
 class TrialFailedError(Exception):
@@ -33,117 +39,252 @@ class Schedule:
     """How to train.
 
     Attributes:
-        lr: peak learning rate of the trunk.
-        lr_head: peak learning rate of the head.
-        weight_decay: decoupled, on tensors with two or more dimensions.
+        optimizer: `adamw`, or `sgd` (momentum 0.9, Nesterov).
+        weight_decay: on tensors with two or more dimensions; for AdamW decoupled [Loshchilov 2019].
         epochs: passes over the training images.
         batch_size: images per step.
-        warmup: share of the steps in which the learning rate rises linearly; then it falls as a cosine.
-        label_smoothing: for cross-entropy.
+        warmup: share of the steps in which the learning rate rises linearly, below 1; then it falls as a cosine.
+        label_smoothing: of the default losses.
+        mixup: α of the Beta distribution from which each step draws how far two images and the losses
+            of their labels are mixed [Zhang 2018]; 0 is off. It mixes whatever the model reads.
+        ema: decay of the averaged weights that are scored and kept; 0 is off. After step t = 1, 2, … it is
+            min(ema, (1+t)/(10+t)), so that the average forgets the start in a short trial, too.
+        l2_sp: pull of the trained trunk to where it started, decoupled as AdamW's decay is [Li 2018]; 0 is off.
+        balance: `none`; `weights` of the images in the loss, under which every class counts the same (an
+            image with several labels belongs to each of them in equal parts); or `sampling`: each epoch
+            draws every class equally often.
     """
 
-    lr: float
-    lr_head: float
+    optimizer: str
     weight_decay: float
     epochs: int
     batch_size: int
     warmup: float
-    label_smoothing: float
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    ema: float = 0.0
+    l2_sp: float = 0.0
+    balance: str = "none"
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training did: optimiser steps taken and planned."""
+    """What training did.
+
+    Attributes:
+        steps: of the optimiser, taken.
+        planned: steps before the deadline was looked at.
+        seconds: of training, without what `after_epoch` took.
+        micro_batch: images that went through at once in the end.
+    """
 
     steps: int
     planned: int
+    seconds: float
+    micro_batch: int
 
 
 def train(
     model: nn.Module,
-    head: nn.Module,
-    take: Callable[[Tensor], Tensor],
+    take: Callable[[Tensor, int], Tensor | tuple[Tensor, ...]],
     labels: Tensor,
     schedule: Schedule,
     *,
-    loss: Callable[[Tensor, Tensor], Tensor] | None,
+    rates: Mapping[str, float],
+    head: str = "head.",
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     seed: int,
     deadline: float,
-    after_epoch: Callable[[int], None],
+    micro_batch: int | None = None,
+    after_epoch: Callable[[int, float], None],
+    say: Callable[[str], None] = lambda _sentence: None,
 ) -> Trained:
     """Train whatever in the model requires gradients.
 
     Args:
-        model: from what `take` returns to (B, classes) logits; its `head` is part of it.
-        head: the part that gets `lr_head`.
-        take: from indices (B,) into the training images to the model's input, on its device.
-        labels: (n,) on the model's device.
+        model: from what `take` returns to (B, classes) logits.
+        take: from indices (B,) into the training images, on the CPU, and the epoch, from 0, to the model's input
+            or inputs, on its device. Called once a step, however many images go through at once.
+        labels: (n,) int64; or (n, classes) of 0 and 1, float, where an image may have several.
         schedule: how.
-        loss: from (logits, labels) to a scalar; cross-entropy if None.
-        seed: of the shuffling.
+        rates: peak learning rate by the name of the parameter.
+        head: what the names of parameters start with that L2-SP leaves alone.
+        loss: from (logits, labels) to a scalar, the mean over images; if None, cross-entropy, or binary
+            cross-entropy where an image may have several labels.
+        seed: of the shuffling and of mixup.
         deadline: on `time.monotonic`; a trial that would overrun it is planned shorter, so that the
             learning rate still falls to zero in time.
-        after_epoch: called with the number of finished epochs; may raise to stop.
+        micro_batch: at most so many images go through at once; their gradients add up to those of the
+            whole batch, apart from BatchNorm, which sees fewer images. Halved where memory runs out.
+        after_epoch: called with the number of finished epochs and the seconds of training so far, with
+            the averaged weights in place; may raise to stop.
+        say: told in one sentence that memory ran out.
 
     Raises:
-        TrialFailedError: the loss is no longer a finite number.
+        TrialFailedError: the loss is no longer a finite number, or not even one image fits into memory.
         OutOfTimeError: less than a fifth of the planned steps would fit.
+        ValueError: a parameter requires gradients and has no rate.
     """
-    count = len(labels)
-    device = labels.device
+    count, device = len(labels), next(model.parameters()).device
+    known = labels.cpu()  # for drawing, so that nothing waits for the device
     batch_size = min(schedule.batch_size, count)
-    per_epoch = math.ceil(count / batch_size)
-    total = planned = per_epoch * schedule.epochs
-    head_parameters = {id(p) for p in head.parameters()}
-    groups = [
-        {"params": [p for p in model.parameters()
-                    if p.requires_grad and (id(p) in head_parameters) is of_head and (p.ndim >= 2) is matrix],
-         "lr": schedule.lr_head if of_head else schedule.lr,
-         "weight_decay": schedule.weight_decay if matrix else 0.0}
-        for of_head in (False, True) for matrix in (False, True)
-    ]  # fmt: skip
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    generator = torch.Generator().manual_seed(seed)
-    use_bf16 = device.type == "cuda"
-    began = time.monotonic()
-    step = 0
+    micro_batch = min(micro_batch or batch_size, batch_size)
+    # A last batch of one is left out: BatchNorm cannot normalise a single image.
+    starts = [start for start in range(0, count, batch_size) if start + 1 < count or batch_size == 1]
+    optimizer = make_optimizer(model, schedule.optimizer, schedule.weight_decay, rates)
+    anchor, average = Anchor(model, optimizer, head, schedule.l2_sp), Average(model, schedule.ema)
+    objective = Objective(known, device, schedule.balance, schedule.label_smoothing, loss)
+    generator, mixing = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    pace = _Pace(len(starts) * schedule.epochs, deadline, _LOOK.get(device.type, 1))
     for epoch in range(schedule.epochs):
         model.train()
-        order = torch.randperm(count, generator=generator)
-        for start in range(0, count, batch_size):
-            batch = order[start : start + batch_size]
-            if len(batch) < 2 <= count:  # BatchNorm cannot normalise a single image
-                continue
-            progress = step / total
-            warm = step / max(1.0, schedule.warmup * total)
-            rest = max(0.0, (progress - schedule.warmup) / (1 - schedule.warmup))
-            factor = min(1.0, warm + 1 / total) if progress < schedule.warmup else 0.5 * (1 + math.cos(math.pi * rest))
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-            with torch.autocast("cuda", torch.bfloat16) if use_bf16 else nullcontext():
-                logits = model(take(batch))
-                target = labels[batch.to(device)]
-                value = (
-                    loss(logits.float(), target)
-                    if loss is not None
-                    else F.cross_entropy(logits.float(), target, label_smoothing=schedule.label_smoothing)
-                )
-            if not math.isfinite(value.item()):
-                raise TrialFailedError(f"the loss became {value.item()} at step {step + 1} of {total}")
-            optimizer.zero_grad(set_to_none=True)
-            value.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            step += 1
-            now = time.monotonic()
-            if step >= _TIMED_STEPS:
-                fitting = step + int((deadline - now) / ((now - began) / step))
-                if fitting < _LEAST_SHARE * planned:
-                    raise OutOfTimeError(f"{fitting} of {planned} steps would fit in the time left")
-                total = max(step, min(total, fitting))
-            if step >= total:
+        order = draw_order(known, schedule.balance, generator)
+        for start in starts:
+            rows = order[start : start + batch_size]
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * pace.height(schedule.warmup)
+            with _fitting("the images of one step"):
+                taken, labelled = take(rows, epoch), [(1.0, rows)]
+                inputs = taken if isinstance(taken, tuple) else (taken,)
+                if schedule.mixup:
+                    inputs, labelled = mix_images(inputs, rows, schedule.mixup, mixing)
+            value, micro_batch = _gradients(model, optimizer, inputs, objective.of(labelled), micro_batch, say)
+            with _fitting("the weights and what the optimiser keeps of them"):
+                anchor.pull()
+                optimizer.step()
+            pace.count(value, last=start == starts[-1])
+            average.update(pace.step)
+            if pace.over:
                 break
-        after_epoch(epoch + 1)
-        if step >= total:
+        seconds, paused = pace.seconds, time.monotonic()
+        average.swap()
+        after_epoch(epoch + 1, seconds)
+        if not pace.over:
+            average.swap()
+        pace.pause(time.monotonic() - paused)
+        if pace.over:
             break
-    return Trained(step, planned)
+    return Trained(pace.step, pace.planned, pace.seconds, micro_batch)
+
+
+class _Pace:
+    """How far training is, and how much of it will fit.
+
+    Args:
+        planned: steps.
+        deadline: on `time.monotonic`.
+        look: steps between two looks at loss and clock.
+    """
+
+    def __init__(self, planned: int, deadline: float, look: int) -> None:
+        self.planned = self.total = planned
+        self.step = 0
+        self._deadline, self._look = deadline, look
+        self._unseen: list[Tensor] = []  # losses since the last look
+        self._began = self._first_done = time.monotonic()
+        self._paused = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.total
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, without pauses."""
+        return time.monotonic() - self._began - self._paused
+
+    def pause(self, seconds: float) -> None:
+        """So much time was not training; the forecast counts it all the same, since every epoch has it."""
+        self._paused += seconds
+
+    def height(self, warmup: float) -> float:
+        """Share of the peak learning rate at the next step."""
+        progress = self.step / self.total
+        if progress < warmup:
+            return min(1.0, self.step / max(1.0, warmup * self.total) + 1 / self.total)
+        return 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+    def count(self, loss: Tensor, *, last: bool) -> None:
+        """A step has been taken; `last` of its epoch."""
+        self.step += 1
+        self._unseen.append(loss)
+        if not (self.step in {1, _TIMED_STEPS} or self.step % self._look == 0 or last or self.over):
+            return
+        for step, value in enumerate(torch.stack(self._unseen).tolist(), self.step - len(self._unseen) + 1):
+            if not math.isfinite(value):
+                raise TrialFailedError(f"the loss became {value} at step {step} of {self.total}")
+        self._unseen.clear()
+        now = time.monotonic()
+        if self.step == 1:
+            self._first_done = now  # the first step loads and sets up, and says nothing about the others
+        elif self.step >= _TIMED_STEPS:
+            each = (now - self._first_done) / (self.step - 1)
+            fitting = self.step + int((self._deadline - now) / max(each, 1e-9))
+            if fitting < _LEAST_SHARE * self.planned:
+                raise OutOfTimeError(f"{fitting} of {self.planned} steps would fit in the time left")
+            self.total = max(self.step, min(self.total, fitting))
+
+
+def _gradients(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    inputs: tuple[Tensor, ...],
+    objective: Callable[[Tensor, slice], Tensor],
+    micro_batch: int,
+    say: Callable[[str], None],
+) -> tuple[Tensor, int]:
+    """Gradients of a batch's mean loss, in pieces that fit into memory; the loss, and images in a piece."""
+    count = len(inputs[0])
+    while True:
+        optimizer.zero_grad(set_to_none=True)
+        try:
+            return _accumulate(model, inputs, objective, micro_batch), micro_batch
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            reason = _first_line(error)
+        # Outside the handler, where the error no longer holds what the pass had computed.
+        used = min(micro_batch, count)
+        if used == 1:
+            raise TrialFailedError(f"memory does not suffice for a single image: {reason}")
+        micro_batch = used // 2
+        if inputs[0].is_cuda:
+            torch.cuda.empty_cache()
+        say(f"Memory ran out with {used} images at once; now {micro_batch} go through at once; a step stays {count}.")
+
+
+def _accumulate(
+    model: nn.Module, inputs: tuple[Tensor, ...], objective: Callable[[Tensor, slice], Tensor], micro_batch: int
+) -> Tensor:
+    count = len(inputs[0])
+    pieces = math.ceil(count / micro_batch)
+    edges = [count * i // pieces for i in range(pieces + 1)]  # even, so that no piece is a single image
+    total = torch.zeros((), device=inputs[0].device)
+    for low, high in pairwise(edges):
+        with torch.autocast("cuda", torch.bfloat16, enabled=inputs[0].is_cuda):
+            logits = model(*(one[low:high] for one in inputs))
+        value = objective(logits.float(), slice(low, high)) * ((high - low) / count)
+        value.backward()  # type: ignore[no-untyped-call]
+        total += value.detach()
+    return total
+
+
+@contextmanager
+def _fitting(what: str) -> Iterator[None]:
+    """Where fewer images at once would not help, a lack of memory ends the trial."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if _is_out_of_memory(error):
+            raise TrialFailedError(f"memory does not suffice for {what}: {_first_line(error)}") from error
+        raise
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(words in str(error) for words in _MEMORY_WORDS)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__} {error}".strip().splitlines()[0]
