@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
+from advisor.data.augmentations import AUGMENTATIONS
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from advisor.types import InputSpec
 
-AUGMENTATIONS = ("none", "crop", "flip_crop")
+__all__ = ["AUGMENTATIONS", "augmented_view", "clean_view"]
+
 _CROP_AREA = (0.6, 1.0)
 _CROP_ASPECT = (3 / 4, 4 / 3)
+_RANDAUGMENT_OPERATIONS, _RANDAUGMENT_MAGNITUDE = 2, 7  # of 30; method.md section 6
 
 
 def clean_view(pixels: Tensor, spec: InputSpec) -> Tensor:
@@ -35,7 +41,13 @@ def clean_view(pixels: Tensor, spec: InputSpec) -> Tensor:
 
 
 def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
-    """A random view for training: `none`, `crop` (60–100 % of the area) or `flip_crop` (and mirrored).
+    """A random view for training.
+
+    `none` is the clean view and `crop` is 60 to 100 % of the area. `flip_crop` is also mirrored, half of the time.
+    `randaugment` first changes the image by two operations of RandAugment [Cubuk 2020] at magnitude 7, `trivial` by
+    one of TrivialAugment [Müller 2021] at any magnitude; both then crop and never mirror. RandAugment turns by at
+    most 7°, which leaves text readable, TrivialAugment by up to 135°. What comes in from outside is of the mean
+    colour of the backbone's images.
 
     Args:
         pixels: (B, side, side, 3) uint8.
@@ -62,11 +74,31 @@ def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.
     theta = torch.zeros(count, 2, 3)
     theta[:, 0, 0], theta[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
     theta[:, 1, 1], theta[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
-    images = _resized(pixels, spec).float()
+    images = _resized(pixels, spec)
+    if kind in {"randaugment", "trivial"}:
+        images = _altered(images, spec, kind, generator)
+    images = images.float()
     grid = F.affine_grid(theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False)
     return _normalise(
         F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec
     )
+
+
+def _altered(images: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
+    """Each image (3, side, side) changed by what is drawn for it alone; after resizing, since shifts are in pixels."""
+    from torchvision.transforms import v2
+
+    fill = [255 * mean for mean in spec.mean]
+    change: Callable[[Tensor], Tensor] = (
+        v2.RandAugment(_RANDAUGMENT_OPERATIONS, _RANDAUGMENT_MAGNITUDE, fill=fill)
+        if kind == "randaugment"
+        else v2.TrivialAugmentWide(fill=fill)
+    )
+    images = images.round().to(torch.uint8).contiguous()
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from the CPU's global generator
+        torch.default_generator.manual_seed(seed)
+        return torch.stack([change(image) for image in images])
 
 
 def _resized(pixels: Tensor, spec: InputSpec) -> Tensor:

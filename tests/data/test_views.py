@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -42,14 +45,75 @@ def test_augmented_views_are_repeatable_and_of_the_right_shape(kind):
     assert torch.equal(view(0), view(1)) == (kind == "none")
 
 
+def ramps(count, size=32):
+    """Images (count, size, size, 3) that grow brighter from left to right."""
+    steps = torch.arange(0, 256, 256 // size, dtype=torch.uint8)
+    return steps.view(1, 1, size, 1).expand(count, size, size, 3).contiguous()
+
+
 def test_only_flip_crop_mirrors():
     """A left-to-right ramp keeps its direction under crops."""
     spec = InputSpec(size=28, crop_pct=0.875)
-    ramp = torch.arange(0, 256, 8, dtype=torch.uint8).view(1, 1, 32, 1).expand(64, 32, 32, 3).contiguous()
 
     def falling(kind):
-        view = augmented_view(ramp, spec, kind, torch.Generator().manual_seed(0))
+        view = augmented_view(ramps(64), spec, kind, torch.Generator().manual_seed(0))
         return (view[..., -4] < view[..., 3]).float().mean().item()
 
     assert falling("crop") == 0
     assert 0.3 < falling("flip_crop") < 0.7
+
+
+def test_randaugment_never_mirrors():
+    """Solarising and inverting contrast reverse brightness, so the place of a dark square tells instead."""
+    spec = InputSpec(size=56, crop_pct=0.875)
+    pixels = torch.full((96, 64, 64, 3), 110, dtype=torch.uint8)
+    pixels[:, 24:40, 8:24] = 10  # left of the middle
+    views = augmented_view(pixels, spec, "randaugment", torch.Generator().manual_seed(0)).mean(1)
+    # The square may be shifted by 7/30 of 45 % of the width, an eighth of it, and be cut off; it is never on the right.
+    dark = (views[:, :, :28] < views.amax((1, 2), keepdim=True) - 0.5).float().mean((1, 2))
+    right = (views[:, 14:42, 42:] < views[:, 14:42, 20:36].amax((1, 2), keepdim=True) - 0.5).float().mean((1, 2))
+    assert (dark > 0).float().mean() > 0.9
+    assert right.mean() < 0.02
+
+
+@pytest.mark.parametrize("kind", ["randaugment", "trivial"])
+def test_every_image_is_changed_on_its_own(kind):
+    """Equal images become different ones, in colour too, which crops alone never change."""
+    spec = InputSpec(size=28, crop_pct=0.875)
+    pixels = torch.full((48, 32, 32, 3), 90, dtype=torch.uint8) + torch.tensor([0, 40, 80], dtype=torch.uint8)
+    cropped = augmented_view(pixels, spec, "crop", torch.Generator().manual_seed(0))
+    views = augmented_view(pixels, spec, kind, torch.Generator().manual_seed(0))
+    colours = views[..., 14, 14].mul(100).round().unique(dim=0)
+    assert cropped[..., 14, 14].mul(100).round().unique(dim=0).shape[0] == 1
+    assert colours.shape[0] > 5
+
+
+@pytest.mark.parametrize("kind", ["randaugment", "trivial"])
+def test_the_global_generator_is_neither_read_nor_moved(kind):
+    spec = InputSpec(size=28, crop_pct=0.875)
+    views = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        views.append(augmented_view(ramps(8), spec, kind, torch.Generator().manual_seed(0)))
+        assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(*views)
+
+
+def test_successive_batches_are_drawn_anew():
+    generator, spec = torch.Generator().manual_seed(0), InputSpec(size=28, crop_pct=0.875)
+    first, second = (augmented_view(ramps(8), spec, "trivial", generator) for _ in range(2))
+    assert not torch.equal(first, second)
+
+
+def test_small_images_are_enlarged_before_they_are_shifted():
+    """TrivialAugment shifts by up to 32 pixels: of the network's input, not of an icon, which would be gone."""
+    spec = InputSpec(size=224, crop_pct=0.875)
+    view = augmented_view(ramps(32, size=16), spec, "trivial", torch.Generator().manual_seed(0))
+    assert view.shape == (32, 3, 224, 224)
+    assert (view.std((1, 2, 3)) > 0.2).float().mean() > 0.9
+
+
+def test_the_names_need_no_torch():
+    code = "import sys, advisor.data.augmentations; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
