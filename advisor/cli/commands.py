@@ -166,6 +166,28 @@ def reference(args: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
+def cache(args: argparse.Namespace) -> ExitCode:
+    """`advisor cache`."""
+    import time
+    from dataclasses import asdict
+
+    from advisor.cli import pages
+    from advisor.data.cache import cache_dir, cache_entries, clear_cache
+
+    freed = None
+    if args.clear:
+        freed = clear_cache("" if args.clear == "all" else args.clear, args.older_than)
+    now, where = time.time(), cache_dir("").resolve()
+    old = 0.0 if args.older_than is None or args.clear else args.older_than
+    entries = [entry for entry in cache_entries() if now - entry.used >= old]
+    if args.json:
+        total = sum(entry.bytes for entry in entries)
+        print_json({"folder": str(where), "freed": freed, "bytes": total, "entries": [asdict(e) for e in entries]})
+    else:
+        pages.cache(page(), entries, str(where), now, freed)
+    return ExitCode.OK
+
+
 def plugins(args: argparse.Namespace) -> ExitCode:
     """`advisor plugins`."""
     rows = [

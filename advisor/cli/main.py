@@ -7,6 +7,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from advisor.data.cache import KINDS
 from advisor.errors import AdvisorError, ExitCode, UsageError, closest
 from advisor.network.stages import CODES
 
@@ -21,6 +22,8 @@ Tells you how to transfer a pretrained network to your images, says why, and doe
   advisor predict runs/<name>/best photo.jpg     use it
 """
 EPILOG = "Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted (finished work is kept)."
+
+_UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}  # seconds
 
 
 class _Parser(argparse.ArgumentParser):
@@ -112,6 +115,19 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the sample; default 0")
     _add_device(sub)
 
+    sub = command("cache", "show what is kept between runs, or clear it; all of it can be made again")
+    sub.add_argument(
+        "--clear",
+        nargs="?",
+        const="all",
+        choices=("all", *KINDS),
+        metavar="KIND",
+        help=f"remove it: {', '.join(KINDS)}, or all (default)",
+    )
+    sub.add_argument(
+        "--older-than", type=_age, metavar="AGE", help="only what was last used longer ago, such as 12h, 30d or 8w"
+    )
+
     command("plugins", "list the installed plugins")
     sub = command("backbones", "list the pretrained networks")
     sub.add_argument("pattern", nargs="?", default="", help="shell pattern over all names, such as 'timm/resnet*'")
@@ -184,6 +200,14 @@ def _seed(text: str) -> int:
     if not 0 <= value <= MAX_SEED:
         raise argparse.ArgumentTypeError(f"{value} is not in 0 to {MAX_SEED}")
     return value
+
+
+def _age(text: str) -> float:
+    """An age in seconds."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdigit():
+        raise argparse.ArgumentTypeError(f"`{text}` is not an age; write 12h, 30d or 8w")
+    return int(number) * float(_UNITS[unit])
 
 
 def _add_device(sub: argparse.ArgumentParser) -> None:

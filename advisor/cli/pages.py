@@ -13,12 +13,15 @@ from advisor.advice.scenario import SCENARIOS
 from advisor.recipe import Choices, Range, show_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optuna
     import pandas as pd
     from rich.console import Console
 
     from advisor.advice.inspection import Inspected
     from advisor.advice.recommend import Recommendation, WayCost
+    from advisor.data.cache import CacheEntry
     from advisor.data.profile import DatasetProfile
     from advisor.outcome.run import Result
     from advisor.recipe import Value
@@ -199,6 +202,34 @@ def table(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         shown.add_row(*(escape(_cell(row[column])) for column in columns))
     out.print(shown)
+
+
+def cache(out: Console, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
+    """The page of `advisor cache`: what is there, or after clearing what is left."""
+    if freed is not None:
+        out.print(f"{_bytes(freed)} freed.")
+    elif entries:
+        shown = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("kind", "what", "size", "last used"):
+            shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
+        for entry in entries:
+            shown.add_row(entry.kind, escape(entry.what), _bytes(entry.bytes), _ago(now - entry.used))
+        out.print(shown)
+    out.print(f"{_bytes(sum(entry.bytes for entry in entries))} in {len(entries)} folders under {escape(where)}")
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 60:
+        return "just now"
+    days = seconds / 86400
+    return f"{days:.0f} days ago" if days >= 2 else f"{show_duration(seconds)} ago"
 
 
 def _data(out: Console, found: DatasetProfile) -> None:

@@ -1,0 +1,118 @@
+"""Activations that are on disk, open for reading."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import weakref
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from advisor.data.cache import MANIFEST
+from advisor.data.views import AUGMENTATIONS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class View:
+    """Which view of the images.
+
+    Attributes:
+        kind: one of `advisor.data.views.AUGMENTATIONS`; ignored for number 0.
+        number: 0 is the clean view, 1 and up are random ones of the kind.
+    """
+
+    kind: str
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in AUGMENTATIONS or self.number < 0:
+            raise ValueError(f"no such view: {self}")
+
+    @property
+    def clean(self) -> bool:
+        """Whether this is what the network sees in evaluation."""
+        return self.number == 0 or self.kind == "none"
+
+    def __str__(self) -> str:
+        return "clean" if self.clean else f"{self.kind}-{self.number}"
+
+
+class Activations:
+    """What crosses the cut after one stage, for one view of some images.
+
+    The files stay open, so another process may remove them from the cache without harm; they are mapped only while
+    they are read, so their pages never add up to this process's memory.
+
+    Args:
+        folder: finished, with its manifest.
+
+    Raises:
+        FileNotFoundError: there is none, or it is not what its manifest says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        self.folder = folder
+        self.rows: int = manifest["rows"]
+        self.shapes: tuple[tuple[int, ...], ...] = tuple(tuple(entry["shape"]) for entry in manifest["tensors"])
+        with ExitStack() as stack:
+            self._files = [_open_for_reading(folder / entry["file"], stack) for entry in manifest["tensors"]]
+            sizes = [os.fstat(file).st_size for file in self._files]
+            if sizes != [entry["bytes"] for entry in manifest["tensors"]]:
+                raise FileNotFoundError(f"{folder} has been changed")
+            self._closer = weakref.finalize(self, stack.pop_all().close)
+        HELD.add(self)
+
+    def take(self, positions: Tensor) -> tuple[Tensor, ...]:
+        """Of these positions (B,) in the rows that they were made for, in this order.
+
+        Returns:
+            The per-image tensors that cross the cut, each (B, …) bfloat16 on the CPU.
+        """
+        index = positions.cpu().numpy()
+        return tuple(
+            torch.from_numpy(_read(file, (self.rows, *shape), index)).view(torch.bfloat16)
+            for file, shape in zip(self._files, self.shapes, strict=True)
+        )
+
+    def close(self) -> None:
+        """Let go of the files; what is garbage-collected does so by itself."""
+        self._closer()
+        HELD.discard(self)
+
+
+HELD: weakref.WeakSet[Activations] = weakref.WeakSet()  # what this process reads and does not evict
+
+
+def open_kept(folder: Path) -> Activations | None:
+    """What is in a folder, marked as used; None if there is nothing, or nothing whole."""
+    try:
+        found = Activations(folder)
+    except FileNotFoundError:
+        return None
+    with suppress(OSError):  # gone meanwhile, which does no harm, or a cache that may only be read
+        os.utime(folder / MANIFEST)
+    return found
+
+
+def _open_for_reading(path: Path, stack: ExitStack) -> int:
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    stack.callback(os.close, file)
+    return file
+
+
+def _read(file: int, shape: tuple[int, ...], index: NDArray[np.int64]) -> NDArray[np.int16]:
+    """A copy of these rows; the mapping goes when this returns."""
+    whole = np.frombuffer(mmap.mmap(file, 0, access=mmap.ACCESS_READ), np.int16).reshape(shape)
+    return np.asarray(whole[index])
