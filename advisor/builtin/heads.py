@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-_COSINE_PULL = 0.1  # per squared distance; from 1e-4 up it raised the likelihood of new images and left the accuracy
+# Per squared distance. Against 1e-3, on two image sets at 100 and 400 images, it took .6 nats off the cross-entropy of
+# new images and .6 points off the accuracy, within its error.
+_COSINE_PULL = 0.1
 
 
 @hookimpl

@@ -55,7 +55,7 @@ def mix_images(
     """
     share = float(rng.beta(alpha, alpha))
     partner = torch.from_numpy(rng.permutation(len(rows)))
-    mixed = tuple(one.lerp(one[partner.to(one.device)], 1 - share) for one in inputs)
+    mixed = tuple(one.lerp(one[partner.to(one.device, non_blocking=True)], 1 - share) for one in inputs)
     return mixed, [(share, rows), (1 - share, rows[partner])]
 
 
@@ -101,7 +101,8 @@ class Objective:
 
     def of(self, labelled: Labelled) -> Callable[[Tensor, slice], Tensor]:
         """From logits of a slice of a batch to their loss, given whose labels count how much."""
-        placed = [(share, rows.to(self._labels.device)) for share, rows in labelled]
+        # Without non_blocking a copy to a GPU waits until the GPU has done all it was given.
+        placed = [(share, rows.to(self._labels.device, non_blocking=True)) for share, rows in labelled]
 
         def loss(logits: Tensor, piece: slice) -> Tensor:
             return torch.stack([share * self._mean(logits, rows[piece]) for share, rows in placed]).sum()
