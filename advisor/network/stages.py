@@ -7,6 +7,7 @@ which one forward pass really calls the modules, and are repaired where the two 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,7 +103,7 @@ def stages_of(network: nn.Module, example: Tensor, *, codes: str = "mean") -> St
     groups = _matched_groups(network, names)
     if groups is None:
         groups = _forward_groups(names, started)
-    groups, repaired = _repair(groups, names, started)
+    groups, repaired = _repair(groups, names, started, _shared(network))
     stages = _build(network, groups, names, finished, shapes)
     if len(stages) < MIN_STAGES:
         raise BackboneError(
@@ -190,24 +191,33 @@ def _forward_groups(names: Sequence[str], started: dict[str, int]) -> dict[str, 
     return {name: order[key(name)] for name in names}
 
 
+def _shared(network: nn.Module) -> frozenset[str]:
+    """First paths of the modules that are part of several others (CoaT's position encodings)."""
+    uses = Counter(module for _, module in network.named_modules(remove_duplicate=False))
+    return frozenset(path for path, module in network.named_modules() if uses[module] > 1)
+
+
 def _repair(
-    groups: dict[str, int], names: Sequence[str], started: dict[str, int]
+    groups: dict[str, int], names: Sequence[str], started: dict[str, int], shared: frozenset[str]
 ) -> tuple[dict[str, int], tuple[str, ...]]:
     """Lower every group id that stands above a later one in forward order.
 
-    Parameters that the root module owns (`pos_embed`, `cls_token`) have no call of their own and stay
-    where the matcher put them.
+    Parameters of shared modules go to the stage in which they first run. Parameters that the root module owns
+    (`pos_embed`, `cls_token`) have no call of their own and stay where the matcher put them.
     """
     called = sorted((n for n in names if _owner(n) in started and _owner(n)), key=lambda n: started[_owner(n)])
     smallest: float = math.inf
     fixed = dict(groups)
-    moved = []
     for name in reversed(called):
-        smallest = min(smallest, fixed[name])
-        if fixed[name] > smallest:
+        if _owner(name) not in shared:
+            smallest = min(smallest, fixed[name])
             fixed[name] = int(smallest)
-            moved.append(name)
-    return fixed, tuple(reversed(moved))
+    running = 0
+    for name in called:
+        if _owner(name) in shared:
+            fixed[name] = running
+        running = fixed[name]
+    return fixed, tuple(name for name in called if fixed[name] != groups[name])
 
 
 def _build(
@@ -229,11 +239,12 @@ def _build(
             merged[-1] += found
         else:
             merged.append(found)
+    shared = _shared(network)  # runs inside other modules and ends no stage
     stages = []
     for place, found in enumerate(merged):
         inside = set(found)
         taps = [path for path in finished if path in shapes and _wholly_inside(network, path, inside)]
-        tap = max(taps, key=lambda path: finished[path], default="")
+        tap = max(taps, key=lambda path: (path not in shared, finished[path]), default="")
         if not tap:
             raise BackboneError(
                 f"`{type(network).__name__}` has no module whose output ends the stage of `{found[0]}`.",

@@ -1,0 +1,340 @@
+"""A network cut at the ends of its stages, so that what lies below a cut is computed once and kept."""
+
+from __future__ import annotations
+
+import copy
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import fx, nn
+
+from advisor.errors import BackboneError
+from advisor.network.tracing import BATCHES, BatchTracer, attribute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+    from advisor.network.stages import Stages
+
+_AGREES = 1e-3  # relative; wrong graphs are off by far more, other convolution algorithms by less
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One cut.
+
+    Attributes:
+        place: number of nodes below it, in the segments' order.
+        slots: the tensors that cross it, each with all nodes that stand for the same tensor.
+    """
+
+    place: int
+    slots: tuple[tuple[fx.Node, ...], ...]
+
+
+class Segments:
+    """A network cut at the ends of its stages, so that what lies below a cut can be computed once and kept.
+
+    Below the cut after stage k lies what depends on parameters of the first k stages only: to freeze these stages and
+    train from the kept tensors on is the same as to freeze them and train from the images.
+
+    Args:
+        network: pretrained, in evaluation mode, with or without its own classifier; it is not changed.
+        stages: of that network.
+        example: (1, 3, size, size) on its device; about ten images' passes are run on noise of its shape.
+
+    Raises:
+        BackboneError: the network cannot be traced, or its segments do not add up to it.
+    """
+
+    def __init__(self, network: nn.Module, stages: Stages, example: Tensor) -> None:
+        self._stages = len(stages)
+        # A copy, because tracing leaves constants on the module, and because the classifier goes.
+        self._network = copy.deepcopy(network).eval()
+        self._network.reset_classifier(0)  # type: ignore[operator]
+        noise = torch.Generator().manual_seed(0)
+        first, second, third = (
+            torch.randn(count, *example.shape[1:], generator=noise).to(example) for count in (*BATCHES, BATCHES[0])
+        )
+        taps = [stage.tap for stage in stages.stages[:-1]]
+        above = {".".join(tap.split(".")[:depth]) for tap in taps for depth in range(len(tap.split(".")))}
+        tracer = BatchTracer((first, second), frozenset(above))
+        try:
+            with torch.no_grad():
+                graph = tracer.trace(self._network)
+                self._values = {node: (tracer.value(node, 0), tracer.value(node, 1)) for node in _inputs_first(graph)}
+                self._order_by_stage(graph, stages)
+                self._cuts = [_Cut(0, ((self._images,),)), *map(self._cheapest_cut, range(1, len(stages)))]
+                self._cuts.append(_Cut(len(self._order), ((self._output,),)))
+                self._verify(third)
+                tracer.values.clear()  # symbols refer to the tracer in a circle; their tensors shall not wait for it
+        except Exception as error:
+            reason = (str(error) or repr(error)).splitlines()[0]
+            raise BackboneError(
+                f"`{type(network).__name__}` cannot be divided into its stages: {reason}",
+                ways=["train without keeping what lies below the frozen stages", "use another backbone"],
+                hint="advisor recommend --backbone lite0",
+            ) from error
+        self._shapes = [[tuple(self._values[slot[0]][0].shape[1:]) for slot in cut.slots] for cut in self._cuts]
+        # Kept are code, shapes and constants; parameters always come from the root that is divided.
+        self._values = {node: (None, None) if _has_tensors(pair[0]) else pair for node, pair in self._values.items()}
+        for module in self._network.modules():
+            for name, parameter in module._parameters.items():  # noqa: SLF001
+                if parameter is not None:
+                    setattr(module, name, nn.Parameter(parameter.to("meta"), requires_grad=False))
+
+    def sizes(self, at: int) -> tuple[tuple[int, ...], ...]:
+        """Shapes without the batch of the per-image tensors that cross the cut after stage `at`, 1..len - 1."""
+        return tuple(self._shapes[at])
+
+    def between(self, root: nn.Module, start: int, stop: int, *, tapped: bool = False) -> nn.Module:
+        """The part of a network between two cuts.
+
+        Submodules and parameters are the root's own, under their own names: training the segment trains the root, and
+        `root.train()`, drop path inside its blocks and hooks are felt. Make it when the root is on its device and
+        all its modules are in place.
+
+        Args:
+            root: a network of the same architecture: with or without classifier, or a trunk that `cut` made.
+            start: number of stages below; 0 begins at the images.
+            stop: number of stages below its end, more than `start`.
+            tapped: return what is tapped after stage `stop`, before pooling, rather than what crosses the cut.
+
+        Returns:
+            A module of the images (B, 3, size, size), or of the tensors (B, …) that cross the cut after `start`, each
+            an argument. It returns the tensors that cross the cut after `stop` as a tuple (after the last stage the
+            penultimate vector alone), or, tapped, one tensor: the output of the stage's tap module, or the
+            penultimate vector (B, width).
+        """
+        assert 0 <= start < stop <= self._stages
+        last = stop == self._stages
+        ends = [self._output if last else self._taps[stop]] if tapped else [slot[0] for slot in self._cuts[stop].slots]
+        graph, _ = self._graph(start, ends, tapped=tapped)
+        device = next(root.parameters()).device
+        dressed: list[tuple[nn.Module, nn.Module]] = []
+        targets: dict[str, Any] = {}
+        for node in graph.nodes:
+            if node.op == "call_module":
+                targets[str(node.target)] = self._module(root, str(node.target), dressed)
+            elif node.op == "get_attr":
+                try:
+                    targets[str(node.target)] = attribute(root, str(node.target))
+                except AttributeError:  # a constant that tracing found
+                    targets[str(node.target)] = attribute(self._network, str(node.target)).to(device)
+        segment = fx.GraphModule(targets, graph, class_name=f"{type(self._network).__name__}Segment")
+        if dressed:
+
+            def follow(*_: object) -> None:
+                for module, leader in dressed:
+                    module.training = leader.training
+
+            segment.register_forward_pre_hook(follow)
+        return segment
+
+    def _order_by_stage(self, graph: fx.Graph, stages: Stages) -> None:
+        """Order the nodes that matter by the last stage whose parameters they depend on."""
+        stage_of = {name: at for at, stage in enumerate(stages.stages, 1) for name in stage.parameters}
+        own: dict[str, int] = {}
+        for name, at in stage_of.items():
+            parts = name.split(".")
+            for depth in range(1, len(parts) + 1):
+                path = ".".join(parts[:depth])
+                own[path] = max(own.get(path, 0), at)
+        *nodes, output = graph.nodes
+        (self._output,) = output.all_input_nodes
+        (self._images,) = (node for node in nodes if node.op == "placeholder")
+        calls = {str(node.target): node for node in nodes if node.op == "call_module"}  # the last call of each
+        hidden = [stage.tap for stage in stages.stages if stage.tap and stage.tap not in calls]
+        if hidden:
+            raise ValueError(f"`{hidden[0]}` runs inside a module of another stage")
+        self._taps = {at: calls[stage.tap] for at, stage in enumerate(stages.stages, 1) if stage.tap}
+        wanted = _ancestors([self._output, *self._taps.values()]) | {self._images}
+        level: dict[fx.Node, int] = {}
+        self._varies: set[fx.Node] = set()  # tensors that depend on the images
+        for node in nodes:
+            used = node.all_input_nodes
+            mine = own.get(str(node.target), 0) if node.op in {"call_module", "get_attr"} else 0
+            level[node] = max([mine, *(level[other] for other in used)])
+            if node is self._images or (_has_tensors(self._values[node][0]) and not self._varies.isdisjoint(used)):
+                self._varies.add(node)
+        self._order = sorted((node for node in nodes if node in wanted), key=lambda node: level[node])
+        self._place = {node: place for place, node in enumerate(self._order)}
+        self._level = level
+        self._mutated: set[fx.Node] = set()
+
+    def _cheapest_cut(self, at: int) -> _Cut:
+        """Where least crosses: after the stage's last parameters, or after steps without any that follow them."""
+        places = [place for place, node in enumerate(self._order) if self._level[node] <= at]
+        end = places[-1] + 1
+        start = end
+        while start > 0 and not self._holds(self._order[start - 1], at):
+            start -= 1
+        best: _Cut | None = None
+        fewest = 0
+        for place in range(max(start, 1), end + 1):
+            if place > max(start, 1) and self._is_random(self._order[place - 1]):
+                break
+            slots = self._crossing(place)
+            if slots is None:
+                continue
+            count = sum(self._values[slot[0]][0].numel() for slot in slots)
+            if best is None or count <= fewest:
+                best, fewest = _Cut(place, slots), count
+        if best is None:
+            raise ValueError(f"what leaves stage {at} is not one tensor or more per image")
+        return best
+
+    def _holds(self, node: fx.Node, at: int) -> bool:
+        """Whether a node must lie below the cut: it uses parameters, or is a tap."""
+        if node.op == "call_module" and any(True for _ in self._network.get_submodule(str(node.target)).parameters()):
+            return True
+        learned = (used for used in node.all_input_nodes if used not in self._varies and self._level[used] > 0)
+        return node is self._taps.get(at) or (node in self._varies and any(True for _ in learned))
+
+    def _is_random(self, node: fx.Node) -> bool:
+        """Whether a node draws anew in training, so that its output must not be kept."""
+        if node.op != "call_module":
+            return False
+        modules = self._network.get_submodule(str(node.target)).modules()
+        return any("drop" in type(module).__name__.lower() for module in modules)
+
+    def _crossing(self, place: int) -> tuple[tuple[fx.Node, ...], ...] | None:
+        """The per-image tensors that the nodes from `place` on take from those before; None where others cross."""
+        same: dict[int, list[fx.Node]] = {}
+        for node in self._reach(self._order[place:], place):
+            if node not in self._varies:
+                continue
+            values = self._values[node]
+            if not isinstance(values[0], torch.Tensor) or any(
+                value.ndim == 0 or value.shape[0] != count for value, count in zip(values, BATCHES, strict=True)
+            ):
+                return None
+            if values[0].shape[1:] != values[1].shape[1:]:
+                return None
+            same.setdefault(id(values[0]), []).append(node)
+        return tuple(tuple(nodes) for nodes in same.values()) or None
+
+    def _reach(self, above: Iterable[fx.Node], place: int) -> list[fx.Node]:
+        """Nodes below a place that the given ones need directly, or through what is computed again from no image."""
+        found: dict[fx.Node, None] = {}
+        waiting = [used for node in above for used in node.all_input_nodes]
+        while waiting:
+            node = waiting.pop()
+            if self._place[node] < place and node not in found:
+                found[node] = None
+                if node not in self._varies and not self._follows_batch(node):
+                    waiting += node.all_input_nodes
+        return sorted(found, key=self._place.__getitem__)
+
+    def _follows_batch(self, node: fx.Node) -> bool:
+        """Whether a node is a number that is a multiple of the batch size."""
+        first, second = self._values[node]
+        return isinstance(first, int) and first * BATCHES[1] == second * BATCHES[0]
+
+    def _graph(self, start: int, ends: Sequence[fx.Node], *, tapped: bool) -> tuple[fx.Graph, list[fx.Node]]:
+        """The nodes from a cut on that some ends need, and the cut's first nodes."""
+        graph = fx.Graph()
+        cut = self._cuts[start]
+        copies: dict[fx.Node, fx.Node] = {}
+        inputs = [graph.placeholder(f"input_{number}") for number in range(len(cut.slots))]
+        for slot, given in zip(cut.slots, inputs, strict=True):
+            # What is changed in place is copied first: it may be kept.
+            changed = not self._mutated.isdisjoint(slot)
+            copies |= dict.fromkeys(slot, graph.call_method("clone", (given,)) if changed else given)
+        wanted: set[fx.Node] = set()
+        waiting = list(ends)
+        while waiting:
+            node = waiting.pop()
+            if node not in copies and node not in wanted:
+                wanted.add(node)
+                if not self._is_counted(node, cut.place):
+                    waiting += node.all_input_nodes
+        for node in sorted(wanted, key=self._place.__getitem__):
+            if self._is_counted(node, cut.place):
+                batch = graph.call_method("size", (inputs[0], 0))
+                copies[node] = graph.call_function(operator.mul, (batch, self._values[node][0] // BATCHES[0]))
+            else:
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+        results = tuple(copies[node] for node in ends)
+        graph.output(results[0] if tapped else results)
+        return graph, [slot[0] for slot in cut.slots]
+
+    def _is_counted(self, node: fx.Node, place: int) -> bool:
+        """Whether a node is a multiple of the batch size that must be taken from the segment's input."""
+        return self._place[node] < place and self._follows_batch(node)
+
+    def _verify(self, images: Tensor) -> None:
+        """Run segment after segment and compare; find what they change in place."""
+        given: tuple[Tensor, ...] = (images.clone(),)
+        for start in range(self._stages):
+            before = [value._version for value in given]  # noqa: SLF001
+            result = self.between(self._network, start, start + 1)(*given)
+            for slot, value, version in zip(self._cuts[start].slots, given, before, strict=True):
+                if value._version != version:  # noqa: SLF001
+                    self._mutated.update(slot)
+            given = result
+        whole = self._network(images)
+        scale = max(1.0, float(whole.abs().max()))
+        if not torch.allclose(given[0], whole, rtol=0, atol=_AGREES * scale, equal_nan=True):
+            raise ValueError("its stages one after the other give another result than the whole network")
+
+    def _module(self, root: nn.Module, path: str, dressed: list[tuple[nn.Module, nn.Module]]) -> nn.Module:
+        """A root's module; where tracing left only its parts, they are put into a copy of the original around them."""
+        found = leader = root
+        for name in path.split("."):
+            following = getattr(found, name, None) if found is not None else None
+            found = following  # type: ignore[assignment]
+            leader = following if following is not None else leader
+        return _dress(self._network.get_submodule(path), found, leader, dressed)
+
+
+def _dress(
+    original: nn.Module, found: nn.Module | None, leader: nn.Module, dressed: list[tuple[nn.Module, nn.Module]]
+) -> nn.Module:
+    """`found` if it can be called; else the original's code with the tensors and parts of `found`.
+
+    Args:
+        original: the module in the network that was traced.
+        found: the same in the root; None where the root has no such module.
+        leader: the root's module whose mode the result shall follow.
+        dressed: gets each new module with its leader.
+    """
+    if found is not None and type(found).forward is not nn.Module.forward:
+        return found
+    module = type(original).__new__(type(original))
+    module.__dict__ |= original.__dict__
+    for kind in ("_parameters", "_buffers"):
+        tensors = {name: getattr(found, name, tensor) for name, tensor in getattr(original, kind).items()}
+        module.__dict__[kind] = tensors
+    module.__dict__["_modules"] = {
+        name: part if part is None else _dress(part, getattr(found, name, None), getattr(found, name, leader), dressed)
+        for name, part in original._modules.items()  # noqa: SLF001
+    }
+    dressed.append((module, leader))
+    return module
+
+
+def _inputs_first(graph: fx.Graph) -> list[fx.Node]:
+    return [node for node in graph.nodes if node.op != "output"]
+
+
+def _ancestors(ends: Iterable[fx.Node]) -> set[fx.Node]:
+    """The nodes and all they depend on."""
+    found: set[fx.Node] = set()
+    waiting = list(ends)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.all_input_nodes
+    return found
+
+
+def _has_tensors(value: object) -> bool:
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return any(map(_has_tensors, value)) if isinstance(value, tuple | list) else isinstance(value, torch.Tensor)
