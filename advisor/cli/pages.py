@@ -11,6 +11,7 @@ from advisor.advice import priors
 from advisor.advice.recommend import LP_FT
 from advisor.advice.scenario import SCENARIOS
 from advisor.recipe import Choices, Range, show_duration
+from advisor.sizes import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -207,22 +208,15 @@ def table(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
 def cache(out: Console, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
     """The page of `advisor cache`: what is there, or after clearing what is left."""
     if freed is not None:
-        out.print(f"{_bytes(freed)} freed.")
+        out.print(f"{show_size(freed)} freed.")
     elif entries:
         shown = Table(box=None, pad_edge=False, header_style="bold")
         for column in ("kind", "what", "size", "last used"):
             shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
         for entry in entries:
-            shown.add_row(entry.kind, escape(entry.what), _bytes(entry.bytes), _ago(now - entry.used))
+            shown.add_row(entry.kind, escape(entry.what), show_size(entry.bytes), _ago(now - entry.used))
         out.print(shown)
-    out.print(f"{_bytes(sum(entry.bytes for entry in entries))} in {len(entries)} folders under {escape(where)}")
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
+    out.print(f"{show_size(sum(entry.bytes for entry in entries))} in {len(entries)} folders under {escape(where)}")
 
 
 def _ago(seconds: float) -> str:

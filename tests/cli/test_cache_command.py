@@ -48,7 +48,7 @@ def test_the_table_shows_kinds_words_sizes_ages_and_the_total(run, filled):
     assert lines[0].split() == ["kind", "what", "size", "last", "used"]
     assert "activations" in lines[-2]
     assert "resnet18 [old]" in lines[-2]
-    assert "4.0 kB" in lines[-2]
+    assert "4 kB" in lines[-2]
     assert "40 days ago" in lines[-2]
     assert any("12 decoded images, 8 pixels a side" in line and "just now" in line for line in lines)
     assert any("2.5 MB" in line for line in lines)
@@ -61,7 +61,7 @@ def test_the_table_shows_kinds_words_sizes_ages_and_the_total(run, filled):
 def test_clearing_by_age_and_kind(run, filled):
     code, out, _ = run("--clear", "--older-than", "30d")
     assert code == 0
-    assert out.startswith("4.0 kB freed.\n2.5 MB in 2 folders under ")
+    assert out.startswith("4 kB freed.\n2.5 MB in 2 folders under ")
     code, out, _ = run("--clear", "activations", "--json")
     found = json.loads(out)
     assert 2_500_000 < found["freed"] < 2_501_000

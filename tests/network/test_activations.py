@@ -16,7 +16,7 @@ from advisor.data.cache import cache_dir, clear_cache, folder_bytes
 from advisor.data.dataset import open_dataset
 from advisor.data.pixels import store_pixels
 from advisor.data.views import augmented_view, clean_view
-from advisor.errors import BackboneError
+from advisor.errors import AdvisorError, BackboneError
 from advisor.network.activations import ActivationCache, View
 from advisor.network.segments import Segments
 from advisor.network.stages import stages_of
@@ -274,6 +274,22 @@ def test_values_that_are_not_finite_are_refused_and_leave_nothing(pixels):
         cache.get(ROWS, 4, CLEAN)
     assert "depth = 0" in str(caught.value)
     assert len([path for path in cache_dir("activations").iterdir() if path.is_dir()]) == 1
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(pixels):
+    resource = pytest.importorskip("resource")
+    cache = cache_of(pixels, network_of())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (cache.size(2, len(ROWS), 1) - 1, hard))  # as on a full disk
+    try:
+        with pytest.raises(AdvisorError, match="The disk is full"):
+            cache.get(ROWS, 2, CLEAN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert [path for path in cache_dir("activations").iterdir() if path.is_dir()] == []
+    assert len(cache.get(ROWS, 2, CLEAN).take(torch.arange(3))[0]) == 3
 
 
 def test_what_is_worth_keeping(pixels):
