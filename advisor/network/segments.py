@@ -11,7 +11,7 @@ import torch
 from torch import fx, nn
 
 from advisor.errors import BackboneError
-from advisor.network.tracing import BATCHES, BatchTracer, attribute
+from advisor.network.tracing import BATCHES, BatchTracer, ancestors, attribute, dress, has_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,7 +66,9 @@ class Segments:
         try:
             with torch.no_grad():
                 graph = tracer.trace(self._network)
-                self._values = {node: (tracer.value(node, 0), tracer.value(node, 1)) for node in _inputs_first(graph)}
+                self._values = {
+                    node: (tracer.value(node, 0), tracer.value(node, 1)) for node in graph.nodes if node.op != "output"
+                }
                 self._order_by_stage(graph, stages)
                 self._cuts = [_Cut(0, ((self._images,),)), *map(self._cheapest_cut, range(1, len(stages)))]
                 self._cuts.append(_Cut(len(self._order), ((self._output,),)))
@@ -81,7 +83,7 @@ class Segments:
             ) from error
         self._shapes = [[tuple(self._values[slot[0]][0].shape[1:]) for slot in cut.slots] for cut in self._cuts]
         # Kept are code, shapes and constants; parameters always come from the root that is divided.
-        self._values = {node: (None, None) if _has_tensors(pair[0]) else pair for node, pair in self._values.items()}
+        self._values = {node: (None, None) if has_tensors(pair[0]) else pair for node, pair in self._values.items()}
         for module in self._network.modules():
             for name, parameter in module._parameters.items():  # noqa: SLF001
                 if parameter is not None:
@@ -152,14 +154,14 @@ class Segments:
         if hidden:
             raise ValueError(f"`{hidden[0]}` runs inside a module of another stage")
         self._taps = {at: calls[stage.tap] for at, stage in enumerate(stages.stages, 1) if stage.tap}
-        wanted = _ancestors([self._output, *self._taps.values()]) | {self._images}
+        wanted = ancestors([self._output, *self._taps.values()]) | {self._images}
         level: dict[fx.Node, int] = {}
         self._varies: set[fx.Node] = set()  # tensors that depend on the images
         for node in nodes:
             used = node.all_input_nodes
             mine = own.get(str(node.target), 0) if node.op in {"call_module", "get_attr"} else 0
             level[node] = max([mine, *(level[other] for other in used)])
-            if node is self._images or (_has_tensors(self._values[node][0]) and not self._varies.isdisjoint(used)):
+            if node is self._images or (has_tensors(self._values[node][0]) and not self._varies.isdisjoint(used)):
                 self._varies.add(node)
         self._order = sorted((node for node in nodes if node in wanted), key=lambda node: level[node])
         self._place = {node: place for place, node in enumerate(self._order)}
@@ -284,57 +286,9 @@ class Segments:
 
     def _module(self, root: nn.Module, path: str, dressed: list[tuple[nn.Module, nn.Module]]) -> nn.Module:
         """A root's module; where tracing left only its parts, they are put into a copy of the original around them."""
-        found = leader = root
+        leader = root
+        found: nn.Module | None = root
         for name in path.split("."):
-            following = getattr(found, name, None) if found is not None else None
-            found = following  # type: ignore[assignment]
-            leader = following if following is not None else leader
-        return _dress(self._network.get_submodule(path), found, leader, dressed)
-
-
-def _dress(
-    original: nn.Module, found: nn.Module | None, leader: nn.Module, dressed: list[tuple[nn.Module, nn.Module]]
-) -> nn.Module:
-    """`found` if it can be called; else the original's code with the tensors and parts of `found`.
-
-    Args:
-        original: the module in the network that was traced.
-        found: the same in the root; None where the root has no such module.
-        leader: the root's module whose mode the result shall follow.
-        dressed: gets each new module with its leader.
-    """
-    if found is not None and type(found).forward is not nn.Module.forward:
-        return found
-    module = type(original).__new__(type(original))
-    module.__dict__ |= original.__dict__
-    for kind in ("_parameters", "_buffers"):
-        tensors = {name: getattr(found, name, tensor) for name, tensor in getattr(original, kind).items()}
-        module.__dict__[kind] = tensors
-    module.__dict__["_modules"] = {
-        name: part if part is None else _dress(part, getattr(found, name, None), getattr(found, name, leader), dressed)
-        for name, part in original._modules.items()  # noqa: SLF001
-    }
-    dressed.append((module, leader))
-    return module
-
-
-def _inputs_first(graph: fx.Graph) -> list[fx.Node]:
-    return [node for node in graph.nodes if node.op != "output"]
-
-
-def _ancestors(ends: Iterable[fx.Node]) -> set[fx.Node]:
-    """The nodes and all they depend on."""
-    found: set[fx.Node] = set()
-    waiting = list(ends)
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting += node.all_input_nodes
-    return found
-
-
-def _has_tensors(value: object) -> bool:
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    return any(map(_has_tensors, value)) if isinstance(value, tuple | list) else isinstance(value, torch.Tensor)
+            found = getattr(found, name, None)
+            leader = leader if found is None else found
+        return dress(self._network.get_submodule(path), found, leader, dressed)

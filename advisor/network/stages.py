@@ -76,7 +76,8 @@ class Stages:
 def classifier_parameters(network: nn.Module) -> frozenset[str]:
     """Names of the parameters that belong to the network's own classifier."""
     get = getattr(network, "get_classifier", None)
-    last = get() if get is not None else None
+    # Without a classifier some networks fail to say so (EfficientViT).
+    last = get() if get is not None and getattr(network, "num_classes", 1) != 0 else None
     modules = set(last) if isinstance(last, tuple) else {last}
     return frozenset(
         f"{path}.{name}" if path else name

@@ -8,15 +8,17 @@ ends inside them and are single nodes otherwise (torch.fx calls those leaves).
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 from torch import fx, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from torch import Tensor
+
+_Plain = TypeVar("_Plain")
 
 BATCHES = (2, 3)  # not 1: a size of one broadcasts and squeezes
 
@@ -53,7 +55,7 @@ class _Symbol(fx.Proxy):
     def __float__(self) -> float:
         return self._settled(float)
 
-    def _settled(self, kind: Callable[[Any], Any]) -> Any:  # noqa: ANN401
+    def _settled(self, kind: Callable[[Any], _Plain]) -> _Plain:
         """The value as a plain one, where it is the same in both batches."""
         first, second = (kind(self.tracer.value(self.node, run)) for run in range(len(BATCHES)))
         return first if first == second else _refuse(f"code in it depends on the batch size ({self.node.name})")
@@ -166,6 +168,51 @@ def attribute(root: nn.Module, path: str) -> Any:  # noqa: ANN401
     return found
 
 
+def ancestors(ends: Iterable[fx.Node]) -> set[fx.Node]:
+    """Some nodes and all they depend on."""
+    found: set[fx.Node] = set()
+    waiting = list(ends)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.all_input_nodes
+    return found
+
+
+def has_tensors(value: object) -> bool:
+    """Whether a node's value is a tensor or holds some."""
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return any(map(has_tensors, value)) if isinstance(value, tuple | list) else isinstance(value, torch.Tensor)
+
+
+def dress(
+    original: nn.Module, found: nn.Module | None, leader: nn.Module, dressed: list[tuple[nn.Module, nn.Module]]
+) -> nn.Module:
+    """`found` if it can be called; else the original's code with the tensors and parts of `found`.
+
+    Args:
+        original: the module in the network that was traced.
+        found: the same in the root; None where the root has no such module.
+        leader: the root's module whose mode the result shall follow.
+        dressed: gets each new module with its leader.
+    """
+    if found is not None and type(found).forward is not nn.Module.forward:
+        return found
+    module = type(original).__new__(type(original))
+    module.__dict__ |= original.__dict__
+    for kind in ("_parameters", "_buffers"):
+        tensors = {name: getattr(found, name, tensor) for name, tensor in getattr(original, kind).items()}
+        module.__dict__[kind] = tensors
+    module.__dict__["_modules"] = {
+        name: part if part is None else dress(part, getattr(found, name, None), getattr(found, name, leader), dressed)
+        for name, part in original._modules.items()  # noqa: SLF001
+    }
+    dressed.append((module, leader))
+    return module
+
+
 def _assign(tensor: Tensor, index: Any, value: Any) -> Tensor:  # noqa: ANN401
     tensor[index] = value
     return tensor
@@ -174,11 +221,7 @@ def _assign(tensor: Tensor, index: Any, value: Any) -> Tensor:  # noqa: ANN401
 def _same(first: object, second: object) -> bool:
     """Whether a value is plain and does not depend on the batch."""
     if isinstance(first, tuple | list):
-        return (
-            type(first) is type(second)
-            and len(first) == len(second)  # type: ignore[arg-type]
-            and all(map(_same, first, second))  # type: ignore[arg-type]
-        )
+        return type(first) is type(second) and len(first) == len(second) and all(map(_same, first, second))
     return not isinstance(first, torch.Tensor | dict) and (first is second or first == second)
 
 

@@ -125,23 +125,26 @@ def test_training_a_segment_trains_the_network_it_was_made_from(divided, tap):
     assert model.frozen_digest() == digest
 
 
-def test_the_mode_of_the_root_and_modules_put_into_it_are_felt():
+@pytest.mark.parametrize("tap", [4, 7])
+def test_the_mode_of_the_root_and_modules_put_into_it_are_felt(tap):
     torch.manual_seed(0)
     network = timm.create_model("test_vit").eval()
     images = torch.randn(4, 3, 160, 160)
     stages = stages_of(network, images[:1])
+    assert len(stages) == 7
     segments = Segments(network, stages, images[:1])
     root = without_classifier(network)
     for block in root.blocks:
         block.drop_path1 = DropPath(0.5).eval()
-    above = segments.between(root, 1, len(stages), tapped=True)
+    trunk = segments.between(root, 0, tap, tapped=True)
+    above = segments.between(trunk, 1, tap, tapped=True)
     with torch.no_grad():
-        kept = segments.between(root, 0, 1)(images)
-        assert torch.equal(above(*kept), above(*kept))
-        root.train()
+        kept = segments.between(trunk, 0, 1)(images)
+        close(above(*kept), trunk(images))
+        trunk.train()
         assert not torch.equal(above(*kept), above(*kept))
-        root.eval()
-        close(above(*kept), root(images))
+        trunk.eval()
+        assert torch.equal(above(*kept), above(*kept))
 
 
 def test_batchnorm_above_the_cut_follows_the_root():
