@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from advisor.errors import AdvisorError as AdvisorError
     from advisor.hookspecs import hookimpl as hookimpl
     from advisor.outcome.bundle import load as load
+    from advisor.outcome.explain import explain as explain
     from advisor.outcome.predict import predict as predict
+    from advisor.outcome.run import Machine as Machine
     from advisor.outcome.run import tune as tune
     from advisor.plugins import load_catalog as load_catalog
     from advisor.recipe import load_plan as load_plan
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "AdvisorError": "advisor.errors",
     "ImageDataset": "advisor.data.dataset",
+    "Machine": "advisor.outcome.run",
     "Recommendation": "advisor.advice.recommend",
+    "explain": "advisor.outcome.explain",
     "hookimpl": "advisor.hookspecs",
     "load": "advisor.outcome.bundle",
     "load_catalog": "advisor.plugins",

@@ -151,7 +151,7 @@ def fit_cosine_head(module: nn.Module, features: Tensor, labels: Tensor, *, scal
     import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
     X = F.normalize(features.double())
-    members = F.one_hot(labels, len(module.weight)).double()
+    members = F.one_hot(labels, module.weight.shape[0]).double()  # type: ignore[arg-type,index]
     means = F.normalize(members.T @ X)
     weight, log_scale = means.clone().requires_grad_(), torch.tensor(scale).double().log().requires_grad_()
     start = log_scale.detach().clone()
@@ -166,7 +166,7 @@ def fit_cosine_head(module: nn.Module, features: Tensor, labels: Tensor, *, scal
         return value
 
     with torch.enable_grad():
-        optimizer.step(loss)
+        optimizer.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         module.weight.copy_(weight)  # type: ignore[operator]
         module.log_scale.copy_(log_scale)  # type: ignore[operator]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from advisor.cli.console import Talk, page, print_json
 from advisor.errors import BackboneError, ExitCode, UsageError
 from advisor.plugins import load_catalog
+from advisor.sizes import parse_size
 
 if TYPE_CHECKING:
     import argparse
@@ -59,9 +60,21 @@ def tune(args: argparse.Namespace) -> ExitCode:
     """`advisor tune`."""
     if args.trials is not None and args.trials < 1:
         raise UsageError("--trials must be at least 1.", hint="--trials 20")
+    if args.workers < 1:
+        raise UsageError("--workers must be at least 1.", hint="--workers 2")
+    if args.resume and args.plan:
+        raise UsageError(
+            "--resume goes on with the plan of a run; no other plan can be given.",
+            hint=f"advisor tune --resume {args.resume}",
+        )
+    memory = parse_size(args.memory) if args.memory else None
+    cache = parse_size(args.cache_limit)
     talk = _talk(args)
     from advisor.cli import pages
+    from advisor.outcome.run import Machine, chosen_plan
     from advisor.outcome.run import tune as run
+
+    plan, name = chosen_plan(args.plan, resume=args.resume, recipe=args.recipe, name=args.name, runs=args.runs)
 
     best = [-1.0]
 
@@ -69,12 +82,12 @@ def tune(args: argparse.Namespace) -> ExitCode:
         talk.say(pages.trial_line(trial, best))
 
     result = run(
-        args.plan,
-        name=args.name,
+        plan,
+        name=name,
         runs=args.runs,
         trials=args.trials,
         budget=args.budget,
-        device=args.device,
+        machine=Machine(args.device, args.workers, memory, cache, args.storage),
         progress=talk,
         on_trial=on_trial,
     )
@@ -85,6 +98,21 @@ def tune(args: argparse.Namespace) -> ExitCode:
     if result.ended == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.COULD_NOT if result.all_failed else ExitCode.OK
+
+
+def explain(args: argparse.Namespace) -> ExitCode:
+    """`advisor explain`."""
+    talk = _talk(args)
+    from advisor.cli import pages
+    from advisor.outcome.explain import explain as run
+    from advisor.outcome.run import Machine
+
+    found = run(args.run, budget=args.budget, machine=Machine(args.device), progress=talk)
+    if args.json:
+        print_json(found.to_dict())
+    else:
+        pages.explanation(page(), found, args.run)
+    return ExitCode.OK
 
 
 def predict(args: argparse.Namespace) -> ExitCode:

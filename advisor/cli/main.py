@@ -84,11 +84,30 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     )
 
     sub = command("tune", "search a plan's recipe and hand over the best model; run it again to go on")
-    sub.add_argument("plan", nargs="?", default="advisor.toml", help="default advisor.toml")
+    sub.add_argument("plan", nargs="?", default="", help="default advisor.toml")
+    sub.add_argument("--recipe", default="", metavar="NAME",
+                     help="another recipe for the plan's images and backbone; see `advisor recipes`")  # fmt: skip
+    sub.add_argument("--resume", default="", metavar="RUN", help="go on with a run and its own plan")
     sub.add_argument("--trials", type=int, metavar="N", help="at most this many; default from the plan")
     sub.add_argument("--budget", default="", metavar="TIME", help="for the whole call, such as 90s, 10m, 1h30m")
     sub.add_argument("--name", default="", help="of the run's folder; default the dataset's name")
     sub.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders are; default runs")
+    sub.add_argument("--workers", type=int, default=1, metavar="N", help="processes that search together; default 1")
+    sub.add_argument(
+        "--storage", default="", metavar="URL", help="an Optuna storage; default a file in the run's folder"
+    )
+    sub.add_argument(
+        "--memory",
+        default="",
+        metavar="SIZE",
+        help="the program's memory at most, such as 4GB; default what it holds and half of what is free",
+    )
+    sub.add_argument("--cache-limit", default="4GB", metavar="SIZE", help="disk for kept activations; default 4GB")
+    _add_device(sub)
+
+    sub = command("explain", "say why a run's winner won: change one value at a time, and compare with random weights")
+    sub.add_argument("run", help="a run's folder, such as runs/data")
+    sub.add_argument("--budget", default="10m", metavar="TIME", help="for the trainings; default 10m")
     _add_device(sub)
 
     sub = command("predict", "predict images with a tuned model")

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from advisor.advice.recommend import Recommendation, WayCost
     from advisor.data.cache import CacheEntry
     from advisor.data.profile import DatasetProfile
-    from advisor.outcome.run import Result
+    from advisor.outcome.explain import Explanation
+    from advisor.outcome.handover import Result
     from advisor.recipe import Value
 
 _MANY = 5
@@ -97,18 +98,31 @@ def result(out: Console, found: Result) -> None:
         out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
     out.print()
     _failures(out, found)
-    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you"}[found.ended]
-    winner = "the closed-form probe" if found.champion.kind == "probe" else f"trial {found.champion.number}"
+    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you",
+           "exhausted": "nothing new is left to try"}[found.ended]  # fmt: skip
+    winner = "the closed-form probe" if found.winner.kind == "probe" else f"trial {found.winner.number}"
     out.print(f"{why[0].upper()}{why[1:]} after {show_duration(found.seconds)}. The winner is {winner}.")
-    out.print(
-        f"  validation  {found.validation:.3f}  (the probe: {found.probe_accuracy:.3f}; chosen by it, so optimistic)"
-    )
+    for line in _why_this(found):
+        out.print(f"  {line}")
+    metric = "balanced" if found.metric == "balanced" else "validation"
+    how = f"{found.folds}-fold cross-validation" if found.folds > 1 else "one validation part"
+    seeds = len(found.winner.correct)
+    how += f", mean of {seeds} seeds" if seeds > 1 else ""
+    probe = "" if found.probe_accuracy is None else f"; the best probe: {found.probe_accuracy:.3f}"
+    out.print(f"  {metric:<11} {found.validation:.3f}  ({how}{probe})")
+    if found.choice.optimism > 0:
+        out.print(
+            f"              the best figure of a search is too high, here by about {100 * found.choice.optimism:.1f} "
+            "points (bootstrap)"
+        )
     if found.test is not None:
         low, high = found.test_interval
         out.print(
             f"  [bold]test        {found.test:.3f}[/bold]  (95 % interval {low:.3f} to {high:.3f}, "
             f"{found.test_images} images never used before)"
         )
+        if found.metric == "balanced":
+            out.print(f"              balanced over the classes {found.test_balanced:.3f}")
     out.print()
     out.print(f"Handed over in {escape(str(found.best))}. To use it:")
     out.print(f"  advisor predict {escape(str(found.best))} photo.jpg")
@@ -118,6 +132,56 @@ def result(out: Console, found: Result) -> None:
         out.print(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
     if found.ended == "interrupted":
         out.print("To go on: run the same command again.")
+
+
+def explanation(out: Console, found: Explanation, folder: str) -> None:
+    """The page of `advisor explain`."""
+    out.print(f"[bold]Why trial {found.trial} won[/bold]")
+    for key, share in found.importances.items():
+        out.print(f"  {share:>4.0%} of the differences between trials: {escape(key)}")
+    if not found.importances:
+        out.print("  too few comparable trials to tell what made the difference between them")
+    out.print()
+    if found.ablations:
+        out.print("[bold]The winner with one value changed[/bold], on the same validation images")
+        for entry in found.ablations:
+            out.print(
+                f"  {100 * entry.gain:+5.1f} ± {100 * entry.gain_se:.1f} points for {escape(entry.key)} = "
+                f"{_cell(entry.winner)} instead of {_cell(entry.other)}"
+            )
+        out.print()
+    if not found.curve.empty:
+        out.print("[bold]Accuracy against steps[/bold] on the validation images")
+        for way, rows in found.curve.groupby("way", sort=False):
+            every = rows.iloc[:: max(1, len(rows) // 8)]
+            points = ", ".join(f"{row.steps}: {row.accuracy:.3f}" for row in every.itertuples())
+            out.print(f"  {way:<12} {points}")
+    if found.scratch_steps is not None:
+        there = "never" if found.winner_steps is None else f"after {found.winner_steps} steps"
+        out.print(
+            f"  From random weights the best figure came after {found.scratch_steps} steps; the winner had it {there}."
+        )
+    for line in found.left_out:
+        out.print(f"left out: {escape(line)}")
+    out.print(f"Written to {escape(folder)}/explanation.json and curve.csv.")
+
+
+def _why_this(found: Result) -> list[str]:
+    """Why the winner and not another trial, in words."""
+    choice = found.choice
+    lines = []
+    if choice.chosen is not choice.best:
+        lines.append(
+            f"It is the cheapest within one standard error of the best: trial {choice.best.number} is "
+            f"{100 * choice.behind:.1f} ± {100 * choice.behind_se:.1f} points ahead."
+        )
+    if choice.sure < len(choice.rivals):
+        left = len(choice.rivals) - choice.sure
+        lines.append(f"{left} of the {len(choice.rivals)} compared were not judged under every seed: the time was up.")
+    if found.importances:
+        words = [f"{key} {share:.0%}" for key, share in list(found.importances.items())[:3]]
+        lines.append(f"What made the difference between trials: {', '.join(words)}")
+    return lines
 
 
 def _failures(out: Console, found: Result) -> None:
@@ -142,10 +206,13 @@ def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
     mark = " *" if accuracy > best[0] else "  "
     best[0] = max(best[0], accuracy)
     values = attrs["values"]
+    if attrs.get("kind") == "repeat":
+        return f"{name} {accuracy:.3f}, {attrs['reason']}"
     rest = f"lr {values['optimizer.lr']:.1e}, {attrs['steps']} steps, " if attrs["steps"] else ""
     return (
         f"{name} validation {accuracy:.3f}{mark} tap {attrs['tap']}, frozen {attrs['frozen']}, "
         f"{values['head.name']}, {rest}{attrs['seconds']:.1f} s  (best {best[0]:.3f})"
+        + "".join(f"\n        {note}" for note in attrs.get("notes", ()))
     )
 
 

@@ -45,6 +45,7 @@ class ImageDataset:
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
         notes: what a person should know about the splits.
+        drawn: splits that were drawn rather than given.
     """
 
     name: str
@@ -57,6 +58,12 @@ class ImageDataset:
     broken: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
+
+    @property
+    def val_drawn(self) -> bool:
+        """Whether another validation part could as well have been drawn."""
+        return "val" in self.drawn
 
     def rows(self, *splits: str) -> NDArray[np.int64]:
         """Places in the pixel store of the images in these splits, in table order."""
@@ -166,7 +173,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
-    return replace(dataset, frame=frame.drop(columns="kin"), classes=classes, notes=tuple(notes))
+    return replace(dataset, frame=frame.drop(columns="kin"), classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from advisor.data.copies import group_copies
@@ -18,11 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A dataset ready to be computed on."""
+    """A dataset ready to be computed on.
+
+    Attributes:
+        dataset: readable images, split.
+        pixels: all that were listed, decoded for one input.
+        profile: counts.
+        listed: as found, before anything was left out; rows of the pixels are its rows.
+    """
 
     dataset: ImageDataset
     pixels: PixelStore
     profile: DatasetProfile
+    listed: ImageDataset
+
+    def at(self, spec: InputSpec, progress: Progress) -> Prepared:
+        """The same images in the same parts, decoded for another input."""
+        return replace(self, pixels=store_pixels(self.listed, spec, progress=progress))
 
 
 def prepare(
@@ -46,4 +58,4 @@ def prepare(
     readable = without(listed, pixels.broken)
     grouped = group_copies(readable, pixels, progress=progress)
     dataset = split_dataset(grouped, seed=seed, skip_small_classes=skip_small_classes)
-    return Prepared(dataset, pixels, profile_dataset(dataset))
+    return Prepared(dataset, pixels, profile_dataset(dataset), listed)

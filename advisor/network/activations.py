@@ -50,7 +50,6 @@ DEFAULT_LIMIT = 4 * 10**9  # bytes of all activations together
 _FORMAT = 1  # to be raised when the same network would leave other activations or draw other views
 _DRAW = 64  # images whose random views are drawn at once; the pictures of a view depend on it
 _BYTES = 2  # of a bfloat16
-_WORTH = 2  # times the bytes of an image as the network sees it, 8 bits a channel
 
 
 class ActivationCache:
@@ -91,16 +90,11 @@ class ActivationCache:
         return _BYTES * sum(math.prod(shape) for shape in self.segments.sizes(at)) * rows * views
 
     def worth(self, at: int, rows: int, views: int) -> bool:
-        """Whether keeping them pays: at most twice the image itself, or all of it within the limit.
-
-        What the disk has no room for, even without all other activations, is never worth it.
-        """
-        size = self.size(at, rows, views)
+        """Whether they fit under the limit, and on the disk once all other activations have given way."""
         root = cache_dir("activations")
         root.mkdir(parents=True, exist_ok=True)
         room = shutil.disk_usage(root).free + folder_bytes(root)
-        small = self.size(at, 1, 1) <= _WORTH * 3 * self.spec.size**2
-        return size <= room and (small or size <= self.limit)
+        return self.size(at, rows, views) <= min(room, self.limit)
 
     def has(self, rows: NDArray[np.int64], at: int, view: View) -> bool:
         """Whether they are on disk already."""

@@ -157,6 +157,18 @@ class TransferNetwork(nn.Module):
             module.eval()
         return self
 
+    def stages_from_top(self) -> dict[str, int]:
+        """For each parameter of the trunk how many kept stages lie between its own and the head."""
+        return {
+            name: self.tap - 1 - place
+            for place, stage in enumerate(self._stages.stages[: self.tap])
+            for name in stage.parameters
+        }
+
+    def tail(self, segment: nn.Module) -> Tail:
+        """The part above a cut: from what a segment of the trunk takes to logits, sharing every weight with this."""
+        return Tail(self, segment)
+
     def frozen_digest(self) -> str:
         """SHA-256 of every parameter and buffer that must not change; equal before and after a trial."""
         digest = hashlib.sha256()
@@ -173,6 +185,35 @@ class TransferNetwork(nn.Module):
             return True
         own = [f"{path}.{name}" for name, _ in module.named_parameters()]
         return bool(own) and all(name in names for name in own)
+
+
+class Tail(nn.Module):
+    """A segment of a network's trunk with the network's own pooling, standardisation and head.
+
+    Parameters are the network's and have the network's names, so what trains here trains there; training and
+    evaluation mode are the network's, frozen parts included.
+
+    Args:
+        network: whose weights these are.
+        segment: of its trunk, ending at its tap.
+    """
+
+    def __init__(self, network: TransferNetwork, segment: nn.Module) -> None:
+        super().__init__()
+        self.trunk = segment
+        self.pool, self.standardise, self.head = network.pool, network.standardise, network.head
+        self._whole = (network,)  # in a tuple it is no part of this module
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Logits (B, classes) of what the segment takes."""
+        logits: Tensor = self.head(self.standardise(self.pool(self.trunk(*values))))
+        return logits
+
+    def train(self, mode: bool = True) -> Tail:  # noqa: FBT001, FBT002 - torch's signature
+        """As the whole network does."""
+        self.training = mode
+        self._whole[0].train(mode)
+        return self
 
 
 def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Module]:

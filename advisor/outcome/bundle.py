@@ -9,7 +9,7 @@ report.json         versions, data, seeds, figures
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import torch
 
 from advisor.data.cache import new_folder
 from advisor.errors import BundleError
+from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
 from advisor.network.transfer import Standardise, TransferNetwork, pick_device
 from advisor.plugins import load_catalog
@@ -257,7 +258,10 @@ def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], cat
         network = timm.create_model(ours["architecture"], pretrained=False)
     else:
         network = catalog.backbone(ours["backbone"]).create(False)
-    size = ours["input"]["size"]
+    spec = _input_spec(ours["input"])
+    own = getattr(network, "pretrained_cfg", {}).get("input_size") or (3, spec.size, spec.size)
+    resize_input(network, replace(spec, size=int(own[-1])), spec.size)
+    size = spec.size
     stages = stages_of(network, torch.zeros(1, 3, size, size), codes=ours.get("codes", "mean"))
     state = load_file(folder / MODEL)
     standardise = Standardise(state["standardise.mean"], state["standardise.scale"])

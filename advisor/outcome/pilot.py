@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ import numpy as np
 from advisor.advice.measure import sample_rows
 from advisor.advice.recommend import Recommendation, least_epochs, replan
 from advisor.advice.scenario import Pilot, decide
-from advisor.outcome.run import open_bench
+from advisor.outcome.run import Machine, open_shop
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
-from advisor.tuning.trial import Workbench, predict_logits, run_trial
+from advisor.tuning.bench import Workbench
+from advisor.tuning.trial import predict_logits, run_trial
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +50,7 @@ def pilot(
     """
     catalog, progress = catalog or load_catalog(), progress or Silent()
     began = time.perf_counter()
-    bench = _fewer(open_bench(found.plan, device, catalog, progress), found.plan.seed)
+    bench = _fewer(open_shop(found.plan, Machine(device=device), catalog, progress).first, found.plan.seed)
     held, labels = bench.rows("val"), bench.labels("val").numpy()
     images = len(bench.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
@@ -61,9 +63,7 @@ def pilot(
 
     def right(depth: float) -> NDArray[np.float64]:
         values: dict[str, Any] = {**base, "freeze.depth": depth}
-        done = run_trial(
-            bench, values, seed=found.plan.seed, deadline=time.monotonic() + 1e6, report=lambda _epoch, _accuracy: None
-        )
+        done = run_trial(bench, values, seed=found.plan.seed, deadline=math.inf)
         return np.asarray(predict_logits(done.network(), bench, held).argmax(1).numpy() == labels, np.float64)
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import platform
+import multiprocessing
+import signal
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 
 from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.recommend import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
-from advisor.errors import RunError, UsageError
+from advisor.errors import RunError, UsageError, closest
+from advisor.network.activations import DEFAULT_LIMIT
 from advisor.network.transfer import pick_device
-from advisor.outcome.bundle import save_bundle
-from advisor.outcome.interval import wilson
+from advisor.outcome.handover import Result, hand_over, leaderboard
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Plan, load_plan, parse_duration, plan_to_toml
-from advisor.tuning.space import frozen_recipe
-from advisor.tuning.study import PROBE, Champion, Search
-from advisor.tuning.trial import Workbench, head_params, predict_logits, score
+from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, load_recipe, parse_duration, plan_to_toml
+from advisor.tuning.bench import Limits, Workbench, Workshop
+from advisor.tuning.memory import free_memory, used_memory
+from advisor.tuning.study import Search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import optuna
-    from torch import Tensor
 
-    from advisor.network.transfer import TransferNetwork
 
 _FINISH_SECONDS = 3.0  # writing and checking the bundle
 _TEST_MARGIN = 1.3
@@ -43,64 +39,22 @@ _MOST_FOR_TEST = 0.4  # of the budget
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a run came to.
+class Machine:
+    """What a run may use of the machine.
 
     Attributes:
-        folder: of the run.
-        best: the bundle's folder.
-        champion: the winning trial.
-        probe_accuracy: of the closed-form probe on the validation images, the floor.
-        validation: accuracy of the winner there; optimistic, since it was chosen by it.
-        test: accuracy on the untouched test images; None when there are none.
-        test_interval: 95 % Wilson interval.
-        test_images: how many.
-        timm_loads_it: whether timm alone can load the bundle.
-        trials: table of all trials, best first, as in `leaderboard.csv`.
-        ended: `trials`, `time` or `interrupted`.
-        seconds: this session.
+        device: `auto`, `cpu` or `cuda`.
+        workers: processes that search one study.
+        memory: bytes that the run may fill; None is half of what is free.
+        cache: bytes that kept activations may take on disk.
+        storage: an Optuna URL; a file in the run folder by default.
     """
 
-    folder: Path
-    best: Path
-    champion: Champion
-    probe_accuracy: float
-    validation: float
-    test: float | None
-    test_interval: tuple[float, float]
-    test_images: int
-    timm_loads_it: bool
-    trials: pd.DataFrame
-    ended: str
-    seconds: float
-
-    @property
-    def all_failed(self) -> bool:
-        """Whether trials were run and every one failed, so that only the probe stands."""
-        searched = self.trials.loc[self.trials["kind"] == "trial", "state"]
-        return len(searched) > 0 and bool((searched == "FAIL").all())
-
-    @property
-    def none_fitted(self) -> bool:
-        """Whether the budget left no room for any trial but the probe."""
-        return not (self.trials["kind"] == "trial").any()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "folder": str(self.folder),
-            "best": str(self.best),
-            "winner": asdict(self.champion),
-            "validation_accuracy": self.validation,
-            "probe_validation_accuracy": self.probe_accuracy,
-            "test_accuracy": self.test,
-            "test_interval_95": list(self.test_interval),
-            "test_images": self.test_images,
-            "timm_loads_it": self.timm_loads_it,
-            "trials": json.loads(self.trials.to_json(orient="records")),
-            "ended": self.ended,
-            "seconds": self.seconds,
-        }
+    device: str = "auto"
+    workers: int = 1
+    memory: int | None = None
+    cache: int = DEFAULT_LIMIT
+    storage: str = ""
 
 
 def tune(
@@ -110,7 +64,8 @@ def tune(
     runs: str | Path = "runs",
     trials: int | None = None,
     budget: str = "",
-    device: str = "auto",
+    machine: Machine | None = None,
+    device: str = "",
     catalog: Catalog | None = None,
     progress: Progress | None = None,
     on_trial: Callable[[optuna.trial.FrozenTrial], None] | None = None,
@@ -123,8 +78,9 @@ def tune(
         runs: the folder of run folders.
         trials: at most this many, those of earlier sessions included; the plan's number by default.
         budget: for the whole call, such as `10m`; the plan's by default.
-        device: `auto`, `cpu` or `cuda`.
-        catalog: the installed plugins by default.
+        machine: what may be used of it.
+        device: short for `machine=Machine(device=…)`.
+        catalog: the installed plugins by default; further workers always load the installed ones.
         progress: told how far things are.
         on_trial: told about each trial when it ends.
 
@@ -135,27 +91,33 @@ def tune(
     """
     began = time.monotonic()
     catalog, progress = catalog or load_catalog(), progress or Silent()
+    machine = machine or Machine()
+    machine = replace(machine, device=device or machine.device)
     if isinstance(plan, Recommendation):
         plan = plan.plan
     elif not isinstance(plan, Plan):
         plan = load_plan(plan, catalog)
     seconds = parse_duration(budget or str(plan.recipe.get("search.budget")))
     wanted = trials if trials is not None else int(str(plan.recipe.get("search.trials")))
-    bench = open_bench(plan, device, catalog, progress)
-    folder = Path(runs) / (name or bench.prepared.dataset.name)
-    with disk_errors(folder), _sole_user(folder):
-        search = Search(bench, plan, folder)
+    if machine.memory is None:
+        target = pick_device(machine.device)
+        machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
+    shop = open_shop(plan, machine, catalog, progress)
+    folder = Path(runs) / (name or shop.first.prepared.dataset.name)
+    with disk_errors(folder), sole_user(folder):
+        search = open_search(shop, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
+        bench = search.bench
+        if search.space.allows_pretrained:
+            # The features of the training images are the probe, and the probe is the floor: they come first.
+            bench.features("train", len(bench.stages))
         write_whole(folder / "plan.toml", plan_to_toml(plan))
-        # The features of the training images are the probe, and the probe is the floor: they come first.
-        bench.features("train", len(bench.stages))
         finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
+        deadline = began + seconds - finish
         try:
-            ended = search.run(
-                trials=wanted,
-                deadline=began + seconds - finish,
-                on_trial=_keeping_board(folder, search, on_trial),
-            )
+            with _helpers(plan, machine, folder, seconds, wanted, deadline):
+                ended = search.run(trials=wanted, deadline=deadline, on_trial=_keeping_board(folder, search, on_trial))
+            search.confirm(deadline)
         except KeyboardInterrupt:
             if not search.has_result:
                 raise
@@ -163,11 +125,111 @@ def tune(
             progress.say(
                 "Stopped. Scoring the best so far on the test images; Ctrl-C again leaves at once, nothing is lost."
             )
-        return _hand_over(search, folder, ended, began)
+        return hand_over(search, folder, ended, began, {"budget": seconds, "trials": wanted})
+
+
+def chosen_plan(
+    plan: str, *, resume: str, recipe: str, name: str, runs: str, catalog: Catalog | None = None
+) -> tuple[Plan, str]:
+    """The plan that a person means, and the name of its run's folder (empty for the dataset's).
+
+    Args:
+        plan: path of a plan; empty for `advisor.toml`.
+        resume: a run whose own plan is gone on with: its name or its folder; empty for none.
+        recipe: name or file of a recipe that takes the place of the plan's; empty for the plan's own.
+        name: of the run's folder; empty for the dataset's name, to which another recipe's is added.
+        runs: the folder of run folders.
+        catalog: the installed plugins by default.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    catalog = catalog or load_catalog()
+    if resume:
+        folder = Path(runs) / Path(resume).name
+        if not (folder / "plan.toml").is_file():
+            known = sorted(path.parent.name for path in Path(runs).glob("*/plan.toml"))
+            raise RunError(
+                f"There is no run `{resume}` in {runs}.",
+                ways=[f"runs there: {', '.join(known)}" if known else "no run has been started there"],
+                hint=closest(resume, known) or "advisor tune",
+            )
+        return load_plan(folder / "plan.toml", catalog), folder.name
+    found = load_plan(plan or "advisor.toml", catalog)
+    if not recipe:
+        return found, name
+    other = load_recipe(recipe, catalog)
+    if not name:
+        name = f"{catalog.dataset_for(found.location).open(found.location).name}-{other.name}"
+    return replace(found, recipe=other), name
+
+
+def open_search(
+    shop: Workshop, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
+) -> Search:
+    """The study of a plan in a run folder, with the scenarios' recipes among its trials."""
+    return Search(
+        shop, plan, folder, scenarios=_scenarios(shop.first.catalog, plan), budget=budget, trials=trials,
+        storage=storage, worker=worker,
+    )  # fmt: skip
+
+
+def _scenarios(catalog: Catalog, plan: Plan) -> list[Recipe]:
+    """The installed recipes of the four scenarios; none where the plan leaves nothing to choose."""
+    fixed = not any(isinstance(value, Range | Choices) for value in plan.recipe.values.values())
+    if fixed or plan.recipe.get("features.weights") == "random":
+        return []
+    recipes = [load_recipe(name, catalog) for name in sorted(catalog.recipes)]
+    return [recipe for recipe in recipes if recipe.scenario is not None]
 
 
 @contextmanager
-def _sole_user(folder: Path) -> Iterator[None]:
+def _helpers(plan: Plan, machine: Machine, folder: Path, budget: float, trials: int, deadline: float) -> Iterator[None]:
+    """Further processes on the same study, one thread pool's share each, for as long as this one searches."""
+    if machine.workers == 1:
+        yield
+        return
+    context = multiprocessing.get_context("spawn")
+    threads = torch.get_num_threads()
+    share = max(1, threads // machine.workers)
+    torch.set_num_threads(share)
+    memory = None if machine.memory is None else machine.memory // machine.workers
+    theirs = replace(machine, memory=memory)
+    helpers = [
+        context.Process(
+            target=_help, args=(plan, theirs, folder, budget, trials, deadline - time.monotonic(), number, share)
+        )
+        for number in range(1, machine.workers)
+    ]
+    for helper in helpers:
+        helper.start()
+    try:
+        yield
+        for helper in helpers:
+            helper.join()
+    finally:
+        torch.set_num_threads(threads)
+        for helper in helpers:
+            if helper.is_alive():
+                helper.terminate()
+            helper.join()
+
+
+def _help(
+    plan: Plan, machine: Machine, folder: Path, budget: float, trials: int, left: float, worker: int, threads: int
+) -> None:
+    """What a further process does: search, until there are enough trials or the time is up."""
+    deadline = time.monotonic() + left
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the owner marks what is left running
+    catalog = load_catalog()
+    shop = open_shop(plan, machine, catalog, Silent())
+    search = open_search(shop, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker)
+    search.run(trials=trials, deadline=deadline, on_trial=lambda _trial: None)
+
+
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
     """Make the run folder and keep every other process out of it."""
     from filelock import FileLock, Timeout
 
@@ -190,14 +252,14 @@ def _sole_user(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def open_bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) -> Workbench:
+def open_shop(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress) -> Workshop:
     """Everything that trials of a plan share.
 
     Raises:
         RunError: the dataset is not the one that the plan was made for.
         DatasetError: the images cannot be used as they are.
     """
-    target = pick_device(device)
+    target = pick_device(machine.device)
     backbone = catalog.backbone(plan.backbone)
     network = open_network(backbone, target)
     prepared = prepare(
@@ -217,8 +279,13 @@ def open_bench(plan: Plan, device: str, catalog: Catalog, progress: Progress) ->
             ],
             hint=f"advisor recommend {plan.location}",
         )
-    stages = stages_for(backbone, network, codes=str(plan.recipe.get("features.codes")))
-    return Workbench(backbone, network, stages, prepared, catalog, target, progress)
+    codes = str(plan.recipe.get("features.codes"))
+    stages = stages_for(backbone, network, codes=codes)
+    bench = Workbench(
+        backbone, network, stages, prepared, catalog, target, progress,
+        limits=Limits(machine.memory, machine.cache), metric=str(plan.recipe.get("search.metric")),
+    )  # fmt: skip
+    return Workshop(bench, codes=codes, seed=plan.seed)
 
 
 def _keeping_board(
@@ -232,141 +299,3 @@ def _keeping_board(
             on_trial(trial)
 
     return told
-
-
-def leaderboard(search: Search) -> pd.DataFrame:
-    """One row per trial, best first."""
-    rows = []
-    for trial in search.study.trials:
-        attrs = trial.user_attrs
-        rows.append(
-            {
-                "trial": trial.number,
-                "kind": attrs.get("kind", "trial"),
-                "state": trial.state.name,
-                "validation_accuracy": trial.values[0] if trial.values else None,
-                "validation_loss": attrs.get("validation_loss"),
-                "seconds": attrs.get("seconds"),
-                "tap": attrs.get("tap"),
-                "frozen": attrs.get("frozen"),
-                "steps": attrs.get("steps"),
-                "audit": str(attrs.get("audit", ""))[:12],
-                "reason": attrs.get("reason", ""),
-                **attrs.get("values", {}),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    return frame.sort_values(
-        ["validation_accuracy", "validation_loss"], ascending=[False, True], na_position="last", kind="stable"
-    )
-
-
-def _hand_over(search: Search, folder: Path, ended: str, began: float) -> Result:
-    """Judge the winner once on the test images and write everything a person takes home."""
-    bench, plan = search.bench, search.plan
-    champion = search.champion()
-    search.drop_beaten()
-    network = search.network(champion)
-    held = bench.rows("test")
-    test: float | None = None
-    right = 0
-    labels = bench.labels("test")
-    per_class: dict[str, dict[str, float]] = {}
-    if len(held):
-        logits = _test_logits(search, champion, network)
-        test, _ = score(logits, labels)
-        right = int((logits.argmax(1) == labels).sum())
-        per_class = _per_class(logits, labels, bench.prepared.dataset.classes)
-    board = leaderboard(search)
-    probe = float(board.loc[board["kind"] == PROBE, "validation_accuracy"].iloc[0])
-    report = {
-        "dataset": {"location": plan.location, "digest": bench.prepared.dataset.digest,
-                    "splits": bench.prepared.profile.splits, "classes": list(bench.prepared.dataset.classes)},
-        "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
-        "seed": plan.seed,
-        "winner": asdict(champion),
-        "validation_accuracy": champion.accuracy,
-        "probe_validation_accuracy": probe,
-        "test_accuracy": test,
-        "test_interval_95": wilson(right, len(held)),
-        "test_images": len(held),
-        "test_per_class": per_class,
-        "versions": versions(),
-        "plugins": {p.name: {"distribution": p.distribution, "version": p.version, "status": p.status}
-                    for p in bench.catalog.plugins},
-    }  # fmt: skip
-    best_plan = Plan(
-        recipe=frozen_recipe(plan.recipe, champion.values),
-        location=plan.location,
-        backbone=plan.backbone,
-        digest=bench.prepared.dataset.digest,
-        seed=plan.seed,
-        skip_small_classes=plan.skip_small_classes,
-    )
-    provenance = {"trial": champion.number, "kind": champion.kind, "validation_accuracy": champion.accuracy,
-                  "test_accuracy": test, **versions()}  # fmt: skip
-    kind = bench.catalog.head(champion.values["head.name"])
-    loads = save_bundle(
-        folder / "best",
-        network,
-        backbone=bench.backbone,
-        head=kind.name,
-        head_params=head_params(champion.values),
-        head_is_linear=kind.linear,
-        classes=bench.prepared.dataset.classes,
-        texts={
-            "best.toml": plan_to_toml(best_plan, provenance=provenance),
-            "report.json": json.dumps(report, indent=2, ensure_ascii=False),
-        },
-    )
-    write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
-    return Result(
-        folder=folder,
-        best=folder / "best",
-        champion=champion,
-        probe_accuracy=probe,
-        validation=champion.accuracy,
-        test=test,
-        test_interval=wilson(right, len(held)),
-        test_images=len(held),
-        timm_loads_it=loads,
-        trials=board,
-        ended=ended,
-        seconds=time.monotonic() - began,
-    )
-
-
-def _test_logits(search: Search, champion: Champion, network: TransferNetwork) -> Tensor:
-    """Logits of the test images; a head alone reads kept features, so a resumed run computes them once."""
-    bench = search.bench
-    if bench.stages.frozen_index(champion.values["freeze.depth"], network.tap) < network.tap:
-        return predict_logits(network, bench, bench.rows("test"))
-    features = bench.features("test", network.tap)
-    with torch.inference_mode():
-        logits: Tensor = network.head.cpu()(features)
-    return logits
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything a result depends on."""
-    packages = (
-        "transfer-advisor",
-        "torch",
-        "torchvision",
-        "timm",
-        "optuna",
-        "numpy",
-        "scikit-learn",
-        "pillow",
-    )
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    found = {}
-    for label, name in enumerate(classes):
-        mine = labels == label
-        if mine.any():
-            recall = float((logits[mine].argmax(1) == label).float().mean())
-            found[name] = {"images": int(mine.sum()), "recall": recall}
-    return found

@@ -75,6 +75,7 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
     checker = _Checker(source, catalog)
     table = checker.parse(text)
     recipe = checker.recipe(table, extra=(*PLAN_TABLES, *FREE_TABLES))
+    backbones = checker.searched_backbones(table)
     found = {name: checker.plain_table(table, name, keys) for name, keys in PLAN_TABLES.items()}
     for section, key in (("data", "location"), ("backbone", "name")):
         inside = table.get(section, {})
@@ -96,6 +97,7 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
         seed=data.get("seed", 0),
         skip_small_classes=data.get("skip_small_classes", False),
         evidence=table.get("evidence", {}),
+        backbones=backbones,
     )
 
 
@@ -188,6 +190,19 @@ class _Checker:
             else:
                 good[key] = value
         return good
+
+    def searched_backbones(self, table: dict[str, Any]) -> tuple[str, ...]:
+        """Names in `[backbone] name = { choices = [...], start = ... }`; the table then holds the first to try."""
+        inside = table.get("backbone")
+        name = inside.get("name") if isinstance(inside, dict) else None
+        if not isinstance(name, dict) or "choices" not in name:
+            return ()
+        found = self._choices("backbone.name", name, Key(str, "", ""))
+        if found is None:
+            table["backbone"] = {}
+            return ()
+        table["backbone"] = {**table["backbone"], "name": str(found.first)}
+        return tuple(str(choice) for choice in found.choices)
 
     def _text(self, table: dict[str, Any], key: str, default: str) -> str:
         value = table.get(key, default)

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from advisor.data.augmentations import AUGMENTATIONS
 from advisor.errors import UsageError
 from advisor.network.stages import CODES
 
@@ -95,6 +96,23 @@ KEYS: Mapping[str, Key] = {
         choices=CODES,
         searchable=False,
     ),
+    "features.weights": Key(
+        str,
+        "pretrained",
+        "start from the pretrained weights, or from random ones: the honest baseline",
+        choices=("pretrained", "random"),
+    ),
+    "features.input_size": Key(int, 0, "side of the square input, pixels; 0 is the backbone's own", 0, 4096),
+    "features.cache": Key(
+        str,
+        "auto",
+        "what the frozen part computes: views once and kept, or fresh ones every epoch; auto keeps what is worth it",
+        choices=("auto", "views", "fresh"),
+        searchable=False,
+    ),
+    "features.views": Key(
+        int, 4, "kept views of an image, the clean one among them; each epoch draws one", 1, 64, searchable=False
+    ),
     "head.name": Key(str, "linear", "classifier on the tapped features; see `advisor heads`"),
     "head.init": Key(
         str, "probe", "start the head from the closed-form probe or at random", choices=("probe", "random")
@@ -109,12 +127,18 @@ KEYS: Mapping[str, Key] = {
     "freeze.batchnorm": Key(
         str,
         "auto",
-        "BatchNorm in the part that trains; auto keeps the pretrained statistics in short trainings",
-        choices=("auto", "eval", "train"),
+        "BatchNorm statistics: eval keeps the pretrained, adabn re-estimates them once on these images, train lets "
+        "those of the part that trains follow; auto is eval in short trainings",
+        choices=("auto", "eval", "adabn", "train"),
     ),
-    "optimizer.lr": Key(float, 1e-4, "peak learning rate of the backbone (AdamW)", 1e-8, 1.0),
+    "optimizer.name": Key(str, "adamw", "AdamW, or SGD with Nesterov momentum 0.9", choices=("adamw", "sgd")),
+    "optimizer.lr": Key(float, 1e-4, "peak learning rate of the backbone", 1e-8, 10.0),
     "optimizer.lr_ratio": Key(float, 10.0, "learning rate of the head over that of the backbone", 1e-3, 1e4),
     "optimizer.weight_decay": Key(float, 1e-3, "decoupled weight decay, not on vectors", 0.0, 1.0),
+    "optimizer.layer_decay": Key(
+        float, 1.0, "learning rate of each stage over that of the stage after it; 1.0 treats all alike", 0.1, 1.0
+    ),
+    "optimizer.l2_sp": Key(float, 0.0, "pull of trained weights back to the pretrained ones; 0 is off", 0.0, 100.0),
     "train.epochs": Key(int, 4, "passes over the training images", 1, 10_000),
     "train.batch_size": Key(int, 32, "images per step", 2, 65_536),
     "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),
@@ -122,10 +146,36 @@ KEYS: Mapping[str, Key] = {
     "train.augment": Key(
         str,
         "crop",
-        "random views: none, crops, or crops and mirroring",
-        choices=("none", "crop", "flip_crop"),
+        "random views: none, crops, crops and mirroring, RandAugment or TrivialAugment (both without mirroring)",
+        choices=AUGMENTATIONS,
+    ),
+    "train.mixup": Key(float, 0.0, "alpha of mixup's Beta distribution; 0 is off", 0.0, 10.0),
+    "train.ema": Key(float, 0.0, "decay of the averaged weights that are kept; 0 is off", 0.0, 0.99999),
+    "train.drop_path": Key(float, 0.0, "largest rate of stochastic depth in the part that trains; 0 is off", 0.0, 0.9),
+    "train.balance": Key(
+        str,
+        "auto",
+        "unequal classes: weight them, draw them equally often, or leave them; auto weights when balanced accuracy is "
+        "wanted and the largest class has three times as many images as the smallest",
+        choices=("auto", "none", "weights", "sampling"),
     ),
     "search.trials": Key(int, 20, "trials at most", 1, 100_000, searchable=False),
+    "search.metric": Key(
+        str,
+        "accuracy",
+        "what trials are judged by; balanced is the mean over classes of their recall",
+        choices=("accuracy", "balanced"),
+        searchable=False,
+    ),
+    "search.folds": Key(
+        int,
+        0,
+        "parts of the cross-validation; 1 is a single validation part, 0 decides by size and budget",
+        0,
+        20,
+        searchable=False,
+    ),
+    "search.seeds": Key(int, 3, "seeds under which the best three trials are judged", 1, 20, searchable=False),
     "search.budget": Key(str, "10m", "time at most, such as 90s, 20m or 1h30m", searchable=False),
 }
 WHEN = {"size": ("small", "large"), "distance": ("similar", "different")}
@@ -172,7 +222,8 @@ class Plan:
         recipe: what a trial may do.
         location: of the dataset, as typed.
         digest: of the dataset when the plan was made; empty when not known.
-        backbone: its name.
+        backbone: its name; where several are searched, that of the first trial.
+        backbones: all that are searched; empty where there is only one.
         seed: of the split and of every trial.
         skip_small_classes: whether classes too small to split are left out.
         evidence: plain data on why; not read by `tune`.
@@ -185,6 +236,7 @@ class Plan:
     seed: int = 0
     skip_small_classes: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    backbones: tuple[str, ...] = ()
 
 
 def parse_duration(text: str) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit import TOMLDocument
+from tomlkit.items import InlineTable
 
 from advisor.recipe.schema import KEYS, SCHEMA, Choices, Plan, Range, Recipe, Value
 
@@ -42,7 +43,7 @@ def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[s
             "seed": plan.seed,
             "skip_small_classes": plan.skip_small_classes,
         },
-        "backbone": {"name": plan.backbone},
+        "backbone": {"name": _value(Choices(plan.backbones, plan.backbone)) if plan.backbones else plan.backbone},
     })  # fmt: skip
     for name, table in (("evidence", plan.evidence), ("provenance", provenance or {})):
         if table:
@@ -108,5 +109,6 @@ def _plain(table: Mapping[str, Any]) -> Table:
     for key, value in table.items():
         if value is None:
             continue
-        out.add(key, _plain(value) if isinstance(value, dict) else tomlkit.item(value))
+        inline = isinstance(value, InlineTable)
+        out.add(key, _plain(value) if isinstance(value, dict) and not inline else tomlkit.item(value))
     return out

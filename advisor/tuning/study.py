@@ -1,86 +1,113 @@
-"""The Optuna study: the recommended recipe first, the probe as floor, a budget that is kept."""
+"""The Optuna study: probes as floor, the scenarios' recipes first, a budget that is kept, leaders judged again."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import sqlite3
+import math
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import optuna
-import torch
 
 from advisor.errors import AdvisorError, BackboneError, RunError
-from advisor.network.ridge import fit_ridge
+from advisor.tuning.bench import Workbench, Workshop, folds_of, rows_of
+from advisor.tuning.confirm import Choice, Standing, choose, leaders, pack, unpack
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
-from advisor.tuning.space import SearchSpace, Values
-from advisor.tuning.trial import Finished, Workbench, head_params, run_trial, score
+from advisor.tuning.sampling import pick_pruner, pick_sampler
+from advisor.tuning.space import BACKBONE, SearchSpace, Values
+from advisor.tuning.storage import bury_dead, fingerprint, open_study, owner
+from advisor.tuning.trial import Finished, Progressed, head_params, run_folds, run_trial
+from advisor.tuning.weights import KeptWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from advisor.network.transfer import TransferNetwork
-    from advisor.recipe import Plan
+    from advisor.recipe import Plan, Recipe
 
-STUDY = "advisor"
 PROBE = "probe"
+_ORIGIN = (BACKBONE, "features.weights", "features.input_size")  # which network, before anything is done to it
 _States = optuna.trial.TrialState
-_UNTESTED_STARTUP = 4  # trials before the pruner may stop one
-
-
-@dataclass(frozen=True)
-class Champion:
-    """The best trial of a study.
-
-    Attributes:
-        number: in the study.
-        kind: `probe` or `trial`.
-        accuracy: on the validation images.
-        values: by key path, scalars.
-    """
-
-    number: int
-    kind: str
-    accuracy: float
-    values: Values
+_FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
+_MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
+_CONFIRM_SHARE = 0.3  # of the budget at most for judging the leaders again
+_REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
 class Search:
     """One study in one run folder.
 
     Args:
-        bench: what all trials share.
+        shop: what all trials share.
         plan: what to search.
         folder: of the run; holds `study.db` and `weights/`.
+        scenarios: recipes whose starting points are tried, too.
+        budget: seconds of the whole search, for choosing folds, sampler and pruner.
+        trials: that may be run, for the same.
+        storage: an Optuna URL; a file in the folder by default.
+        worker: 0 for the process that owns the run, 1 … for its helpers.
 
     Raises:
-        RunError: the folder holds the run of another dataset or of another plan.
+        RunError: the folder holds the run of another dataset or of another plan; the storage cannot be used.
     """
 
-    def __init__(self, bench: Workbench, plan: Plan, folder: Path) -> None:
+    def __init__(
+        self,
+        shop: Workshop,
+        plan: Plan,
+        folder: Path,
+        *,
+        scenarios: Sequence[Recipe] = (),
+        budget: float = math.inf,
+        trials: int = 20,
+        storage: str = "",
+        worker: int = 0,
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.bench = bench
+        self.shop = shop
         self.plan = plan
         self.folder = folder
-        self.space = SearchSpace(plan.recipe, bench.stages, bench.catalog)
-        # Connected to by path: in a URL, a `?` or `%` in the folder's name would be taken for syntax.
-        storage = optuna.storages.RDBStorage(
-            "sqlite:///study.db",
-            engine_kwargs={
-                "creator": lambda: sqlite3.connect(folder / "study.db", timeout=60, check_same_thread=False)
-            },
+        self.weights = KeptWeights(folder / "weights")
+        self.worker = worker
+        self.budget = budget
+        first = shop.first
+        self.space = SearchSpace(
+            plan.recipe, first.stages, first.catalog, backbones=plan.backbones, stages_of=shop.stages_of
         )
-        self.study = optuna.create_study(
-            storage=storage, study_name=STUDY, load_if_exists=True, direction="maximize",
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=_UNTESTED_STARTUP, n_warmup_steps=1),
-        )  # fmt: skip
-        # A resumed study must not draw the same candidates again.
-        self.study.sampler = optuna.samplers.TPESampler(seed=plan.seed + len(self.study.trials), n_startup_trials=6)
-        self._claim()
-        self._bury_dead()
+        self.origin: Values = {key: value for key, value in self.space.start().items() if key in _ORIGIN}
+        self.bench = shop.bench(self.origin)
+        self.scenarios = tuple(scenarios)
+        self._folded: dict[tuple[int, int], list[Workbench]] = {}
+        name = f"advisor-{self._key()}" if storage else "advisor"
+        self.study = open_study(storage, name, folder)
+        self.seeds = int(str(plan.recipe.get("search.seeds")))
+        if worker == 0:
+            self._claim()
+            bury_dead(self.study, shared=bool(storage))
+        # A resumed study must not draw the same candidates again, nor two workers the same.
+        seed = plan.seed + len(self.study.trials) + 7919 * worker
+        start = self._cost(self.space.start())
+        expected = min(trials, budget / max(start * self.folds, 1e-9))
+        self.study.sampler = pick_sampler(seed, expected, len(self.space.searched()))
+        everything = self.space.start() | {"freeze.depth": 0.0}
+        self.study.pruner = pick_pruner(trials, self._cost(everything) / max(1, int(everything.get("train.epochs", 1))))
+
+    @property
+    def folds(self) -> int:
+        """Parts of the cross-validation; 1 is a single validation part. Kept in the study, so equal for all trials."""
+        return int(self.study.user_attrs["folds"])
+
+    @property
+    def worth(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """(n,) what each validation image counts."""
+        return self.bench.worth(self.judged_rows)
+
+    @property
+    def judged_rows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(n,) the validation images, ascending; with folds all that may be trained on."""
+        return rows_of(self.benches(self.origin))
 
     def run(self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> str:
         """Search until there are enough trials or the time is up.
@@ -88,103 +115,191 @@ class Search:
         Args:
             trials: finished, pruned or failed ones, those of earlier sessions included.
             deadline: on `time.monotonic`.
-            on_trial: told about each trial when it ends.
+            on_trial: told about each trial when it ends, those of other workers included.
 
         Returns:
-            Why the search ended: `trials` or `time`.
+            Why the search ended: `trials`, `time` or `exhausted` (nothing new to try).
 
         Raises:
             KeyboardInterrupt: after the running trial has been marked as interrupted.
         """
-        if not any(trial.user_attrs.get("kind") == PROBE for trial in self.study.trials):
-            on_trial(self._add_probe())
-        else:
-            on_trial(self.study.trials[self.champion().number])  # what the trials of this session have to beat
-        head_only = False
-        while len(self.searched()) < trials:
-            if time.monotonic() >= deadline:
+        began = time.monotonic()
+        if self.worker == 0 and not self._finished() and self.space.allows_pretrained:
+            self._add_probes()
+        told = {trial.number for trial in self._finished()}
+        if standings := self.standings():
+            on_trial(self.study.trials[leaders(standings, self.worth, 1)[0].number])  # what trials have to beat
+        head_only, repeats = False, 0
+        while self._used() < trials:
+            last = deadline - (0.0 if head_only else self._reserve(deadline - began))
+            if time.monotonic() >= last:
                 return "time"
-            if not self.searched() and not self.study.get_trials(states=(_States.WAITING,)):
-                self.study.enqueue_trial(self.space.start_params())
+            if repeats >= _REPEATS:
+                return "exhausted"
+            if self.worker == 0 and not head_only:
+                self._enqueue_start()
             trial = self.study.ask()
+            trial.set_user_attr("owner", owner())
             try:
-                self._one(trial, deadline, head_only=head_only)
+                fresh = self._one(trial, last, head_only=head_only)
             except OutOfTimeError as error:
-                trial.set_user_attr("reason", f"no time left: {error}")
-                trial.set_user_attr("kind", "out of time")
-                self.study.tell(trial, state=_States.FAIL)
+                self._drop(trial, "out of time", f"no time left: {error}")
                 if head_only or not self.space.allows_head_only:
                     return "time"
-                head_only = True  # too late to fine-tune; the seconds left go to heads
+                head_only = True
+                self._say_heads_only(error)
                 continue
             except KeyboardInterrupt:
-                trial.set_user_attr("reason", "interrupted")
-                trial.set_user_attr("kind", "interrupted")
-                self.study.tell(trial, state=_States.FAIL)
+                self._drop(trial, "interrupted", "interrupted")
                 raise
-            on_trial(self.study.trials[trial.number])
+            repeats = 0 if fresh else repeats + 1
+            told = self._tell_new(told, on_trial)
         return "trials"
 
+    def confirm(self, deadline: float) -> None:
+        """Judge the leaders under further seeds, as far as the time allows; nothing is judged twice."""
+        standings = self.standings()
+        work = [
+            (rival, again)
+            for again in range(1, self.seeds)
+            for rival in leaders(standings, self.worth)
+            if not rival.sound and str(again) not in self.study.user_attrs.get(f"again-{rival.number}", {})
+        ]
+        with self.bench.progress.task("Judging the best again", len(work)) as advance:
+            for rival, again in work:
+                if time.monotonic() + rival.seconds > deadline:
+                    continue
+                try:
+                    finished = run_folds(
+                        self.benches(dict(rival.values), again), dict(rival.values),
+                        seed=self.plan.seed + rival.number + 10_000 * again, deadline=deadline,
+                    )  # fmt: skip
+                except (OutOfTimeError, TrialFailedError):
+                    continue
+                key = f"again-{rival.number}"
+                self.study.set_user_attr(
+                    key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.correct)}
+                )
+                advance(1)
+
+    def judge(self, values: Values, *, seed: int, deadline: float) -> Finished:
+        """A trial on the study's validation images that is no part of the study.
+
+        Raises:
+            OutOfTimeError: it does not fit.
+            TrialFailedError: it has no score.
+        """
+        return run_folds(self.benches(values), values, seed=seed, deadline=deadline)
+
+    def standings(self) -> list[Standing]:
+        """Every finished trial with a score, once each."""
+        count = len(self.worth)
+        found = []
+        attrs = self.study.user_attrs
+        for trial in self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)):
+            own = trial.user_attrs
+            if own["kind"] not in (PROBE, "trial"):
+                continue
+            more = [unpack(text, count) for _, text in sorted(attrs.get(f"again-{trial.number}", {}).items())]
+            kind = self.bench.catalog.head(own["values"]["head.name"])
+            closed = own["tap"] == own["frozen"] and own["steps"] == 0
+            found.append(
+                Standing(
+                    number=trial.number, kind=own["kind"], values=own["values"],
+                    correct=np.stack([unpack(own["correct"], count), *more]), loss=own["validation_loss"],
+                    seconds=own["seconds"], tap=own["tap"], frozen=own["frozen"], linear=kind.linear,
+                    sound=closed and self.folds == 1,
+                )
+            )  # fmt: skip
+        return found
+
+    def choice(self) -> Choice:
+        """Which trial is handed over.
+
+        Raises:
+            RunError: nothing has finished.
+        """
+        standings = [standing for standing in self.standings() if self._can_cut(standing)]
+        if not standings:
+            raise RunError("No trial has finished.", hint="run the same command again to go on")
+        return choose(standings, self.worth, seeds=self.seeds)
+
     def searched(self) -> list[optuna.trial.FrozenTrial]:
-        """Trials that used up one of the allowed number: all but the probe and those cut off."""
+        """Trials that used up one of the allowed number: all but the probes, repeats and those cut off."""
         return [
             trial
-            for trial in self.study.trials
+            for trial in self.study.get_trials(deepcopy=False)
             if trial.state.is_finished() and trial.user_attrs.get("kind") == "trial"
         ]
 
     @property
     def has_result(self) -> bool:
         """Whether anything has finished."""
-        return any(trial.state == _States.COMPLETE for trial in self.study.trials)
+        return bool(self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)))
 
-    def champion(self) -> Champion:
-        """The most accurate trial; of equals the one with the lower validation loss, the probe before all.
+    def network(self, chosen: Standing) -> TransferNetwork:
+        """The chosen model: from its kept weights, or fitted again; after cross-validation on all trainable images."""
+        values = dict(chosen.values)
+        bench = self.shop.bench(values)
+        kept = self.weights.load(chosen.number)
+        if kept is not None and self.folds == 1:
+            kind = bench.catalog.head(values["head.name"])
+            head = kind.create(bench.standardise(chosen.tap).mean.numel(), bench.classes, **head_params(values))
+            network = bench.build(chosen.tap, head)
+            network.load_state_dict(kept, strict=True)
+            return network.eval()
+        if self.folds > 1:
+            bench = bench.divided(self.judged_rows, self.judged_rows[:0])
+        finished = run_trial(bench, values, seed=self.plan.seed + chosen.number, deadline=math.inf)
+        return finished.network().eval()
 
-        Raises:
-            RunError: nothing has finished.
-        """
-        finished = [trial for trial in self.study.trials if trial.state == _States.COMPLETE]
-        if not finished:
-            raise RunError("No trial has finished.", hint="run the same command again to go on")
-        best = max(
-            finished,
-            key=lambda t: (t.values[0], t.user_attrs["kind"] == PROBE, -t.user_attrs["validation_loss"]),
+    def _tell_new(self, told: set[int], on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> set[int]:
+        """Tell of the trials that ended since, those of other workers included; all that ended by now."""
+        done = self._finished()
+        for trial in done:
+            if trial.number not in told:
+                on_trial(trial)
+        return {trial.number for trial in done}
+
+    def _say_heads_only(self, reason: OutOfTimeError) -> None:
+        self.bench.progress.say(
+            f"No further fine-tuning fits into the budget ({reason}); what is left goes to classifiers on frozen "
+            "features. --budget gives more."
         )
-        return Champion(best.number, best.user_attrs["kind"], best.values[0], dict(best.user_attrs["values"]))
 
-    def network(self, champion: Champion) -> TransferNetwork:
-        """Rebuild a champion's model from its kept weights."""
-        from safetensors.torch import load_file
+    def _finished(self) -> list[optuna.trial.FrozenTrial]:
+        return [trial for trial in self.study.get_trials(deepcopy=False) if trial.state.is_finished()]
 
-        tap = self.bench.stages.tap_index(champion.values["features.tap"])
-        width = self.bench.features("train", tap).shape[1]
-        kind = self.bench.catalog.head(champion.values["head.name"])
-        head = kind.create(width, self.bench.classes, **head_params(champion.values))
-        network = self.bench.build(tap, head)
-        network.load_state_dict(load_file(self._weights(champion.number)), strict=True)
-        return network.eval()
-
-    def _one(self, trial: optuna.Trial, deadline: float, *, head_only: bool) -> None:
-        """Run one trial and record what came of it."""
+    def _one(self, trial: optuna.Trial, deadline: float, *, head_only: bool) -> bool:
+        """Run one trial and record what came of it; False where an earlier one had the same values."""
         began = time.monotonic()
-        trial.set_user_attr("kind", "trial")
-        protected = not self.searched()  # the recommended recipe is never pruned
+        protected = "scenario" in trial.user_attrs  # the scenarios' recipes are never pruned
+        step = 0
 
-        def report(epoch: int, accuracy: float) -> None:
-            trial.report(accuracy, epoch)
+        def report(now: Progressed) -> None:
+            nonlocal step
+            # Depths differ in cost, so rungs are seconds, not epochs.
+            step = max(step + 1, math.ceil(now.seconds))
+            trial.report(now.accuracy, step)
             if not protected and trial.should_prune():
                 raise optuna.TrialPruned
 
         try:
             values = self.space.suggest(trial, head_only=head_only)
+            if (earlier := self._earlier(values)) is not None:
+                trial.set_user_attr("kind", "repeat")
+                trial.set_user_attr("values", values)
+                trial.set_user_attr("reason", f"the same values as trial {earlier.number}")
+                self.study.tell(trial, earlier.values[0])
+                return False
+            trial.set_user_attr("kind", "trial")
             trial.set_user_attr("values", values)
-            finished = run_trial(
-                self.bench, values, seed=self.plan.seed + trial.number, deadline=deadline, report=report
+            finished = run_folds(
+                self.benches(values, 0), values, seed=self.plan.seed + trial.number, deadline=deadline, report=report
             )
         except optuna.TrialPruned:
             trial.set_user_attr("seconds", time.monotonic() - began)
-            trial.set_user_attr("reason", "behind the median of the earlier trials")
+            trial.set_user_attr("reason", "behind earlier trials after the same time")
             self.study.tell(trial, state=_States.PRUNED)
         except OutOfTimeError:
             raise
@@ -192,126 +307,157 @@ class Search:
             if isinstance(error, AdvisorError) and not isinstance(error, BackboneError):
                 raise  # a full disk, say: no other values would fare better
             # One bad set of values must not end the study.
+            trial.set_user_attr("kind", "trial")
             trial.set_user_attr("seconds", time.monotonic() - began)
             trial.set_user_attr("reason", _reason(error))
             self.study.tell(trial, state=_States.FAIL)
         else:
-            self._record(trial, finished, time.monotonic() - began)
+            for name, value in _facts(finished, time.monotonic() - began).items():
+                trial.set_user_attr(name, value)
             self.study.tell(trial, finished.accuracy)
-
-    def _record(self, trial: optuna.Trial, finished: Finished, seconds: float) -> None:
-        for name, value in _facts(finished, seconds).items():
-            trial.set_user_attr(name, value)
-        best = [t.values[0] for t in self.study.trials if t.state == _States.COMPLETE]
-        if not best or finished.accuracy >= max(best):
-            self._keep(trial.number, finished.network())
-
-    def _add_probe(self) -> optuna.trial.FrozenTrial:
-        """The closed-form probe at its best stage (by leave-one-out on the training images)."""
-        began = time.monotonic()
-        bench = self.bench
-        labels = bench.labels("train")
-        fits = [
-            fit_ridge(bench.features("train", tap).numpy(), labels.numpy(), bench.classes)
-            for tap in range(1, len(bench.stages) + 1)
-        ]
-        correct = [float(fit.correct(labels.numpy()).mean()) for fit in fits]
-        best_first = sorted(range(1, len(fits) + 1), key=lambda k: (-correct[k - 1], -k))
-        tap = next(k for k in best_first if self._can_cut(k))
-        values: Values = {
-            "features.tap": tap / len(bench.stages), "freeze.depth": 1.0,
-            "head.name": "ridge", "head.init": PROBE,
-        }  # fmt: skip
-        kind = bench.catalog.head("ridge")
-        head = kind.create(bench.features("train", tap).shape[1], bench.classes)
-        fit = fits[tap - 1]
-        with torch.no_grad():
-            head.weight.copy_(torch.from_numpy(fit.weight * fit.temperature))  # type: ignore[operator]
-            head.bias.copy_(torch.from_numpy(fit.bias * fit.temperature))  # type: ignore[operator]
-            accuracy, loss = score(head(bench.features("val", tap)), bench.labels("val"))
-        network = bench.build(tap, head)
-        network.freeze(tap, batchnorm="eval")
-        finished = Finished(accuracy, loss, tap, tap, 1.0, 0, 0, network.frozen_digest(), lambda: network)
-        number = len(self.study.trials)
-        self._keep(number, network)
-        attrs = {"kind": PROBE, "values": values, "leave_one_out": correct[tap - 1],
-                 **_facts(finished, time.monotonic() - began)}  # fmt: skip
-        self.study.add_trial(optuna.trial.create_trial(value=accuracy, user_attrs=attrs))
-        return self.study.trials[number]
-
-    def _can_cut(self, tap: int) -> bool:
-        """Whether the network can be cut at a tap; some cannot be traced, and none needs it at the last."""
-        if tap == len(self.bench.stages):
-            return True
-        try:
-            self.bench.build(tap, torch.nn.Identity())
-        except BackboneError:
-            return False
+            self._keep_leaders(trial.number, finished)
         return True
 
-    def _keep(self, number: int, network: TransferNetwork) -> None:
-        """Write a model's weights, then drop those it replaces; the file appears whole or not at all."""
-        from safetensors.torch import save
+    def _earlier(self, values: Values) -> optuna.trial.FrozenTrial | None:
+        """A finished trial of the same values."""
+        for trial in self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)):
+            if trial.user_attrs.get("values") == values and trial.user_attrs["kind"] in (PROBE, "trial"):
+                return trial
+        return None
 
-        from advisor.data.cache import disk_errors
+    def _drop(self, trial: optuna.Trial, kind: str, reason: str) -> None:
+        trial.set_user_attr("kind", kind)
+        trial.set_user_attr("reason", reason)
+        self.study.tell(trial, state=_States.FAIL)
 
-        target = self._weights(number)
-        with disk_errors(target.parent):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_suffix(".partial")
-            state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-            try:
-                partial.write_bytes(save(state))
-                partial.rename(target)
-            finally:
-                partial.unlink(missing_ok=True)
+    def _used(self) -> int:
+        """Trials that are done, and those that other workers are at."""
+        return len(self.searched()) + len(self.study.get_trials(deepcopy=False, states=(_States.RUNNING,)))
 
-    def drop_beaten(self) -> None:
-        """Delete the weights of every trial but the champion."""
-        keep = self._weights(self.champion().number)
-        for file in (self.folder / "weights").glob("*.safetensors"):
-            if file != keep:
-                file.unlink()
+    def _enqueue_start(self) -> None:
+        """The next starting point that nobody has tried, if one is left; one that was cut off is next again.
 
-    def _weights(self, number: int) -> Path:
-        return self.folder / "weights" / f"trial-{number}.safetensors"
+        The plan's own comes first, then those of the scenarios, cheapest first.
+        """
+        starts = [(recipe.name, self.space.nearest_params(recipe)) for recipe in self.scenarios]
+
+        def cost(start: tuple[str, dict[str, Any]]) -> float:
+            return self._cost(self.space.suggest(optuna.trial.FixedTrial(start[1])))
+
+        known = [
+            trial.system_attrs["fixed_params"]
+            for trial in self.study.get_trials(deepcopy=False)
+            if "fixed_params" in trial.system_attrs
+            and trial.user_attrs.get("kind") not in ("interrupted", "out of time")
+        ]
+        for name, params in [(self.plan.recipe.name, self.space.start_params()), *sorted(starts, key=cost)]:
+            if params not in known:
+                self.study.enqueue_trial(params, user_attrs={"scenario": name})
+                return
+
+    def _cost(self, values: Values) -> float:
+        """Seconds that a training with these values takes in one fold, about: a step is three forward passes."""
+        bench = self.bench
+        tap = bench.stages.tap_index(values["features.tap"])
+        frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
+        if frozen == tap:
+            return 0.0
+        images = len(bench.rows("train")) * int(values.get("train.epochs") or 1)
+        return images * bench.seconds_per_image() * (3 - 2 * frozen / tap)
+
+    def _reserve(self, whole: float) -> float:
+        """Seconds to leave for judging the leaders again and, after cross-validation, for the final fit."""
+        most = _CONFIRM_SHARE * whole
+        standings = self.standings()
+        tuned = [standing for standing in standings if not standing.closed]
+        if not tuned:
+            # Nothing is known yet of what a fine-tuning costs; a recipe of heads alone costs next to nothing.
+            return 0.0 if self._cost(self.space.start()) == 0 else most
+        ahead = [standing for standing in leaders(standings, self.worth) if not standing.sound]
+        done = {s.number: len(self.study.user_attrs.get(f"again-{s.number}", {})) for s in ahead}
+        again = sum(standing.seconds * (self.seeds - 1 - done[standing.number]) for standing in ahead)
+        final = max((s.seconds / max(1, self.folds - 1) for s in ahead if self.folds > 1), default=0.0)
+        return min(again, most) + final
+
+    def benches(self, values: Values, again: int = 0) -> list[Workbench]:
+        """The folds of a trial's images on the network that its values ask for; `again` draws other folds."""
+        bench = self.shop.bench(values)
+        key = (id(bench), again)
+        if key not in self._folded:
+            self._folded[key] = folds_of(bench, self.folds, self.plan.seed + again)
+        return self._folded[key]
+
+    def _add_probes(self) -> None:
+        """The closed-form probe at every stage: finished trials that cost next to nothing."""
+        stages = self.bench.stages
+        for tap in range(len(stages), 0, -1):
+            values: Values = {
+                **self.origin, "features.tap": tap / len(stages),
+                "freeze.depth": 1.0, "freeze.batchnorm": "eval", "head.name": "ridge", "head.init": PROBE,
+                "train.balance": "auto",
+            }  # fmt: skip
+            began = time.monotonic()
+            finished = run_folds(self.benches(values), values, seed=self.plan.seed, deadline=math.inf)
+            attrs = {"kind": PROBE, "values": values, **_facts(finished, time.monotonic() - began)}
+            self.study.add_trial(optuna.trial.create_trial(value=finished.accuracy, user_attrs=attrs))
+
+    def _can_cut(self, standing: Standing) -> bool:
+        """Whether the network can be cut at a trial's tap; some cannot be traced, and none needs it at the last."""
+        if standing.kind != PROBE or standing.tap == len(self.bench.stages):
+            return True
+        return self.bench.segments is not None
+
+    def _keep_leaders(self, number: int, finished: Finished) -> None:
+        """Keep the weights of the best trainings; what a closed form fits, and what is fitted again, need no file."""
+        if finished.frozen == finished.tap or self.folds > 1:
+            return
+        ahead = [standing.number for standing in leaders([s for s in self.standings() if not s.closed], self.worth)]
+        if number in ahead:
+            self.weights.keep(number, finished.network())
+        self.weights.drop_all_but(ahead)
+
+    def _key(self) -> str:
+        """Equal for equal data and equal plans, on whatever machine."""
+        text = f"{self.bench.prepared.dataset.digest}|{fingerprint(self.plan)}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _claim(self) -> None:
-        """Refuse a folder whose run is of other data or another plan."""
+        """Refuse a folder whose run is of other data or another plan; settle what all its trials must share."""
         mine = {"digest": self.bench.prepared.dataset.digest, "plan": fingerprint(self.plan)}
         theirs = self.study.user_attrs
-        if not theirs:
-            for name, value in mine.items():
-                self.study.set_user_attr(name, value)
-            return
         for name, what in (
             ("digest", "another dataset, or this one before it changed"),
             ("plan", "another plan"),
         ):
-            if theirs.get(name) != mine[name]:
+            if theirs.get(name, mine[name]) != mine[name]:
                 raise RunError(
                     f"`{self.folder}` holds a run of {what}.",
-                    ways=["start a new run under another name", f"move or delete {self.folder}"],
+                    ways=[
+                        "go on with the plan that it was started with: --resume",
+                        "start a new run under another name",
+                        f"move or delete {self.folder}",
+                    ],
                     hint=f"advisor tune --name {self.folder.name}-2",
                 )
+        for name, value in {**mine, "folds": self._pick_folds()}.items():
+            if name not in theirs:
+                self.study.set_user_attr(name, value)
 
-    def _bury_dead(self) -> None:
-        """Trials that a killed process left running did not finish."""
-        for trial in self.study.get_trials(states=(_States.RUNNING,)):
-            self.study._storage.set_trial_user_attr(trial._trial_id, "kind", "interrupted")  # noqa: SLF001
-            self.study._storage.set_trial_user_attr(trial._trial_id, "reason", "the process ended")  # noqa: SLF001
-            self.study.tell(trial.number, state=_States.FAIL)
-
-
-def fingerprint(plan: Plan) -> str:
-    """Hash of everything in a plan that changes what a trial means; the search's length does not."""
-    values = {k: repr(v) for k, v in sorted(plan.recipe.values.items()) if not k.startswith("search.")}
-    text = json.dumps([values, plan.backbone, plan.seed, plan.skip_small_classes])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def _pick_folds(self) -> int:
+        asked = int(str(self.plan.recipe.get("search.folds")))
+        bench = self.bench
+        images = len(bench.rows("train")) + len(bench.rows("val"))
+        if asked:
+            return asked
+        if images >= _FOLDED_BELOW or not bench.prepared.dataset.val_drawn:
+            return 1
+        start = self._cost(self.space.start())
+        return next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1)
 
 
 def _facts(finished: Finished, seconds: float) -> dict[str, Any]:
     return {
+        "correct": pack(finished.correct),
         "validation_loss": finished.loss,
         "seconds": seconds,
         "tap": finished.tap,
@@ -320,6 +466,8 @@ def _facts(finished: Finished, seconds: float) -> dict[str, Any]:
         "steps": finished.steps,
         "planned_steps": finished.planned_steps,
         "audit": finished.audit,
+        "notes": list(finished.notes),
+        "curve": [[now.epoch, now.steps, round(now.seconds, 3), round(now.accuracy, 6)] for now in finished.curve],
     }
 
 

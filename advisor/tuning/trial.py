@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-import copy
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-from advisor.data.views import augmented_view, clean_view
-from advisor.network.features import FeatureStore, compute_features, weights_digest
-from advisor.network.sweep import BATCH, Sweeper
-from advisor.network.transfer import Standardise, TransferNetwork
+from advisor.network.features import weights_digest
+from advisor.network.sweep import BATCH
 from advisor.tuning.loop import Schedule, TrialFailedError, train
+from advisor.tuning.memory import fitting_batch, used_memory
+from advisor.tuning.source import Source, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from advisor.data.prepare import Prepared
-    from advisor.network.stages import Stages
-    from advisor.plugins import Catalog
-    from advisor.progress import Progress
+    from advisor.network.transfer import TransferNetwork
+    from advisor.tuning.bench import Workbench
     from advisor.tuning.space import Values
-    from advisor.types import Backbone, Head
+    from advisor.types import Head
 
 # Below either, BatchNorm keeps its pretrained statistics: running averages need many steps to follow
 # (timm's ports from TensorFlow move them by 1 % a step), and the head was fitted to the pretrained ones.
 _SMALL_BATCH, _FEW_STEPS = 16, 1000
+_UNEQUAL = 3.0  # largest class over smallest, from which on `auto` weights the loss
+_MOST_TIMES = 20  # that one image of a small class comes up when classes are evened out
+_HEAD_EPOCHS, _HEAD_LR = 30, 1e-2  # of a head without closed form, before anything below it is unfrozen
+_NEVER = 1e9  # seconds
+_BYTES_PER_WEIGHT = 12  # its gradient and AdamW's two moments, float32
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a training is.
+
+    Attributes:
+        epoch: finished ones.
+        steps: optimiser steps so far.
+        seconds: of training so far.
+        accuracy: on the validation images.
+    """
+
+    epoch: int
+    steps: int
+    seconds: float
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,9 @@ class Finished:
     """A trial with a score.
 
     Attributes:
-        accuracy: on the validation images, 0..1.
+        rows: validation images, ascending rows of the pixel store.
+        correct: (n,) for each of them whether the model is right.
+        worth: (n,) what each of them counts in the metric.
         loss: cross-entropy there, nats.
         tap: stages kept.
         frozen: stages frozen; equal to `tap` when only the head was fitted.
@@ -49,9 +71,13 @@ class Finished:
         planned_steps: what the recipe asked for.
         audit: SHA-256 of everything frozen, the same before and after.
         network: builds the scored model.
+        curve: after each epoch.
+        notes: what a person should know.
     """
 
-    accuracy: float
+    rows: NDArray[np.int64]
+    correct: NDArray[np.bool_]
+    worth: NDArray[np.float64]
     loss: float
     tap: int
     frozen: int
@@ -60,103 +86,39 @@ class Finished:
     planned_steps: int
     audit: str
     network: Callable[[], TransferNetwork]
+    curve: tuple[Progressed, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """On the validation images, 0..1; what the metric says, so balanced accuracy where that is wanted."""
+        return float(self.worth @ self.correct / max(1e-12, self.worth.sum()))
 
 
-class Workbench:
-    """What all trials of a run share: the pretrained network, the pixels, the features.
+@dataclass
+class _Course:
+    """One trial while it runs."""
 
-    Args:
-        backbone: its description.
-        network: pretrained, in evaluation mode, on `device`; trials copy it and never change it.
-        stages: of the network.
-        prepared: the dataset and its pixels.
-        catalog: for heads.
-        device: where to compute.
-        progress: told how far the features are.
-    """
+    bench: Workbench
+    values: Values
+    seed: int
+    deadline: float
+    report: Callable[[Progressed], None]
+    tap: int
+    frozen: int
+    curve: list[Progressed] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        network: nn.Module,
-        stages: Stages,
-        prepared: Prepared,
-        catalog: Catalog,
-        device: torch.device,
-        progress: Progress,
-    ) -> None:
-        self.backbone = backbone
-        self.network = network
-        self.stages = stages
-        self.prepared = prepared
-        self.catalog = catalog
-        self.device = device
-        self.progress = progress
-        self.classes = len(prepared.dataset.classes)
-        self._store = FeatureStore.open(prepared.pixels, network, stages, backbone.input)
-        self._features: dict[str, list[Tensor]] = {}
-        self._standardise: dict[int, Standardise] = {}
+    @property
+    def kind(self) -> Head:
+        return self.bench.catalog.head(self.values["head.name"])
 
-    def rows(self, split: str) -> NDArray[np.int64]:
-        """Rows of the pixel store in a split."""
-        return self.prepared.dataset.rows(split)
-
-    def labels(self, split: str) -> Tensor:
-        """(n,) int64 on the CPU."""
-        return torch.from_numpy(self.prepared.dataset.labels(split).copy())
-
-    def features(self, split: str, tap: int) -> Tensor:
-        """Standardised pooled features (n, width) of a split at a tap, on the CPU."""
-        standardised: Tensor = self.standardise(tap)(self.raw_features(split, tap))
-        return standardised
-
-    def standardise(self, tap: int) -> Standardise:
-        """The standardisation at a tap, from the training images."""
-        if tap not in self._standardise:
-            self._standardise[tap] = Standardise.of(self.raw_features("train", tap))
-        return self._standardise[tap]
-
-    def raw_features(self, split: str, tap: int) -> Tensor:
-        """Pooled features (n, width) of a split at a tap, on the CPU; computed once per image."""
-        if split not in self._features:
-            arrays = compute_features(
-                Sweeper(self.network, self.stages),
-                self.prepared.pixels,
-                self.rows(split),
-                self.backbone.input,
-                store=self._store,
-                device=self.device,
-                progress=self.progress,
-            )
-            self._features[split] = [torch.from_numpy(array) for array in arrays]
-        return self._features[split][tap - 1]
-
-    def build(self, tap: int, head: nn.Module) -> TransferNetwork:
-        """A fresh copy of the pretrained network, cut at a tap, with a copy of a head."""
-        network = TransferNetwork(
-            copy.deepcopy(self.network),
-            self.stages,
-            tap,
-            copy.deepcopy(self.standardise(tap)),
-            copy.deepcopy(head),
-        )
-        return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
-
-    def seconds_per_image(self) -> float:
-        """Forward time through the whole network, measured on a few images."""
-        rows = self.rows("train")[: 2 * BATCH]
-        images = [self.clean(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
-        with torch.inference_mode():
-            self.network(images[0])
-            began = time.perf_counter()
-            for batch in images:
-                self.network(batch).sum().item()
-        return (time.perf_counter() - began) / len(rows)
-
-    def clean(self, rows: NDArray[np.int64]) -> Tensor:
-        """Evaluation views (B, 3, size, size) of some rows, on the device."""
-        pixels = torch.from_numpy(self.prepared.pixels.batch(rows)).to(self.device)
-        return clean_view(pixels, self.backbone.input)
+    def tell(self, epoch: int, seconds: float, correct: NDArray[np.bool_]) -> None:
+        worth = self.bench.worth(self.bench.rows("val"))
+        accuracy = float(worth @ correct / max(1e-12, worth.sum()))
+        per_epoch = math.ceil(len(self.bench.rows("train")) / self.values["train.batch_size"])
+        self.curve.append(Progressed(epoch, epoch * per_epoch, seconds, accuracy))
+        self.report(self.curve[-1])
 
 
 def run_trial(
@@ -165,33 +127,93 @@ def run_trial(
     *,
     seed: int,
     deadline: float,
-    report: Callable[[int, float], None],
+    report: Callable[[Progressed], None] = lambda _progress: None,
 ) -> Finished:
-    """Train and score one set of values.
+    """Fit the head, then train what the values unfreeze, and score on the validation images.
 
     Args:
-        bench: what all trials share.
-        values: by key path, scalars.
-        seed: of everything random in the trial.
+        bench: what trials share; its network is the one that the values ask for.
+        values: scalars by key path.
+        seed: of the head's start, the shuffling and the augmentation.
         deadline: on `time.monotonic`.
-        report: told the validation accuracy after each epoch; may raise to stop the trial.
+        report: told after each epoch; may raise to stop the trial.
 
     Raises:
-        TrialFailedError: with the reason.
+        TrialFailedError: there is no score; the reason is its text.
         OutOfTimeError: the deadline leaves no room.
+        BackboneError: the network cannot be cut at this tap.
     """
     torch.manual_seed(seed)
+    deadline = min(deadline, time.monotonic() + _NEVER)
     tap = bench.stages.tap_index(values["features.tap"])
     frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
-    head_kind, params = bench.catalog.head(values["head.name"]), head_params(values)
-    features = bench.features("train", tap)
-    head = head_kind.create(features.shape[1], bench.classes, **params)
-    fitted = head_kind.fit is not None and values["head.init"] == "probe"
-    if fitted and head_kind.fit is not None:
-        head_kind.fit(head, features, bench.labels("train"), **params)
+    course = _Course(bench, values, seed, deadline, report, tap, frozen)
+    params = head_params(values)
+    head = course.kind.create(bench.standardise(tap).mean.numel(), bench.classes, **params)
+    fitted = course.kind.fit is not None and values["head.init"] == "probe"
+    if fitted and course.kind.fit is not None:
+        features, labels = bench.features("train", tap), bench.labels("train")
+        if _balance(values, bench) != "none":
+            evened = _evened(labels)
+            features, labels = features[evened], labels[evened]
+        course.kind.fit(head, features, labels, **params)
     if frozen == tap:
-        return _head_only(bench, head, head_kind, values, tap, seed, deadline, report, fitted=fitted)
-    return _fine_tune(bench, head, head_kind, values, tap, frozen, seed, deadline, report)
+        return _head_only(course, head, fitted=fitted)
+    if not fitted and values["head.init"] == "probe":
+        _train_head(course, head)
+    return _fine_tune(course, head)
+
+
+def run_folds(
+    benches: Sequence[Workbench],
+    values: Values,
+    *,
+    seed: int,
+    deadline: float,
+    report: Callable[[Progressed], None] = lambda _progress: None,
+) -> Finished:
+    """A trial on every fold, scored on all their validation images together; of one bench, `run_trial`.
+
+    What is reported is the mean over the images judged so far, and the seconds of all folds.
+    """
+    if len(benches) == 1:
+        return run_trial(benches[0], values, seed=seed, deadline=deadline, report=report)
+    done: list[Finished] = []
+    seconds, steps, last = 0.0, 0, Progressed(0, 0, 0.0, 0.0)
+    for index, bench in enumerate(benches):
+        right, judged = sum(len(part.rows) * part.accuracy for part in done), sum(len(part.rows) for part in done)
+        held = len(bench.rows("val"))
+
+        def tell(
+            now: Progressed, right: float = right, judged: int = judged, held: int = held,
+            before: tuple[int, float] = (steps, seconds),
+        ) -> None:  # fmt: skip
+            nonlocal last
+            mean = (right + held * now.accuracy) / (judged + held)
+            last = Progressed(now.epoch, before[0] + now.steps, before[1] + now.seconds, mean)
+            report(last)
+
+        share = (deadline - time.monotonic()) / (len(benches) - index)
+        done.append(run_trial(bench, values, seed=seed, deadline=time.monotonic() + share, report=tell))
+        steps, seconds = max(steps, last.steps), max(seconds, last.seconds)
+    rows = np.concatenate([part.rows for part in done])
+    order = np.argsort(rows)
+    first = done[0]
+    return Finished(
+        rows=rows[order],
+        correct=np.concatenate([part.correct for part in done])[order],
+        worth=benches[0].worth(rows[order]),
+        loss=sum(part.loss * len(part.rows) for part in done) / len(rows),
+        tap=first.tap,
+        frozen=first.frozen,
+        frozen_share=first.frozen_share,
+        steps=sum(part.steps for part in done),
+        planned_steps=sum(part.planned_steps for part in done),
+        audit=first.audit,
+        network=first.network,
+        curve=first.curve,
+        notes=tuple(dict.fromkeys(note for part in done for note in part.notes)),
+    )
 
 
 def head_params(values: Values) -> dict[str, object]:
@@ -200,129 +222,161 @@ def head_params(values: Values) -> dict[str, object]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def score(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Accuracy 0..1 and mean cross-entropy in nats of logits (n, classes).
+def score(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.bool_], float]:
+    """Which images (n,) are right, and the mean cross-entropy in nats, of logits (n, classes).
 
     Raises:
         TrialFailedError: a logit is not a finite number.
     """
+    if not len(labels):
+        return np.zeros(0, bool), 0.0
     logits = logits.float()
     if not torch.isfinite(logits).all():
         raise TrialFailedError("the model answers with numbers that are not finite")
-    return (
-        float((logits.argmax(1) == labels).float().mean()),
-        float(F.cross_entropy(logits, labels)),
-    )
+    return (logits.argmax(1) == labels).numpy(), float(F.cross_entropy(logits, labels))
 
 
-def predict_logits(network: nn.Module, bench: Workbench, rows: NDArray[np.int64]) -> Tensor:
+def predict_logits(
+    network: nn.Module, bench: Workbench, rows: NDArray[np.int64], advance: Callable[[int], None] = lambda _count: None
+) -> Tensor:
     """Logits (len(rows), classes) on the clean views, on the CPU."""
     network.eval()
+    parts = []
     with torch.inference_mode():
-        parts = [network(bench.clean(rows[i : i + BATCH])).float().cpu() for i in range(0, len(rows), BATCH)]
+        for start in range(0, len(rows), BATCH):
+            batch = rows[start : start + BATCH]
+            parts.append(network(bench.clean(batch)).float().cpu())
+            advance(len(batch))
     return torch.cat(parts)
 
 
-def _head_only(
-    bench: Workbench,
-    head: nn.Module,
-    kind: Head,
-    values: Values,
-    tap: int,
-    seed: int,
-    deadline: float,
-    report: Callable[[int, float], None],
-    *,
-    fitted: bool,
-) -> Finished:
+def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
+    bench, tap = course.bench, course.tap
     before = weights_digest(bench.network)
+    held, labels = bench.features("val", tap), bench.labels("val")
     steps = planned = 0
-    held, held_labels = bench.features("val", tap), bench.labels("val")
     if not fitted:
         features = bench.features("train", tap)
         trained = train(
             head,
-            head,
-            lambda batch: features[batch],
+            lambda batch, _epoch: features[batch],
             bench.labels("train"),
-            _schedule(values),
-            loss=kind.loss,
-            seed=seed,
-            deadline=deadline,
-            after_epoch=lambda epoch: report(epoch, _head_score(head, held, held_labels)[0]),
+            _schedule(course.values, bench),
+            rates={name: _head_rate(course.values) for name, _ in head.named_parameters()},
+            head="",
+            loss=course.kind.loss,
+            seed=course.seed,
+            deadline=course.deadline,
+            after_epoch=lambda epoch, seconds: course.tell(epoch, seconds, _head_score(head, held, labels)[0]),
+            say=course.notes.append,
         )
         steps, planned = trained.steps, trained.planned
-    accuracy, loss = _head_score(head, held, held_labels)
+    correct, loss = _head_score(head, held, labels)
     after = weights_digest(bench.network)
     _audit(before, after)
-    return Finished(accuracy, loss, tap, tap, 1.0, steps, planned, after, lambda: bench.build(tap, head))
+    return Finished(
+        rows=bench.rows("val"), correct=correct, worth=bench.worth(bench.rows("val")), loss=loss,
+        tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned, audit=after,
+        network=lambda: bench.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
+    )  # fmt: skip
 
 
-def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> tuple[float, float]:
+def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> tuple[NDArray[np.bool_], float]:
     head.eval()
     with torch.inference_mode():
         return score(head(features), labels)
 
 
-def _fine_tune(
-    bench: Workbench,
-    head: nn.Module,
-    kind: Head,
-    values: Values,
-    tap: int,
-    frozen: int,
-    seed: int,
-    deadline: float,
-    report: Callable[[int, float], None],
-) -> Finished:
+def _train_head(course: _Course, head: nn.Module) -> None:
+    """A head without closed form learns on the frozen features first: random, it would spoil what lies below it."""
+    features = course.bench.features("train", course.tap)
+    schedule = Schedule(
+        "adamw", weight_decay=course.values["optimizer.weight_decay"], epochs=_HEAD_EPOCHS,
+        batch_size=course.values["train.batch_size"], warmup=course.values["train.warmup"],
+    )  # fmt: skip
+    train(
+        head, lambda batch, _epoch: features[batch], course.bench.labels("train"), schedule,
+        rates={name: _HEAD_LR for name, _ in head.named_parameters()}, head="", loss=course.kind.loss,
+        seed=course.seed, deadline=course.deadline, after_epoch=lambda _epoch, _seconds: None, say=course.notes.append,
+    )  # fmt: skip
+
+
+def _fine_tune(course: _Course, head: nn.Module) -> Finished:
     """The head has been fitted first; now it and the unfrozen stages train together."""
-    network = bench.build(tap, head)
-    rows, labels = bench.rows("train"), bench.labels("train").to(bench.device)
-    network.freeze(frozen, batchnorm=_batchnorm(values, len(rows)))
+    bench, values = course.bench, course.values
+    network = bench.build(course.tap, head, drop_path=values["train.drop_path"])
+    network.freeze(course.frozen, batchnorm=_batchnorm(values, bench))
     before = network.frozen_digest()
     held, held_labels = bench.rows("val"), bench.labels("val")
-    generator = torch.Generator().manual_seed(seed)
+    source = source_of(course.bench, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline)
 
-    def take(batch: Tensor) -> Tensor:
-        pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.numpy()])).to(bench.device)
-        return augmented_view(pixels, bench.backbone.input, values["train.augment"], generator)
+    def judge() -> tuple[NDArray[np.bool_], float]:
+        network.eval()
+        with torch.inference_mode():
+            parts = [
+                source.model(*source.judged(slice(i, i + BATCH))).float().cpu() for i in range(0, len(held), BATCH)
+            ]
+        return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
-    last = (0.0, 0.0)
+    last: tuple[NDArray[np.bool_], float] = (np.zeros(len(held), bool), 0.0)
 
-    def after_epoch(epoch: int) -> None:
+    def after_epoch(epoch: int, seconds: float) -> None:
         nonlocal last
-        last = score(predict_logits(network, bench, held), held_labels)
-        report(epoch, last[0])
+        last = judge()
+        course.tell(epoch, seconds, last[0])
 
-    # Leave time to score the last epoch.
-    scoring = len(held) * bench.seconds_per_image()
     trained = train(
-        network,
-        network.head,
-        take,
-        labels,
-        _schedule(values),
-        loss=kind.loss,
-        seed=seed,
-        deadline=deadline - scoring,
+        source.model,
+        source.take,
+        bench.labels("train").to(bench.device),
+        _schedule(values, bench),
+        rates=_rates(network, source.model, values),
+        loss=course.kind.loss,
+        seed=course.seed,
+        # Leave time to score the last epoch.
+        deadline=course.deadline - len(held) * bench.seconds_per_image() * source.share,
+        micro_batch=_micro_batch(course, source),
         after_epoch=after_epoch,
+        say=course.notes.append,
     )
     after = network.frozen_digest()
     _audit(before, after)
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
     return Finished(
-        accuracy=last[0],
-        loss=last[1],
-        tap=tap,
-        frozen=frozen,
-        frozen_share=still / kept,
-        steps=trained.steps,
-        planned_steps=trained.planned,
-        audit=after,
-        network=lambda: network,
-    )
+        rows=held, correct=last[0], worth=bench.worth(held), loss=last[1], tap=course.tap, frozen=course.frozen,
+        frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
+        network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
+    )  # fmt: skip
+
+
+def _micro_batch(course: _Course, source: Source) -> int | None:
+    """How many images fit into the memory that the run may take; None without a limit."""
+    bench, cap = course.bench, course.bench.limits.memory
+    if cap is None:
+        return None
+    source.model.train()
+    inputs = source.take(torch.arange(min(2, len(bench.rows("train")))), 0)
+    key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
+    per_image = bench.bytes_per_image(key, source.model, inputs)
+    trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
+    return fitting_batch(cap, used_memory(bench.device), _BYTES_PER_WEIGHT * trained, per_image)
+
+
+def _rates(network: TransferNetwork, model: nn.Module, values: Values) -> dict[str, float]:
+    """Peak learning rate of every parameter that trains: the stage below the head has `lr`, each below it less."""
+    lr, decay = values["optimizer.lr"], values["optimizer.layer_decay"]
+    from_top = network.stages_from_top()
+    return {
+        name: _head_rate(values) if name.startswith("head.") else lr * decay ** from_top[name.removeprefix("trunk.")]
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
+def _head_rate(values: Values) -> float:
+    return float(values["optimizer.lr"] * values["optimizer.lr_ratio"])
 
 
 def _audit(before: str, after: str) -> None:
@@ -330,20 +384,44 @@ def _audit(before: str, after: str) -> None:
         raise TrialFailedError("the frozen part changed during the trial, so its score is not that of the recipe")
 
 
-def _batchnorm(values: Values, images: int) -> str:
-    if values["freeze.batchnorm"] != "auto":
-        return str(values["freeze.batchnorm"])
-    steps = values["train.epochs"] * images / values["train.batch_size"]
+def _batchnorm(values: Values, bench: Workbench) -> str:
+    asked = str(values["freeze.batchnorm"])
+    if asked == "adabn":
+        return "eval"  # re-estimated once, before anything was fitted to them
+    if asked != "auto":
+        return asked
+    if not bench.pretrained:
+        return "train"
+    steps = values["train.epochs"] * len(bench.rows("train")) / values["train.batch_size"]
     return "eval" if values["train.batch_size"] < _SMALL_BATCH or steps < _FEW_STEPS else "train"
 
 
-def _schedule(values: Values) -> Schedule:
+def _balance(values: Values, bench: Workbench) -> str:
+    asked = str(values["train.balance"])
+    if asked != "auto":
+        return asked
+    counts = torch.bincount(bench.labels("train"), minlength=bench.classes)
+    unequal = bool(counts.max() >= _UNEQUAL * counts[counts > 0].min())
+    return "weights" if unequal and bench.metric == "balanced" else "none"
+
+
+def _evened(labels: Tensor) -> Tensor:
+    """Positions in which images of small classes come several times, for heads that know no weights."""
+    counts = torch.bincount(labels)
+    times = (counts.max() / counts.clamp(min=1)).round().clamp(max=_MOST_TIMES).long()
+    return torch.arange(len(labels)).repeat_interleave(times[labels])
+
+
+def _schedule(values: Values, bench: Workbench) -> Schedule:
     return Schedule(
-        lr=values["optimizer.lr"],
-        lr_head=values["optimizer.lr"] * values["optimizer.lr_ratio"],
+        optimizer=values["optimizer.name"],
         weight_decay=values["optimizer.weight_decay"],
         epochs=values["train.epochs"],
         batch_size=values["train.batch_size"],
         warmup=values["train.warmup"],
         label_smoothing=values["train.label_smoothing"],
+        mixup=values["train.mixup"],
+        ema=values["train.ema"],
+        l2_sp=values.get("optimizer.l2_sp", 0.0),
+        balance=_balance(values, bench),
     )

@@ -296,10 +296,9 @@ def test_what_is_worth_keeping(pixels):
     cache = cache_of(pixels, network_of(), limit=10**6)
     sizes = [cache.size(at, 1, 1) for at in range(1, len(cache.stages))]
     assert sizes == sorted(sizes, reverse=True)
-    image = 3 * 64 * 64
     for at, size in enumerate(sizes, 1):
         assert cache.worth(at, 10**6 // size, 1)  # within the limit
-        assert cache.worth(at, 10_000, 4) == (size <= 2 * image)  # beyond it
+        assert not cache.worth(at, 10**6 // size + 1, 1)  # beyond it
     assert not cache.worth(len(sizes), 10**12, 4)  # nowhere is there so much room
 
 

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -17,18 +19,20 @@ from conftest import TINY, draw
 from safetensors.torch import load_file
 
 import advisor
+from advisor.data.cache import cache_entries
 from advisor.data.dataset import split_dataset
 from advisor.errors import RunError
+from advisor.outcome.run import Machine, chosen_plan
 from advisor.plugins import load_catalog
 from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
-from advisor.tuning import study as study_module
 from advisor.tuning import trial as trial_module
 from advisor.tuning.loop import TrialFailedError
+from advisor.tuning.study import Search
 
 FINE_TUNE = {
     "features.tap": 1.0, "head.name": "linear", "freeze.depth": Range(0.0, 0.8, start=0.4),
     "optimizer.lr": Range(1e-4, 1e-3, log=True, start=3e-4), "train.epochs": 1, "train.batch_size": 16,
-    "search.trials": 2, "search.budget": "60s",
+    "search.trials": 2, "search.budget": "60s", "search.folds": 1, "search.seeds": 1,
 }  # fmt: skip
 
 
@@ -41,6 +45,12 @@ def run(plan, tmp_path, **options):
     return advisor.tune(plan, runs=tmp_path / "runs", device="cpu", **options)
 
 
+@pytest.fixture
+def without_probes(monkeypatch):
+    """Only trials compete, so that one of them wins."""
+    monkeypatch.setattr(Search, "_add_probes", lambda self: None)
+
+
 def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     result = run(plan(tiny_folder), tmp_path)
     assert result.ended == "trials"
@@ -49,15 +59,15 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     }  # fmt: skip
     board = pd.read_csv(result.folder / "leaderboard.csv")
     assert set(board["kind"]) == {"probe", "trial"}
-    assert len(board) == 3
+    assert board["kind"].value_counts().to_dict() == {"probe": 5, "trial": 2}
     trials = board[board["kind"] == "trial"]
     assert (trials["steps"] > 0).all()
     assert (trials["audit"].str.len() == 12).all()
-    assert trials["trial"].min() == 1
-    first = trials[trials["trial"] == 1].iloc[0]
+    first = trials[trials["trial"] == 5].iloc[0]  # the five probes are 0 to 4
+    assert first["scenario"] == "test"
     assert first["optimizer.lr"] == 3e-4  # the recommended recipe comes first
     assert first["frozen"] == 2
-    assert result.validation >= result.probe_accuracy
+    assert result.choice.best.accuracy(np.ones(12)) >= result.probe_accuracy
     report = json.loads((result.best / "report.json").read_text())
     assert report["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert report["dataset"]["digest"] == advisor.open_dataset(str(tiny_folder)).digest
@@ -67,10 +77,12 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     best = load_plan(result.best / "best.toml", load_catalog())
     assert not [value for value in best.recipe.values.values() if isinstance(value, Range)]
     assert not [path for path in result.folder.rglob("*") if path.suffix in {".pkl", ".pth", ".bin", ".pt"}]
-    assert len(list((result.folder / "weights").iterdir())) == 1
+    assert report["device"] == "cpu"
+    assert report["search"]["trials_run"] == 2
+    assert len(report["choice"]["rivals"]) >= 2
 
 
-def test_timm_alone_loads_a_linear_head_at_the_top_with_the_same_logits(tiny, tiny_folder, tmp_path):
+def test_timm_alone_loads_a_linear_head_at_the_top_with_the_same_logits(without_probes, tiny, tiny_folder, tmp_path):
     result = run(plan(tiny_folder), tmp_path)
     assert result.timm_loads_it
     ours = advisor.load(result.best)
@@ -87,8 +99,7 @@ def test_timm_alone_loads_a_linear_head_at_the_top_with_the_same_logits(tiny, ti
 
 
 @pytest.mark.parametrize("head", ["ridge", "linear", "svm"])
-def test_a_tapped_network_loads_through_us(tiny, tiny_folder, tmp_path, monkeypatch, head):
-    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.0, 9.0))  # the probe loses
+def test_a_tapped_network_loads_through_us(without_probes, tiny, tiny_folder, tmp_path, head):
     result = run(plan(tiny_folder, features__tap=0.6, freeze__depth=1.0, head__name=head, search__trials=1), tmp_path)
     assert not result.timm_loads_it
     bundle = advisor.load(result.best)
@@ -99,8 +110,7 @@ def test_a_tapped_network_loads_through_us(tiny, tiny_folder, tmp_path, monkeypa
 
 @pytest.mark.parametrize(("codes", "tap"), [("mean+std", 0.6), ("relu", 1.0)])
 @pytest.mark.parametrize("depth", [0.5, 1.0])
-def test_other_codes_are_trained_kept_and_loaded(install, tiny_folder, tmp_path, monkeypatch, codes, tap, depth):
-    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.0, 9.0))  # the probe loses
+def test_other_codes_are_trained_kept_and_loaded(without_probes, install, tiny_folder, tmp_path, codes, tap, depth):
     install("vit", TINY.format(name="vit", architecture="test_vit").replace("size=64", "size=160"))
     made = plan(tiny_folder, "vit", features__codes=codes, features__tap=tap, freeze__depth=depth, search__trials=1)
     result = run(made, tmp_path)
@@ -127,7 +137,7 @@ def test_a_plugins_own_head_trains_and_loads(install, tiny, tiny_folder, tmp_pat
         assert row["head.two-layer.hidden"] == 16
 
 
-def test_best_toml_repeats_the_winner(tiny, tiny_folder, tmp_path):
+def test_best_toml_repeats_the_winner(without_probes, tiny, tiny_folder, tmp_path):
     first = run(plan(tiny_folder, search__trials=1), tmp_path)
     again = run(first.best / "best.toml", tmp_path, name="again")
     assert again.trials.loc[again.trials["kind"] == "trial", "state"].tolist() in (["COMPLETE"], [])
@@ -136,12 +146,12 @@ def test_best_toml_repeats_the_winner(tiny, tiny_folder, tmp_path):
 
 def test_running_again_adds_nothing_when_done_and_goes_on_when_not(tiny, tiny_folder, tmp_path):
     first = run(plan(tiny_folder, search__trials=1), tmp_path)
-    assert len(first.trials) == 2
+    assert len(first.trials) == 6
     same = run(plan(tiny_folder, search__trials=1), tmp_path)
-    assert len(same.trials) == 2
+    assert len(same.trials) == 6
     assert same.test == first.test
     more = run(plan(tiny_folder, search__trials=1), tmp_path, trials=3)
-    assert len(more.trials) == 4
+    assert len(more.trials) == 8
     params = [tuple(sorted(t.params.items())) for t in _study(more.folder).trials if t.params]
     assert len(set(params)) == 3
 
@@ -193,8 +203,8 @@ def test_when_every_trial_fails_the_probe_stands_and_the_result_says_so(tiny, ti
     monkeypatch.setattr(trial_module, "train", never)
     result = run(plan(tiny_folder), tmp_path)
     assert result.all_failed
-    assert result.champion.kind == "probe"
-    assert result.validation == result.probe_accuracy
+    assert result.winner.kind == "probe"
+    assert result.validation <= result.probe_accuracy
 
 
 def test_a_trial_whose_frozen_part_moved_has_no_score(tiny, tiny_folder, tmp_path, monkeypatch):
@@ -203,7 +213,7 @@ def test_a_trial_whose_frozen_part_moved_has_no_score(tiny, tiny_folder, tmp_pat
     def tamper(model, *args, **kwargs):
         done = original(model, *args, **kwargs)
         with torch.no_grad():
-            model.trunk.bn1.running_mean.add_(1e-3)
+            model._whole[0].trunk.bn1.running_mean.add_(1e-3)
         return done
 
     monkeypatch.setattr(trial_module, "train", tamper)
@@ -215,9 +225,15 @@ def test_a_trial_whose_frozen_part_moved_has_no_score(tiny, tiny_folder, tmp_pat
 
 def test_the_probe_is_the_floor(tiny, tiny_folder, tmp_path, monkeypatch):
     """A search that only makes things worse hands over the probe."""
-    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (0.01, 9.0))
+    original = Search._one
+
+    def worse(self, *args, **kwargs):
+        monkeypatch.setattr(trial_module, "score", lambda logits, labels: (labels.numpy() < 0, 9.0))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Search, "_one", worse)
     result = run(plan(tiny_folder, search__trials=1), tmp_path)
-    assert result.champion.kind == "probe"
+    assert result.winner.kind == "probe"
     assert result.validation == result.probe_accuracy > 0.5
     assert "ridge" in (result.best / "best.toml").read_text()
 
@@ -227,7 +243,8 @@ def test_the_head_starts_from_the_probe(tiny, tiny_folder, tmp_path):
     fixed = {"optimizer__lr": 1e-8, "optimizer__lr_ratio": 1.0, "optimizer__weight_decay": 0.0, "freeze__depth": 0.0}
     result = run(plan(tiny_folder, search__trials=1, head__name="ridge", **fixed), tmp_path)
     board = result.trials.set_index("kind")
-    assert board.loc["trial", "validation_accuracy"] >= board.loc["probe", "validation_accuracy"] - 0.1
+    last = result.trials.query("kind == 'probe' and tap == 5").iloc[0]
+    assert board.loc["trial", "validation_accuracy"] >= last["validation_accuracy"] - 0.1
     random = run(
         plan(tiny_folder, search__trials=1, head__name="ridge", head__init="random", **fixed), tmp_path, name="random"
     )
@@ -307,8 +324,8 @@ def test_ctrl_c_keeps_finished_trials_hands_over_and_resumes(tiny, tiny_folder, 
     assert "run the same command again" in out
     assert "Traceback" not in err
     folder = tmp_path / "runs" / "shapes"
-    states = [(t.user_attrs["kind"], t.state.name) for t in _study(folder).trials]
-    assert states == [("probe", "COMPLETE"), ("trial", "COMPLETE"), ("trial", "COMPLETE"), ("interrupted", "FAIL")]
+    states = [(t.user_attrs["kind"], t.state.name) for t in _study(folder).trials if t.state.is_finished()]
+    assert states[5:] == [("trial", "COMPLETE"), ("trial", "COMPLETE"), ("interrupted", "FAIL")]
     assert advisor.load(folder / "best").classes == ("across", "blobs", "down")
     result = run(str(path), tmp_path)
     assert (result.trials["kind"] == "trial").sum() == 5
@@ -319,11 +336,11 @@ def test_sigkill_loses_no_finished_trial(tiny, tiny_folder, tmp_path):
     assert code == -signal.SIGKILL
     folder = tmp_path / "runs" / "shapes"
     before = [t.values for t in _study(folder).trials if t.state.name == "COMPLETE"]
-    assert len(before) == 3
+    assert len(before) == 7
     assert len(pd.read_csv(folder / "leaderboard.csv")) >= 3
     result = run(str(path), tmp_path)
     after = [t.values for t in _study(folder).trials if t.state.name == "COMPLETE"]
-    assert after[:3] == before
+    assert after[:7] == before
     assert (result.trials["kind"] == "trial").sum() == 5
     assert (result.trials["kind"] == "interrupted").sum() == 1
 
@@ -358,8 +375,9 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_sentence(tiny, tiny_folder, tmp
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "import advisor.outcome.run as run\n"
         "original = run.Search\n"
-        "def search(*args):\n"
-        "    found = original(*args)\n"
+        "def search(*args, **kwargs):\n"
+        "    found = original(*args, **kwargs)\n"
+        "    found._add_probes = lambda: None\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, -1))\n"  # the weights are larger
         "    return found\n"
         "run.Search = search\n"
@@ -376,22 +394,20 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_sentence(tiny, tiny_folder, tmp
     assert run(str(path), tmp_path).ended == "trials"
 
 
-def test_champion_weights_are_never_missing(tiny, tiny_folder, tmp_path, monkeypatch):
+def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder, tmp_path, monkeypatch):
     """The best trial is not the last one, and equal ones compete."""
-    scores = iter([0.5, 0.9, 0.9, 0.6, 0.9, 0.2])
-    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (next(scores), 1.0))
-    monkeypatch.setattr(study_module, "score", lambda logits, labels: (0.3, 1.0))
-    head_only = plan(tiny_folder, freeze__depth=1.0, search__trials=6,
-                     head__linear__l2=Range(1e-5, 1e-1, log=True, start=1e-3))  # fmt: skip
-    monkeypatch.setattr("advisor.outcome.run.score", lambda logits, labels: (0.5, 1.0))
-    result = run(head_only, tmp_path)
-    assert result.validation == 0.9
-    assert result.champion.kind == "trial"
+    rights = iter([6, 11, 11, 7, 11, 2])
+    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (np.arange(len(labels)) < next(rights), 1.0))
+    monkeypatch.setattr("advisor.outcome.handover.score", lambda logits, labels: (labels.numpy() >= 0, 1.0))
+    result = run(plan(tiny_folder, freeze__depth=0.4, search__trials=6), tmp_path)
+    assert result.validation == pytest.approx(11 / 12)
+    assert result.winner.number in {1, 2, 4}
+    assert len(list((result.folder / "weights").iterdir())) == 1
 
 
 def test_ties_go_to_the_probe(tiny, tiny_folder, tmp_path):
     result = run(plan(tiny_folder, freeze__depth=1.0, head__name="ridge", search__trials=1), tmp_path)
-    assert result.champion.kind == "probe"
+    assert result.winner.kind == "probe"
 
 
 @pytest.mark.parametrize("architecture", ["test_vit", "test_convnext", "test_efficientnet"])
@@ -403,6 +419,141 @@ def test_other_kinds_of_network(install, tiny_folder, tmp_path, architecture):
         result = run(plan(tiny_folder, backbone="other", features__tap=tap, search__trials=1), tmp_path, name=f"{tap}")
         row = result.trials[result.trials["kind"] == "trial"].iloc[0]
         assert row["state"] == "COMPLETE", row["reason"]
+        assert not row["notes"]
+
+
+def test_few_images_are_cross_validated_and_the_winner_learns_from_all(without_probes, tiny, tiny_folder, tmp_path):
+    found = plan(tiny_folder, search__folds=0, search__seeds=2, features__cache="views", search__trials=1)
+    result = run(found, tmp_path)
+    assert result.folds == 5
+    assert len(result.winner.correct) == 2  # seeds
+    assert result.winner.correct.shape[1] == 57  # every image that may be trained on
+    assert json.loads((result.best / "report.json").read_text())["validation_images"] == 57
+    assert not (result.folder / "weights").exists()
+    # Activations of one stage are kept once, not once per fold.
+    kept = [entry for entry in cache_entries() if entry.kind == "activations"]
+    assert len(kept) == 1
+    assert "57 images" in kept[0].what
+
+
+def test_kept_activations_and_fresh_ones_lead_to_the_same_model(without_probes, tiny, tiny_folder, tmp_path):
+    """Without augmentation both ways compute the same, but for the rounding of what is kept."""
+    fixed = {"train__augment": "none", "train__epochs": 4, "freeze__depth": 0.4, "search__trials": 1,
+             "optimizer__name": "sgd", "optimizer__lr": 1e-2}  # fmt: skip
+    networks = [
+        run(plan(tiny_folder, features__cache=mode, **fixed), tmp_path, name=mode).best for mode in ("fresh", "views")
+    ]
+    fresh, kept = (advisor.load(folder).network for folder in networks)
+    before = advisor.plugins.load_catalog().backbone(tiny).create(True)
+    moved = (fresh.layer4[0].conv1.weight - before.layer4[0].conv1.weight).norm()
+    apart = (fresh.layer4[0].conv1.weight - kept.layer4[0].conv1.weight).norm()
+    assert moved > 0
+    assert apart < 0.25 * moved  # other images, labels or augmentation would make it one and more
+    assert torch.equal(kept.conv1[0].weight, before.conv1[0].weight)
+
+
+def test_several_workers_share_one_study(tiny, tiny_folder, tmp_path):
+    found = plan(tiny_folder, search__trials=16, train__epochs=40)  # long enough for the second to join in
+    result = run(found, tmp_path, machine=Machine("cpu", workers=2), budget="180s")
+    trials = result.trials[result.trials["kind"] == "trial"]
+    assert 16 <= len(trials) <= 17  # both may take the last one
+    assert (trials["state"] != "FAIL").all()
+    assert result.ended == "trials"
+    finished = _study(result.folder).get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    assert len({t.user_attrs["owner"] for t in finished if t.user_attrs["kind"] == "trial"}) == 2
+    params = [tuple(sorted(t.params.items())) for t in finished if t.params]
+    assert len(set(params)) == len(params)
+
+
+def test_a_study_in_a_database_of_ones_own(tiny, tiny_folder, tmp_path):
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    result = run(plan(tiny_folder, search__trials=1), tmp_path, machine=Machine("cpu", storage=url))
+    assert not (result.folder / "study.db").exists()
+    (name,) = optuna.get_all_study_names(url)
+    assert len(optuna.load_study(study_name=name, storage=url).trials) == 6
+    # Another folder, as on another machine, goes on with the same study; the weights are fitted again.
+    more = run(
+        plan(tiny_folder, search__trials=1), tmp_path, name="other", machine=Machine("cpu", storage=url), trials=2
+    )
+    assert len(more.trials) == 7
+    with pytest.raises(RunError, match="cannot be used") as error:
+        run(plan(tiny_folder), tmp_path, name="x", machine=Machine("cpu", storage="postgresql://me:secret@nowhere/x"))
+    assert "secret" not in str(error.value)
+
+
+def test_resume_uses_the_plan_of_the_run(tiny, tiny_folder, tmp_path):
+    runs = str(tmp_path / "runs")
+    first = run(plan(tiny_folder, search__trials=1), tmp_path)
+    found, name = chosen_plan("", resume="shapes", recipe="", name="", runs=runs)
+    more = run(found, tmp_path, name=name, trials=2)
+    assert len(more.trials) == len(first.trials) + 1
+    with pytest.raises(RunError, match="no run `shape` in") as error:
+        chosen_plan("", resume="shape", recipe="", name="", runs=runs)
+    assert "did you mean `shapes`?" in str(error.value)
+
+
+def test_another_recipe_on_the_plans_images(tiny, tiny_folder, tmp_path):
+    path = tmp_path / "advisor.toml"
+    path.write_text(plan_to_toml(plan(tiny_folder)))
+    found, name = chosen_plan(str(path), resume="", recipe="from-scratch", name="", runs="runs")
+    assert name == "shapes-from-scratch"
+    values = {"train.epochs": 2, "search.trials": 1, "search.seeds": 1, "search.folds": 1}
+    result = run(replace(found, recipe=found.recipe.with_values(values)), tmp_path, name=name)
+    assert set(result.trials["kind"]) == {"trial"}  # there is nothing to probe
+    assert result.probe_accuracy is None
+    (row,) = result.trials.to_dict("records")
+    assert row["features.weights"] == "random"
+    assert row["frozen"] == 0
+
+
+def test_several_backbones_are_searched_together(install, tiny_folder, tmp_path):
+    for name in ("one", "two"):
+        install(
+            name,
+            TINY.format(name=name, architecture="test_resnet").replace(
+                "manual_seed(7)", f"manual_seed({len(name) + ord(name[0])})"
+            ),
+        )
+    found = replace(plan(tiny_folder, "one", search__trials=6), backbones=("one", "two"))
+    result = run(found, tmp_path)
+    assert set(result.trials["backbone.name"].dropna()) == {"one", "two"}
+    assert json.loads((result.best / "report.json").read_text())["backbone"]["name"] in {"one", "two"}
+    assert load_plan(result.best / "best.toml", load_catalog()).backbone in {"one", "two"}
+
+
+def test_other_starts_of_the_network(without_probes, tiny, tiny_folder, tmp_path):
+    """Another input size, statistics of these images, and the options of training, all at once."""
+    found = plan(
+        tiny_folder, features__input_size=96, freeze__batchnorm="adabn", optimizer__name="sgd",
+        optimizer__layer_decay=0.7, optimizer__l2_sp=0.1, train__mixup=0.2, train__ema=0.9, train__augment="trivial",
+        train__label_smoothing=0.1, train__balance="sampling", head__name="cosine", search__trials=1,
+    )  # fmt: skip
+    result = run(found, tmp_path)
+    (row,) = result.trials.to_dict("records")
+    assert row["state"] == "COMPLETE", row["reason"]
+    bundle = advisor.load(result.best)
+    assert bundle.input.size == 96
+    assert bundle.network(torch.randn(2, 3, 96, 96)).shape == (2, 3)
+
+
+def test_a_head_without_closed_form_learns_before_anything_is_unfrozen(without_probes, tiny, tiny_folder, tmp_path):
+    fixed = {"optimizer__lr": 1e-8, "optimizer__lr_ratio": 1.0, "freeze__depth": 0.0, "head__name": "mlp"}
+    result = run(plan(tiny_folder, search__trials=1, **fixed), tmp_path)
+    assert result.validation > 0.6
+
+
+def test_explain_changes_one_value_at_a_time(tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder, search__trials=3), tmp_path)
+    with pytest.raises(RunError, match="no run `nothing`"):
+        advisor.explain(tmp_path / "runs" / "nothing")
+    found = advisor.explain(result.folder, budget="60s", machine=Machine("cpu"))
+    assert found.trial == result.winner.number
+    assert {entry.key for entry in found.ablations} <= {"freeze.depth", "optimizer.lr"}
+    assert set(found.curve["way"]) == {"winner", "from-scratch"}
+    assert found.scratch_steps is not None
+    assert not found.left_out
+    assert json.loads((result.folder / "explanation.json").read_text()) == found.to_dict()
+    assert len(pd.read_csv(result.folder / "curve.csv")) == len(found.curve)
 
 
 @pytest.mark.cuda

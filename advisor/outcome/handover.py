@@ -1,0 +1,290 @@
+"""The end of a run: the winner judged once on the test images, and everything that a person takes home."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+
+from advisor.data.cache import write_whole
+from advisor.outcome.bundle import save_bundle
+from advisor.outcome.interval import wilson
+from advisor.recipe import Plan, plan_to_toml
+from advisor.tuning.importance import importances
+from advisor.tuning.space import frozen_recipe
+from advisor.tuning.study import PROBE
+from advisor.tuning.trial import head_params, predict_logits, score
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from advisor.network.transfer import TransferNetwork
+    from advisor.tuning.bench import Workbench
+    from advisor.tuning.confirm import Choice, Standing
+    from advisor.tuning.study import Search
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    Attributes:
+        folder: of the run.
+        best: the bundle's folder.
+        winner: the trial that is handed over.
+        choice: what it was compared with.
+        metric: `accuracy` or `balanced`; of all validation figures.
+        probe_accuracy: of the best closed-form probe on the validation images, the floor; None without one.
+        validation: of the winner there, over all its seeds; optimistic, since it was chosen by it.
+        folds: of the cross-validation; 1 is a single validation part.
+        test: accuracy on the untouched test images; None when there are none.
+        test_interval: 95 % Wilson interval.
+        test_balanced: mean over the classes of their recall on the test images.
+        test_images: how many.
+        timm_loads_it: whether timm alone can load the bundle.
+        trials: table of all trials, best first, as in `leaderboard.csv`.
+        importances: share of the differences between trials that each searched value explains.
+        ended: `trials`, `time`, `exhausted` or `interrupted`.
+        seconds: this session.
+    """
+
+    folder: Path
+    best: Path
+    winner: Standing
+    choice: Choice
+    metric: str
+    probe_accuracy: float | None
+    validation: float
+    folds: int
+    test: float | None
+    test_interval: tuple[float, float]
+    test_balanced: float | None
+    test_images: int
+    timm_loads_it: bool
+    trials: pd.DataFrame
+    importances: Mapping[str, float]
+    ended: str
+    seconds: float
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether trials were run and every one failed, so that only the probe stands."""
+        searched = self.trials.loc[self.trials["kind"] == "trial", "state"]
+        return len(searched) > 0 and bool((searched == "FAIL").all())
+
+    @property
+    def none_fitted(self) -> bool:
+        """Whether the budget left no room for any trial but the probe."""
+        return not (self.trials["kind"] == "trial").any()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        found: dict[str, Any] = _rounded({
+            "folder": str(self.folder),
+            "best": str(self.best),
+            "winner": {"number": self.winner.number, "kind": self.winner.kind, "values": dict(self.winner.values)},
+            "metric": self.metric,
+            "validation_accuracy": self.validation,
+            "validation_folds": self.folds,
+            "validation_seeds": len(self.winner.correct),
+            "optimism_of_best": self.choice.optimism,
+            "behind_best": self.choice.behind,
+            "behind_best_standard_error": self.choice.behind_se,
+            "probe_validation_accuracy": self.probe_accuracy,
+            "test_accuracy": self.test,
+            "test_interval_95": list(self.test_interval),
+            "test_balanced_accuracy": self.test_balanced,
+            "test_images": self.test_images,
+            "timm_loads_it": self.timm_loads_it,
+            "importances": dict(self.importances),
+            "trials": json.loads(self.trials.to_json(orient="records")),
+            "ended": self.ended,
+            "seconds": self.seconds,
+        })  # fmt: skip
+        return found
+
+
+def leaderboard(search: Search) -> pd.DataFrame:
+    """One row per trial, best first."""
+    rows = []
+    means = {s.number: _rounded(s.accuracy(search.worth)) for s in search.standings() if len(s.correct) > 1}
+    for trial in search.study.trials:
+        if not trial.state.is_finished():
+            continue
+        attrs = trial.user_attrs
+        rows.append(
+            {
+                "trial": trial.number,
+                "kind": attrs.get("kind", "trial"),
+                "state": trial.state.name,
+                "scenario": attrs.get("scenario", ""),
+                "validation_accuracy": _rounded(trial.values[0]) if trial.values else None,
+                "seeds_mean": means.get(trial.number),
+                "validation_loss": _rounded(attrs.get("validation_loss")),
+                "seconds": _rounded(attrs.get("seconds")),
+                "tap": attrs.get("tap"),
+                "frozen": attrs.get("frozen"),
+                "steps": attrs.get("steps"),
+                "audit": str(attrs.get("audit", ""))[:12],
+                "reason": attrs.get("reason", ""),
+                "notes": "; ".join(attrs.get("notes", ())),
+                **attrs.get("values", {}),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    return frame.sort_values(
+        ["validation_accuracy", "validation_loss"], ascending=[False, True], na_position="last", kind="stable"
+    )
+
+
+def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Mapping[str, Any]) -> Result:
+    """Judge the winner once on the test images and write everything a person takes home."""
+    plan, progress = search.plan, search.bench.progress
+    choice = search.choice()
+    winner = choice.chosen
+    search.weights.drop_all_but([winner.number])
+    if winner.closed is False and search.folds > 1:
+        progress.say("Training the winner on all images that may be trained on.")
+    bench = search.shop.bench(dict(winner.values))
+    network = search.network(winner)
+    held, labels, classes = bench.rows("test"), bench.labels("test"), bench.prepared.dataset.classes
+    test = balanced = None
+    right = 0
+    per_class: dict[str, dict[str, float]] = {}
+    if len(held):
+        logits = _test_logits(bench, winner, network)
+        correct, _ = score(logits, labels)
+        right, test = int(correct.sum()), float(correct.mean())
+        per_class = _per_class(logits, labels, classes)
+        balanced = sum(entry["recall"] for entry in per_class.values()) / len(per_class)
+    board = leaderboard(search)
+    probes = board.loc[board["kind"] == PROBE, "validation_accuracy"]
+    validation = winner.accuracy(search.worth)
+    probe = float(probes.max()) if len(probes) else None
+    figures = {
+        "metric": bench.metric,
+        "validation_accuracy": validation,
+        "validation_folds": search.folds,
+        "validation_images": len(search.judged_rows),
+        "probe_validation_accuracy": probe,
+        "test_accuracy": test,
+        "test_interval_95": wilson(right, len(held)),
+        "test_balanced_accuracy": balanced,
+        "test_images": len(held),
+    }
+    report = _rounded({
+        "dataset": {"location": plan.location, "digest": bench.prepared.dataset.digest,
+                    "splits": bench.prepared.profile.splits, "classes": list(classes)},
+        "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
+        "recipe": plan.recipe.name,
+        "scenario": plan.recipe.scenario,
+        "seed": plan.seed,
+        "device": str(bench.device),
+        "search": {**asked, "ended": ended, "seconds": time.monotonic() - began, "trials_run": len(search.searched())},
+        "winner": {"number": winner.number, "kind": winner.kind, "values": dict(winner.values)},
+        "choice": choice.to_dict(search.worth),
+        **figures,
+        "test_per_class": per_class,
+        "versions": versions(),
+        "plugins": {p.name: {"distribution": p.distribution, "version": p.version, "status": p.status}
+                    for p in bench.catalog.plugins},
+    })  # fmt: skip
+    best_plan = Plan(
+        recipe=frozen_recipe(plan.recipe, dict(winner.values)),
+        location=plan.location,
+        backbone=bench.backbone.name,
+        digest=bench.prepared.dataset.digest,
+        seed=plan.seed,
+        skip_small_classes=plan.skip_small_classes,
+    )
+    provenance = _rounded({"trial": winner.number, "kind": winner.kind, "validation_accuracy": validation,
+                           "test_accuracy": test, **versions()})  # fmt: skip
+    kind = bench.catalog.head(winner.values["head.name"])
+    loads = save_bundle(
+        folder / "best",
+        network,
+        backbone=bench.backbone,
+        head=kind.name,
+        head_params=head_params(dict(winner.values)),
+        head_is_linear=kind.linear,
+        classes=classes,
+        texts={
+            "best.toml": plan_to_toml(best_plan, provenance=provenance),
+            "report.json": json.dumps(report, indent=2, ensure_ascii=False),
+        },
+    )
+    write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
+    return Result(
+        folder=folder,
+        best=folder / "best",
+        winner=winner,
+        choice=choice,
+        metric=bench.metric,
+        probe_accuracy=probe,
+        validation=validation,
+        folds=search.folds,
+        test=test,
+        test_interval=wilson(right, len(held)),
+        test_balanced=balanced,
+        test_images=len(held),
+        timm_loads_it=loads,
+        trials=board,
+        importances=importances(search.study),
+        ended=ended,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _test_logits(bench: Workbench, winner: Standing, network: TransferNetwork) -> Tensor:
+    """Logits of the test images; a head alone reads kept features, so a resumed run computes them once."""
+    rows = bench.rows("test")
+    if not winner.closed:
+        with bench.progress.task("Testing", len(rows)) as advance:
+            return predict_logits(network, bench, rows, advance)
+    raw = bench.raw_features("test", network.tap)
+    with torch.inference_mode():
+        logits: Tensor = network.head.cpu()(network.standardise.cpu()(raw))
+    return logits
+
+
+def _rounded(data: Any) -> Any:  # noqa: ANN401 - plain data of any shape
+    """Numbers to six digits: what comes after says nothing."""
+    if isinstance(data, float):
+        return float(f"{data:.6g}")
+    if isinstance(data, dict):
+        return {key: _rounded(value) for key, value in data.items()}
+    return [_rounded(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything a result depends on."""
+    packages = (
+        "transfer-advisor",
+        "torch",
+        "torchvision",
+        "timm",
+        "optuna",
+        "numpy",
+        "scikit-learn",
+        "pillow",
+    )
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    found = {}
+    for label, name in enumerate(classes):
+        mine = labels == label
+        if mine.any():
+            recall = float((logits[mine].argmax(1) == label).float().mean())
+            found[name] = {"images": int(mine.sum()), "recall": recall}
+    return found

@@ -1,0 +1,371 @@
+"""What all trials of a run share: pretrained networks, pixels, features, activations, and who is judged on what."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from advisor.advice.inspection import open_network, stages_for
+from advisor.data.views import clean_view
+from advisor.errors import BackboneError
+from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
+from advisor.network.adabn import reestimate_batchnorm
+from advisor.network.drop_path import set_drop_path
+from advisor.network.features import FeatureStore, compute_features
+from advisor.network.input_size import resize_input
+from advisor.network.ridge import class_weights
+from advisor.network.segments import Segments
+from advisor.network.sweep import BATCH, Sweeper
+from advisor.network.transfer import Standardise, TransferNetwork
+from advisor.tuning.memory import activation_bytes
+from advisor.tuning.space import BACKBONE, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from advisor.data.prepare import Prepared
+    from advisor.network.stages import Stages
+    from advisor.plugins import Catalog
+    from advisor.progress import Progress
+    from advisor.types import Backbone
+
+_SCRATCH_MOMENTUM = 0.1  # torch's own; the 1 % of timm's ports leaves a short training with the statistics of noise
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take.
+
+    Attributes:
+        memory: bytes of the whole process that training may fill; None knows no limit.
+        cache: bytes that kept activations may take on disk.
+    """
+
+    memory: int | None = None
+    cache: int = DEFAULT_LIMIT
+
+
+class Features:
+    """Pooled features of every stage, each image computed once and then held in memory.
+
+    Args:
+        network: in evaluation mode, on its device.
+        stages: of the network.
+        prepared: the dataset and its pixels.
+        backbone: for the input and the store's key.
+        progress: told how far it is.
+    """
+
+    def __init__(
+        self, network: nn.Module, stages: Stages, prepared: Prepared, backbone: Backbone, progress: Progress
+    ) -> None:
+        self._sweeper = Sweeper(network, stages)
+        self._store = FeatureStore.open(prepared.pixels, network, stages, backbone.input)
+        self._pixels, self._spec, self._progress = prepared.pixels, backbone.input, progress
+        self._device = next(network.parameters()).device
+        self._place: dict[int, int] = {}
+        self._arrays: list[NDArray[np.float32]] = []
+
+    def get(self, rows: NDArray[np.int64], tap: int) -> Tensor:
+        """Features (n, width) of some rows at a tap, on the CPU."""
+        missing = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
+        if len(missing):
+            new = compute_features(
+                self._sweeper, self._pixels, missing, self._spec,
+                store=self._store, device=self._device, progress=self._progress,
+            )  # fmt: skip
+            self._place.update({int(row): len(self._place) + i for i, row in enumerate(missing)})
+            known = self._arrays or [array[:0] for array in new]
+            self._arrays = [np.concatenate(pair) for pair in zip(known, new, strict=True)]
+        places = np.array([self._place[int(row)] for row in rows], np.int64)
+        return torch.from_numpy(self._arrays[tap - 1][places])
+
+
+class Workbench:
+    """One starting network with the images: everything that trials on it share.
+
+    Args:
+        backbone: its description.
+        network: in evaluation mode, on `device`; trials copy it and never change it.
+        stages: of the network.
+        prepared: the dataset and its pixels.
+        catalog: for heads.
+        device: where to compute.
+        progress: told how far the features are.
+        limits: of memory and disk.
+        pretrained: whether the network has learnt anything; if not, its features say nothing.
+        metric: what trials are judged by, `accuracy` or `balanced` accuracy.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        network: nn.Module,
+        stages: Stages,
+        prepared: Prepared,
+        catalog: Catalog,
+        device: torch.device,
+        progress: Progress,
+        *,
+        limits: Limits | None = None,
+        pretrained: bool = True,
+        metric: str = "accuracy",
+    ) -> None:
+        self.backbone = backbone
+        self.network = network
+        self.stages = stages
+        self.prepared = prepared
+        self.catalog = catalog
+        self.device = device
+        self.progress = progress
+        self.limits = limits or Limits()
+        self.pretrained = pretrained
+        self.metric = metric
+        self.classes = len(prepared.dataset.classes)
+        self._features = Features(network, stages, prepared, backbone, progress)
+        self._standardise: dict[int, Standardise] = {}
+        self._parts = {name: prepared.dataset.rows(name) for name in ("train", "val", "test")}
+        frame = prepared.dataset.frame
+        self._label_of = dict(zip(frame["row"].tolist(), frame["label"].tolist(), strict=True))
+        self._pool: NDArray[np.int64] | None = None
+        self._measured: dict[str, float] = {}
+        self._cache: list[ActivationCache | None] = []
+        self.notes: list[str] = []
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Rows of the pixel store in a part: `train`, `val` or `test`."""
+        return self._parts[part]
+
+    def labels(self, part: str) -> Tensor:
+        """(n,) int64 on the CPU."""
+        return torch.tensor([self._label_of[row] for row in self.rows(part).tolist()], dtype=torch.int64)
+
+    def worth(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What each of these images counts in the metric; (n,) with mean 1."""
+        if self.metric != "balanced" or not len(rows):
+            return np.ones(len(rows))
+        return class_weights(np.array([self._label_of[row] for row in rows.tolist()]), self.classes)
+
+    def divided(self, train: NDArray[np.int64], val: NDArray[np.int64]) -> Workbench:
+        """The same network and caches, with other images to train on and to be judged on."""
+        other = copy.copy(self)
+        other._parts = {**self._parts, "train": train, "val": val}  # noqa: SLF001 - a copy of itself
+        other._standardise = {}  # noqa: SLF001
+        other._pool = np.sort(np.concatenate([self.rows("train"), self.rows("val")]))  # noqa: SLF001
+        return other
+
+    def kept(self, part: str) -> tuple[NDArray[np.int64], Tensor]:
+        """Which rows activations are kept of together, and the places of a part's images among them.
+
+        Folds share one pool, so that no image is computed once per fold.
+        """
+        rows = self.rows(part)
+        if self._pool is None:
+            return rows, torch.arange(len(rows))
+        return self._pool, torch.from_numpy(np.searchsorted(self._pool, rows))
+
+    def features(self, part: str, tap: int) -> Tensor:
+        """Standardised pooled features (n, width) of a part at a tap, on the CPU."""
+        standardised: Tensor = self.standardise(tap)(self.raw_features(part, tap))
+        return standardised
+
+    def standardise(self, tap: int) -> Standardise:
+        """The standardisation at a tap, from the training images; of random features only the width counts."""
+        if tap not in self._standardise:
+            self._standardise[tap] = (
+                Standardise.of(self.raw_features("train", tap)) if self.pretrained else self._plain_standardise(tap)
+            )
+        return self._standardise[tap]
+
+    def raw_features(self, part: str, tap: int) -> Tensor:
+        """Pooled features (n, width) of a part at a tap, on the CPU; computed once per image."""
+        return self._features.get(self.rows(part), tap)
+
+    def build(self, tap: int, head: nn.Module, *, drop_path: float = 0.0) -> TransferNetwork:
+        """A fresh copy of the starting network, cut at a tap, with a copy of a head and a rate of stochastic depth."""
+        start = copy.deepcopy(self.network)
+        if drop_path and not set_drop_path(start, drop_path):
+            raise BackboneError(
+                f"`{self.backbone.name}` has no place for stochastic depth.",
+                ways=["leave it out: [train] drop_path = 0.0"],
+                hint="ConvNeXt, EfficientNet and ViT have it",
+            )
+        network = TransferNetwork(
+            start,
+            self.stages,
+            tap,
+            copy.deepcopy(self.standardise(tap)),
+            copy.deepcopy(head),
+        )
+        return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
+
+    @property
+    def segments(self) -> Segments | None:
+        """The network cut at its stages; None where it cannot be traced, which is noted once."""
+        cache = self.activations
+        return cache.segments if cache is not None else None
+
+    @property
+    def activations(self) -> ActivationCache | None:
+        """Where activations at freeze boundaries are kept; None where the network cannot be cut."""
+        if not self._cache:
+            try:
+                segments = Segments(self.network, self.stages, self.clean(self.rows("train")[:1]))
+                self._cache.append(
+                    ActivationCache(
+                        self.network, self.stages, segments, self.prepared.pixels, self.backbone.input,
+                        device=self.device, limit=self.limits.cache, progress=self.progress,
+                    )
+                )  # fmt: skip
+            except BackboneError as error:
+                self.notes.append(f"frozen parts are computed anew every epoch: {error.message}")
+                self._cache.append(None)
+        return self._cache[0]
+
+    def seconds_per_image(self) -> float:
+        """Forward time through the whole network, measured once on a few images."""
+        if "forward" not in self._measured:
+            rows = self.rows("train")[: 2 * BATCH]
+            images = [self.clean(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+            with torch.inference_mode():
+                self.network(images[0])
+                began = time.perf_counter()
+                for batch in images:
+                    self.network(batch).sum().item()
+            self._measured["forward"] = (time.perf_counter() - began) / len(rows)
+        return self._measured["forward"]
+
+    def bytes_per_image(self, key: str, model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+        """Activations that a model's backward pass keeps of one image; measured once per key."""
+        if key not in self._measured:
+            self._measured[key] = activation_bytes(model, inputs)
+        return int(self._measured[key])
+
+    def clean(self, rows: NDArray[np.int64]) -> Tensor:
+        """Evaluation views (B, 3, size, size) of some rows, on the device."""
+        pixels = torch.from_numpy(self.prepared.pixels.batch(rows)).to(self.device)
+        return clean_view(pixels, self.backbone.input)
+
+    def _plain_standardise(self, tap: int) -> Standardise:
+        width = self._features.get(self.rows("train")[:1], tap).shape[1]
+        return Standardise(torch.zeros(width), torch.full((width,), width**0.5))
+
+
+class Workshop:
+    """All benches of a run: one for each backbone, input size, weights and BatchNorm that trials start from.
+
+    Args:
+        first: the bench of the plan's own backbone, pretrained, at its own input size.
+        codes: how stages are read, one of `advisor.network.stages.CODES`.
+        seed: of random weights.
+    """
+
+    def __init__(self, first: Workbench, *, codes: str = "mean", seed: int = 0) -> None:
+        self.first = first
+        self.codes = codes
+        self.seed = seed
+        self._benches: dict[tuple[str, str, int, bool], Workbench] = {
+            (first.backbone.name, "pretrained", 0, False): first,
+        }
+
+    def bench(self, values: Values) -> Workbench:
+        """The bench that a trial's values ask for; made when first asked.
+
+        Raises:
+            BackboneError: the backbone cannot be opened, or takes no images of that size.
+        """
+        name = str(values.get(BACKBONE) or self.first.backbone.name)
+        weights = str(values.get("features.weights") or "pretrained")
+        size = int(values.get("features.input_size") or 0)
+        adapted = values.get("freeze.batchnorm") == "adabn"
+        key = (name, weights, size, adapted)
+        if key not in self._benches:
+            if adapted:
+                self._benches[key] = self._adapted(self.bench({**values, "freeze.batchnorm": "eval"}))
+            else:
+                self._benches[key] = self._opened(name, weights, size)
+        return self._benches[key]
+
+    def stages_of(self, backbone: str) -> Stages:
+        """The stages of a backbone."""
+        return self.bench({BACKBONE: backbone}).stages
+
+    def _opened(self, name: str, weights: str, size: int) -> Workbench:
+        first = self.first
+        backbone = first.backbone if name == first.backbone.name else first.catalog.backbone(name)
+        if weights == "random":
+            network = _random_network(backbone, self.seed, first.device)
+        elif name == first.backbone.name:
+            network = copy.deepcopy(first.network)
+        else:
+            network = open_network(backbone, first.device)
+        if size not in (0, backbone.input.size):
+            backbone = replace(backbone, input=resize_input(network, backbone.input, size))
+        return Workbench(
+            backbone, network, stages_for(backbone, network, codes=self.codes),
+            first.prepared.at(backbone.input, first.progress), first.catalog, first.device, first.progress,
+            limits=first.limits, pretrained=weights == "pretrained", metric=first.metric,
+        )  # fmt: skip
+
+    def _adapted(self, bench: Workbench) -> Workbench:
+        """The same with the BatchNorm statistics of the training images [Li 2016]; their labels play no part."""
+        network = copy.deepcopy(bench.network)
+        rows = bench.rows("train")
+
+        def batches() -> Iterator[Tensor]:
+            with bench.progress.task("Re-estimating BatchNorm", len(rows)) as advance:
+                for start in range(0, len(rows), BATCH):
+                    yield bench.clean(rows[start : start + BATCH])
+                    advance(len(rows[start : start + BATCH]))
+
+        reestimate_batchnorm(network, batches())
+        return Workbench(
+            bench.backbone, network, bench.stages, bench.prepared, bench.catalog, bench.device, bench.progress,
+            limits=bench.limits, pretrained=bench.pretrained, metric=bench.metric,
+        )  # fmt: skip
+
+
+def folds_of(bench: Workbench, count: int, seed: int) -> list[Workbench]:
+    """Benches on which every trainable image is judged exactly once; copies of an image stay on one side.
+
+    Args:
+        bench: whose training and validation images are divided.
+        count: folds; 1 gives the bench as it is.
+        seed: of the draw.
+    """
+    if count == 1:
+        return [bench]
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    rows = np.sort(np.concatenate([bench.rows("train"), bench.rows("val")]))
+    frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
+    kin = frame["group"] if "group" in frame else frame["content"]
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    return [
+        bench.divided(rows[train], rows[val])
+        for train, val in folds.split(rows, frame["label"].to_numpy(), kin.to_numpy())
+    ]
+
+
+def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = backbone.create(False).eval()
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+            module.momentum = _SCRATCH_MOMENTUM
+    return network.to(device).to(memory_format=torch.channels_last)
+
+
+def rows_of(benches: Sequence[Workbench]) -> NDArray[np.int64]:
+    """All validation rows of some benches, in ascending order."""
+    return np.sort(np.concatenate([bench.rows("val") for bench in benches]))

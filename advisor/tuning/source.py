@@ -1,0 +1,131 @@
+"""What a training reads: the images, with fresh random views, or kept activations of the frozen part."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from advisor.data.views import augmented_view
+from advisor.network.activations import View
+from advisor.tuning.loop import OutOfTimeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from advisor.network.activations import ActivationCache, Activations
+    from advisor.network.transfer import TransferNetwork
+    from advisor.tuning.bench import Workbench
+    from advisor.tuning.space import Values
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a training reads: images, or kept activations of the frozen part.
+
+    Attributes:
+        model: from those to logits.
+        take: from training positions (B,) and an epoch to the model's inputs.
+        judged: from a slice of the validation images to the model's inputs.
+        share: of a forward pass that the model still computes, about.
+    """
+
+    model: nn.Module
+    take: Callable[[Tensor, int], tuple[Tensor, ...]]
+    judged: Callable[[slice], tuple[Tensor, ...]]
+    share: float
+
+
+def source_of(
+    bench: Workbench, network: TransferNetwork, values: Values, *, frozen: int, seed: int, deadline: float
+) -> Source:
+    """Kept activations where the recipe wants them and there is room, else the images themselves.
+
+    Args:
+        bench: whose images are read.
+        network: to train, frozen and cut.
+        values: of the trial.
+        frozen: stages below the cut.
+        seed: of the draws.
+        deadline: on `time.monotonic`.
+
+    Raises:
+        OutOfTimeError: the activations would not be computed in time.
+        BackboneError: they cannot be kept.
+    """
+    mode = values["features.cache"]
+    rows, held = bench.rows("train"), bench.rows("val")
+    views = _views(values)
+    cache = bench.activations if frozen and mode != "fresh" else None
+    if cache is not None and (mode == "views" or cache.worth(frozen, len(bench.kept("train")[0]), views)):
+        return _kept_source(bench, cache, network, values, views, frozen, seed, deadline)
+    generator = torch.Generator().manual_seed(seed)
+
+    def take(batch: Tensor, _epoch: int) -> tuple[Tensor, ...]:
+        pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(bench.device)
+        return (augmented_view(pixels, bench.backbone.input, values["train.augment"], generator),)
+
+    return Source(network, take, lambda part: (bench.clean(held[part]),), 1.0)
+
+
+def _kept_source(
+    bench: Workbench,
+    cache: ActivationCache,
+    network: TransferNetwork,
+    values: Values,
+    views: int,
+    at: int,
+    seed: int,
+    deadline: float,
+) -> Source:
+    """Views of the activations at the freeze boundary; each image draws one of them in every epoch."""
+    (rows, places), (held_rows, held) = bench.kept("train"), bench.kept("val")
+    wanted = [(rows, View(values["train.augment"], number)) for number in range(views)]
+    wanted.append((held_rows, View(values["train.augment"], 0)))
+    missing = sum(len(some) for some, view in wanted if not cache.has(some, at, view))
+    if time.monotonic() + missing * bench.seconds_per_image() > deadline:
+        raise OutOfTimeError(f"the frozen part of {missing} views would not be computed in the time left")
+    *kept, judged = [cache.get(some, at, view) for some, view in wanted]
+    model = network.tail(cache.segments.between(network.trunk, at, network.tap, tapped=True))
+    generator = torch.Generator().manual_seed(seed)
+    draws = [torch.randint(views, (len(places),), generator=generator) for _ in range(values["train.epochs"])]
+
+    def take(batch: Tensor, epoch: int) -> tuple[Tensor, ...]:
+        batch = batch.cpu()
+        return _to_device(_drawn(kept, places[batch], draws[epoch][batch]), bench.device)
+
+    def judged_part(part: slice) -> tuple[Tensor, ...]:
+        return _to_device(judged.take(held[part]), bench.device)
+
+    return Source(model, take, judged_part, 1.0 - at / max(1, len(bench.stages)))
+
+
+def _drawn(kept: Sequence[Activations], batch: Tensor, draw: Tensor) -> tuple[Tensor, ...]:
+    """Per-image tensors of a batch, each image from the view that it drew."""
+    out: list[Tensor] = []
+    for number, view in enumerate(kept):
+        mine = (draw == number).nonzero().flatten()
+        if len(mine):
+            for index, part in enumerate(view.take(batch[mine])):
+                if index == len(out):
+                    out.append(part.new_empty((len(batch), *part.shape[1:])))
+                out[index][mine] = part
+    return tuple(out)
+
+
+def _to_device(tensors: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(
+        tensor.to(device).float().contiguous(memory_format=torch.channels_last)
+        if tensor.ndim == 4
+        else tensor.to(device).float()
+        for tensor in tensors
+    )
+
+
+def _views(values: Values) -> int:
+    """Kept views of an image: no more than there are epochs to draw them in, and one where there is no chance."""
+    return 1 if values["train.augment"] == "none" else int(min(values["features.views"], values["train.epochs"]))

@@ -1,0 +1,60 @@
+import optuna
+import pytest
+
+from advisor.tuning.importance import importances
+from advisor.tuning.sampling import pick_pruner, pick_sampler
+
+
+def test_few_trials_go_to_a_gaussian_process_and_many_to_the_parzen_estimator():
+    assert isinstance(pick_sampler(0, 12, 4), optuna.samplers.GPSampler)
+    assert isinstance(pick_sampler(0, 30, 4), optuna.samplers.TPESampler)
+    assert isinstance(pick_sampler(0, 12, 9), optuna.samplers.TPESampler)  # too many values for few trials
+    assert isinstance(pick_sampler(0, 12, 0), optuna.samplers.TPESampler)
+
+
+def test_pruning_starts_after_three_epochs_of_the_costliest_training():
+    pruner = pick_pruner(20, 7.4)
+    assert isinstance(pruner, optuna.pruners.SuccessiveHalvingPruner)
+    assert isinstance(pick_pruner(40, 7.4), optuna.pruners.HyperbandPruner)
+    study = optuna.create_study(direction="maximize", pruner=pruner)
+
+    def prunes(value, seconds):
+        trial = study.ask()
+        trial.report(value, seconds)
+        verdict = trial.should_prune()
+        study.tell(trial, value)
+        return verdict
+
+    assert not prunes(0.9, 23)
+    assert not prunes(0.1, 22)  # not yet
+    assert prunes(0.1, 23)
+
+
+@pytest.mark.parametrize("sampler", [pick_sampler(1, 12, 4), pick_sampler(1, 30, 4)])
+def test_conditional_values_can_be_sampled_beside_trials_without_any(sampler):
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trial(optuna.trial.create_trial(value=0.2))
+    for _ in range(12):
+        trial = study.ask()
+        depth = trial.suggest_int("depth", 0, 8)
+        score = 0.5 + depth / 20
+        if depth < 8:
+            score += trial.suggest_float("lr", 1e-5, 1e-2, log=True)
+        else:
+            score += trial.suggest_categorical("head", ["linear", "svm"]) == "svm"
+        study.tell(trial, score)
+    assert len(study.trials) == 13
+
+
+def test_importances_find_what_mattered():
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
+    study.add_trial(optuna.trial.create_trial(value=0.2, user_attrs={"kind": "probe"}))
+    for _ in range(30):
+        trial = study.ask()
+        depth, noise = trial.suggest_int("depth", 0, 8), trial.suggest_float("noise", 0, 1)
+        study.tell(trial, depth / 8 + noise / 50)
+    found = importances(study)
+    assert list(found) == ["depth", "noise"]
+    assert found["depth"] > 0.8
+    assert sum(found.values()) == pytest.approx(1)
+    assert importances(optuna.create_study()) == {}
