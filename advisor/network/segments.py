@@ -81,7 +81,7 @@ class Segments:
                 ways=["train without keeping what lies below the frozen stages", "use another backbone"],
                 hint="advisor recommend --backbone lite0",
             ) from error
-        self._shapes = [[tuple(self._values[slot[0]][0].shape[1:]) for slot in cut.slots] for cut in self._cuts]
+        self._shapes = [[self._shape(slot[0]) for slot in cut.slots] for cut in self._cuts]
         # Kept are code, shapes and constants; parameters always come from the root that is divided.
         self._values = {node: (None, None) if has_tensors(pair[0]) else pair for node, pair in self._values.items()}
         for module in self._network.modules():
@@ -97,8 +97,8 @@ class Segments:
         """The part of a network between two cuts.
 
         Submodules and parameters are the root's own, under their own names: training the segment trains the root, and
-        `root.train()`, drop path inside its blocks and hooks are felt. Make it when the root is on its device and
-        all its modules are in place.
+        `root.train()` and drop path inside its blocks are felt. Make it when the root is on its device with all its
+        modules in place. A trunk that `cut` made has lost its drop path; one that was made here has not.
 
         Args:
             root: a network of the same architecture: with or without classifier, or a trunk that `cut` made.
@@ -115,13 +115,15 @@ class Segments:
         assert 0 <= start < stop <= self._stages
         last = stop == self._stages
         ends = [self._output if last else self._taps[stop]] if tapped else [slot[0] for slot in self._cuts[stop].slots]
-        graph, _ = self._graph(start, ends, tapped=tapped)
+        graph = self._graph(start, ends, tapped=tapped)
         device = next(root.parameters()).device
+        paths = {module: path for path, module in self._network.named_modules()}
         dressed: list[tuple[nn.Module, nn.Module]] = []
         targets: dict[str, Any] = {}
         for node in graph.nodes:
             if node.op == "call_module":
-                targets[str(node.target)] = self._module(root, str(node.target), dressed)
+                original = self._network.get_submodule(str(node.target))
+                targets[str(node.target)] = dress(root, original, paths, dressed)
             elif node.op == "get_attr":
                 try:
                     targets[str(node.target)] = attribute(root, str(node.target))
@@ -167,6 +169,7 @@ class Segments:
         self._place = {node: place for place, node in enumerate(self._order)}
         self._level = level
         self._mutated: set[fx.Node] = set()
+        self._parts = {self._images: 1, self._output: 1}  # rows of a tensor per image: TNT has 196 patches of pixels
 
     def _cheapest_cut(self, at: int) -> _Cut:
         """Where least crosses: after the stage's last parameters, or after steps without any that follow them."""
@@ -210,15 +213,18 @@ class Segments:
         for node in self._reach(self._order[place:], place):
             if node not in self._varies:
                 continue
-            values = self._values[node]
-            if not isinstance(values[0], torch.Tensor) or any(
-                value.ndim == 0 or value.shape[0] != count for value, count in zip(values, BATCHES, strict=True)
-            ):
+            first, second = self._values[node]
+            if not isinstance(first, torch.Tensor) or first.ndim == 0 or first.shape[1:] != second.shape[1:]:
                 return None
-            if values[0].shape[1:] != values[1].shape[1:]:
+            self._parts[node], odd = divmod(len(first), BATCHES[0])
+            if odd or len(second) != self._parts[node] * BATCHES[1]:
                 return None
-            same.setdefault(id(values[0]), []).append(node)
+            same.setdefault(id(first), []).append(node)
         return tuple(tuple(nodes) for nodes in same.values()) or None
+
+    def _shape(self, node: fx.Node) -> tuple[int, ...]:
+        parts = self._parts[node]
+        return (*((parts,) if parts > 1 else ()), *self._values[node][0].shape[1:])
 
     def _reach(self, above: Iterable[fx.Node], place: int) -> list[fx.Node]:
         """Nodes below a place that the given ones need directly, or through what is computed again from no image."""
@@ -237,40 +243,47 @@ class Segments:
         first, second = self._values[node]
         return isinstance(first, int) and first * BATCHES[1] == second * BATCHES[0]
 
-    def _graph(self, start: int, ends: Sequence[fx.Node], *, tapped: bool) -> tuple[fx.Graph, list[fx.Node]]:
-        """The nodes from a cut on that some ends need, and the cut's first nodes."""
+    def _graph(self, start: int, ends: Sequence[fx.Node], *, tapped: bool) -> fx.Graph:
+        """The nodes from a cut on that some ends need."""
         graph = fx.Graph()
         cut = self._cuts[start]
-        copies: dict[fx.Node, fx.Node] = {}
         inputs = [graph.placeholder(f"input_{number}") for number in range(len(cut.slots))]
+        copies: dict[fx.Node, fx.Node] = {}
         for slot, given in zip(cut.slots, inputs, strict=True):
-            # What is changed in place is copied first: it may be kept.
-            changed = not self._mutated.isdisjoint(slot)
-            copies |= dict.fromkeys(slot, graph.call_method("clone", (given,)) if changed else given)
+            copies |= dict.fromkeys(slot, self._taken(graph, slot, given))
         wanted: set[fx.Node] = set()
         waiting = list(ends)
         while waiting:
             node = waiting.pop()
             if node not in copies and node not in wanted:
                 wanted.add(node)
-                if not self._is_counted(node, cut.place):
-                    waiting += node.all_input_nodes
+                waiting += [] if self._is_counted(node, cut.place) else node.all_input_nodes
         for node in sorted(wanted, key=self._place.__getitem__):
             if self._is_counted(node, cut.place):
                 batch = graph.call_method("size", (inputs[0], 0))
                 copies[node] = graph.call_function(operator.mul, (batch, self._values[node][0] // BATCHES[0]))
             else:
                 copies[node] = graph.node_copy(node, copies.__getitem__)
-        results = tuple(copies[node] for node in ends)
-        graph.output(results[0] if tapped else results)
-        return graph, [slot[0] for slot in cut.slots]
+        graph.output(copies[ends[0]] if tapped else tuple(self._given(graph, node, copies[node]) for node in ends))
+        return graph
+
+    def _taken(self, graph: fx.Graph, slot: tuple[fx.Node, ...], given: fx.Node) -> fx.Node:
+        """An input as the nodes of a slot have it; copied where it is changed in place, because it may be kept."""
+        if not self._mutated.isdisjoint(slot):
+            given = graph.call_method("clone", (given,))
+        return graph.call_method("flatten", (given, 0, 1)) if self._parts[slot[0]] > 1 else given
+
+    def _given(self, graph: fx.Graph, node: fx.Node, result: fx.Node) -> fx.Node:
+        """What a node's copy results in, one row an image."""
+        parts = self._parts[node]
+        return graph.call_method("unflatten", (result, 0, (-1, parts))) if parts > 1 else result
 
     def _is_counted(self, node: fx.Node, place: int) -> bool:
         """Whether a node is a multiple of the batch size that must be taken from the segment's input."""
         return self._place[node] < place and self._follows_batch(node)
 
     def _verify(self, images: Tensor) -> None:
-        """Run segment after segment and compare; find what they change in place."""
+        """Run segment after segment, exchanging the images in between, and compare; find what they change in place."""
         given: tuple[Tensor, ...] = (images.clone(),)
         for start in range(self._stages):
             before = [value._version for value in given]  # noqa: SLF001
@@ -278,17 +291,9 @@ class Segments:
             for slot, value, version in zip(self._cuts[start].slots, given, before, strict=True):
                 if value._version != version:  # noqa: SLF001
                     self._mutated.update(slot)
-            given = result
+            given = tuple(value.flip(0) for value in result)
         whole = self._network(images)
+        whole = whole.flip(0) if self._stages % 2 else whole
         scale = max(1.0, float(whole.abs().max()))
         if not torch.allclose(given[0], whole, rtol=0, atol=_AGREES * scale, equal_nan=True):
             raise ValueError("its stages one after the other give another result than the whole network")
-
-    def _module(self, root: nn.Module, path: str, dressed: list[tuple[nn.Module, nn.Module]]) -> nn.Module:
-        """A root's module; where tracing left only its parts, they are put into a copy of the original around them."""
-        leader = root
-        found: nn.Module | None = root
-        for name in path.split("."):
-            found = getattr(found, name, None)
-            leader = leader if found is None else found
-        return dress(self._network.get_submodule(path), found, leader, dressed)

@@ -120,7 +120,7 @@ def _owner(parameter: str) -> str:
 
 
 def _trace(network: nn.Module, example: Tensor) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[int, ...]]]:
-    """Order in which modules first start and last finish, and the shapes of their tensor outputs."""
+    """Order in which modules first start and last finish, and the shapes of their per-image tensor outputs."""
     import torch
 
     started: dict[str, int] = {}
@@ -141,7 +141,8 @@ def _trace(network: nn.Module, example: Tensor) -> tuple[dict[str, int], dict[st
             nonlocal clock
             clock += 1
             finished[path] = clock
-            if isinstance(output, torch.Tensor):
+            # Parts of images as a batch of their own (windows, TNT's pixels) are nothing to pool per image.
+            if isinstance(output, torch.Tensor) and output.ndim > 1 and len(output) == len(example):
                 shapes[path] = tuple(output.shape)
 
         return hook
@@ -241,26 +242,24 @@ def _build(
         else:
             merged.append(found)
     shared = _shared(network)  # runs inside other modules and ends no stage
-    stages = []
-    for place, found in enumerate(merged):
+
+    def last_inside(found: list[str]) -> str:
         inside = set(found)
         taps = [path for path in finished if path in shapes and _wholly_inside(network, path, inside)]
-        tap = max(taps, key=lambda path: (path not in shared, finished[path]), default="")
-        if not tap:
-            raise BackboneError(
-                f"`{type(network).__name__}` has no module whose output ends the stage of `{found[0]}`.",
-                hint="advisor recommend --backbone lite0",
-            )
-        last = place == len(merged) - 1
-        stages.append(
-            Stage(
-                name=tap,
-                tap="" if last else tap,
-                parameters=tuple(found),
-                channels_last=_is_channels_last(network, tap, shapes[tap]),
-            )
+        return max(taps, key=lambda path: (path not in shared, finished[path]), default="")
+
+    ended = [(tap, found) for found in merged if (tap := last_inside(found))]
+    # What no module uses while it runs (PiT's positions, rotations shared by all blocks) is needed from the start.
+    loose = tuple(name for found in merged if not last_inside(found) for name in found)
+    return [
+        Stage(
+            name=tap,
+            tap="" if place == len(ended) - 1 else tap,
+            parameters=(*loose, *found) if place == 0 else tuple(found),
+            channels_last=_is_channels_last(network, tap, shapes[tap]),
         )
-    return stages
+        for place, (tap, found) in enumerate(ended)
+    ]
 
 
 def _is_channels_last(network: nn.Module, tap: str, shape: tuple[int, ...]) -> bool:

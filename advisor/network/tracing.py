@@ -7,6 +7,7 @@ ends inside them and are single nodes otherwise (torch.fx calls those leaves).
 
 from __future__ import annotations
 
+import functools
 import operator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -14,7 +15,7 @@ import torch
 from torch import fx, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -30,11 +31,16 @@ class _Symbol(fx.Proxy):
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         if callable(getattr(self.tracer.value(self.node, 0), name)):
-            return lambda *args, **kwargs: self.tracer.create_proxy("call_method", name, (self, *args), kwargs)
+            return functools.partial(self._call, name)
         return self.tracer.create_proxy("call_function", getattr, (self, name), {})
 
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        result = self.tracer.create_proxy("call_method", name, (self, *args), kwargs)
+        if name.endswith("_") and not name.endswith("__"):
+            self.node = result.node  # what comes later must depend on the change, or it would be left out as unused
+        return result
+
     def __setitem__(self, index: Any, value: Any) -> None:  # noqa: ANN401
-        # What comes later must depend on the assignment, or it would be left out as unused.
         self.node = self.tracer.create_proxy("call_function", _assign, (self, index, value), {}).node
 
     def __len__(self) -> int:
@@ -128,8 +134,8 @@ class BatchTracer(fx.Tracer):
             return self.images[run]
         if node.op == "get_attr":
             return attribute(self.root, str(node.target))
-        args = fx.map_arg(node.args, lambda used: self.value(used, run))
-        kwargs = fx.map_arg(node.kwargs, lambda used: self.value(used, run))
+        args = _plain(fx.map_arg(node.args, lambda used: self.value(used, run)))
+        kwargs = _plain(fx.map_arg(node.kwargs, lambda used: self.value(used, run)))
         if node.op == "call_module":
             return self.root.get_submodule(str(node.target))(*args, **kwargs)
         if node.op == "call_method":
@@ -188,29 +194,43 @@ def has_tensors(value: object) -> bool:
 
 
 def dress(
-    original: nn.Module, found: nn.Module | None, leader: nn.Module, dressed: list[tuple[nn.Module, nn.Module]]
+    root: nn.Module, original: nn.Module, paths: Mapping[nn.Module, str], dressed: list[tuple[nn.Module, nn.Module]]
 ) -> nn.Module:
-    """`found` if it can be called; else the original's code with the tensors and parts of `found`.
+    """A root's module; where tracing left only its parts, the original's code around these parts.
 
     Args:
+        root: a network like the one that was traced, or what tracing left of one.
         original: the module in the network that was traced.
-        found: the same in the root; None where the root has no such module.
-        leader: the root's module whose mode the result shall follow.
-        dressed: gets each new module with its leader.
+        paths: of that network's modules; of a shared one the first.
+        dressed: gets each new module with the root's module whose mode it shall follow.
     """
+    found: nn.Module | None = root
+    leader = root
+    for name in paths[original].split("."):
+        found = getattr(found, name, None)
+        leader = leader if found is None else found
     if found is not None and type(found).forward is not nn.Module.forward:
         return found
     module = type(original).__new__(type(original))
     module.__dict__ |= original.__dict__
     for kind in ("_parameters", "_buffers"):
-        tensors = {name: getattr(found, name, tensor) for name, tensor in getattr(original, kind).items()}
-        module.__dict__[kind] = tensors
+        # What the root lacks, its graph did not use; None, because it must not be used by mistake.
+        module.__dict__[kind] = {name: getattr(found, name, None) for name in getattr(original, kind)}
     module.__dict__["_modules"] = {
-        name: part if part is None else dress(part, getattr(found, name, None), getattr(found, name, leader), dressed)
+        name: part if part is None else dress(root, part, paths, dressed)
         for name, part in original._modules.items()  # noqa: SLF001
     }
     dressed.append((module, leader))
     return module
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Ordinary lists and dicts for those of a graph, which refuse to be changed; HRNet changes its arguments."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return tuple(map(_plain, value)) if type(value) is tuple else value
 
 
 def _assign(tensor: Tensor, index: Any, value: Any) -> Tensor:  # noqa: ANN401

@@ -174,6 +174,7 @@ def test_batchnorm_above_the_cut_follows_the_root():
         "eva02_tiny_patch14_224",  # rotary tables
         "densenet121",
         "davit_tiny",
+        "tnt_s_legacy_patch16_224",  # patches of pixels as a batch of their own
     ],
 )
 def test_families_that_hand_on_more_than_a_map(name):
