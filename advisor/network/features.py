@@ -13,7 +13,7 @@ import torch
 
 from advisor.data.cache import cache_dir, disk_errors
 from advisor.data.views import clean_view
-from advisor.network.sweep import BATCH
+from advisor.network.sweep import batch_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,9 +153,10 @@ def compute_features(
             first = clean_view(torch.from_numpy(pixels.batch(missing[:1])).to(device), spec)
             sweeper = sweeper.folded(first)
         try:
+            size = batch_for(device)
             with progress.task("Reading features", len(missing)) as advance:
-                for start in range(0, len(missing), BATCH):
-                    batch = missing[start : start + BATCH]
+                for start in range(0, len(missing), size):
+                    batch = missing[start : start + size]
                     images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), spec)
                     swept = sweeper(images)
                     store.add(batch, [value.cpu().numpy() for value in swept.pooled])

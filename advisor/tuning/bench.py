@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,13 +18,13 @@ from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
 from advisor.network.adabn import reestimate_batchnorm
 from advisor.network.drop_path import set_drop_path
-from advisor.network.features import FeatureStore, compute_features
+from advisor.network.features import FeatureStore, compute_features, weights_digest
 from advisor.network.input_size import resize_input
 from advisor.network.ridge import class_weights
 from advisor.network.segments import Segments
 from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import Standardise, TransferNetwork
-from advisor.tuning.memory import activation_bytes
+from advisor.tuning.memory import activation_bytes, free_memory
 from advisor.tuning.space import BACKBONE, Values
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from advisor.progress import Progress
     from advisor.types import Backbone
 
+_MOST_RESIDENT = 0.25  # of a GPU's free memory that pixels may take
 _SCRATCH_MOMENTUM = 0.1  # torch's own; the 1 % of timm's ports leaves a short training with the statistics of noise
 
 
@@ -138,6 +140,8 @@ class Workbench:
         self._label_of = dict(zip(frame["row"].tolist(), frame["label"].tolist(), strict=True))
         self._pool: NDArray[np.int64] | None = None
         self._measured: dict[str, float] = {}
+        self._audits: dict[tuple[int, ...], str] = {}
+        self._resident: dict[str, Tensor] = {}  # of the rows asked for last
         self._cache: list[ActivationCache | None] = []
         self.notes: list[str] = []
 
@@ -230,6 +234,26 @@ class Workbench:
                 self.notes.append(f"frozen parts are computed anew every epoch: {error.message}")
                 self._cache.append(None)
         return self._cache[0]
+
+    def audit(self) -> str:
+        """SHA-256 of the starting network; hashed again only after a tensor has been written to."""
+        network = self.network
+        versions = tuple(tensor._version for tensor in (*network.parameters(), *network.buffers()))  # noqa: SLF001
+        if versions not in self._audits:
+            self._audits[versions] = weights_digest(network)
+        return self._audits[versions]
+
+    def resident(self, rows: NDArray[np.int64]) -> Tensor | None:
+        """Pixels (n, side, side, 3) uint8 of some rows on the GPU, copied once; None without a GPU or room."""
+        if self.device.type != "cuda":
+            return None
+        key = hashlib.sha256(rows.tobytes()).hexdigest()
+        if key not in self._resident:
+            size = len(rows) * self.prepared.pixels.side**2 * 3
+            if size > _MOST_RESIDENT * free_memory(self.device):
+                return None
+            self._resident = {key: torch.from_numpy(self.prepared.pixels.batch(rows)).to(self.device)}
+        return self._resident[key]
 
     def seconds_per_image(self) -> float:
         """Forward time through the whole network, measured once on a few images."""

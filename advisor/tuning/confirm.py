@@ -118,7 +118,8 @@ def leaders(standings: Sequence[Standing], worth: NDArray[np.float64], count: in
 def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: int) -> Choice:
     """The cheapest trial within one paired standard error of the best.
 
-    Compared are the three leaders and the best of the closed-form probes.
+    Compared are the three leaders and the best of the closed-form probes, which is the floor: nothing less accurate
+    than that is taken.
 
     Args:
         standings: every finished trial, at least one.
@@ -132,7 +133,9 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
     def behind(rival: Standing) -> tuple[float, float]:
         return paired(best.mean() - rival.mean(), worth)
 
-    within = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
+    floor = max((rival.accuracy(worth) for rival in rivals if rival.kind == "probe"), default=0.0)
+    near = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
+    within = [rival for rival in near if rival.accuracy(worth) >= floor - 1e-9]
     chosen = min(within, key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
     gap, se = behind(chosen)
     return Choice(

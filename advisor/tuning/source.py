@@ -65,8 +65,13 @@ def source_of(
         return _kept_source(bench, cache, network, values, views, frozen, seed, deadline)
     generator = torch.Generator().manual_seed(seed)
 
+    resident = bench.resident(rows)
+
     def take(batch: Tensor, _epoch: int) -> tuple[Tensor, ...]:
-        pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(bench.device)
+        if resident is not None:
+            pixels = resident[batch.to(bench.device, non_blocking=True)]
+        else:
+            pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(bench.device)
         return (augmented_view(pixels, bench.backbone.input, values["train.augment"], generator),)
 
     return Source(network, take, lambda part: (bench.clean(held[part]),), 1.0)

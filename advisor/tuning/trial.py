@@ -11,8 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-from advisor.network.features import weights_digest
-from advisor.network.sweep import BATCH
+from advisor.network.sweep import batch_for
 from advisor.tuning.loop import Schedule, TrialFailedError, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.source import Source, source_of
@@ -241,10 +240,10 @@ def predict_logits(
 ) -> Tensor:
     """Logits (len(rows), classes) on the clean views, on the CPU."""
     network.eval()
-    parts = []
+    parts, size = [], batch_for(bench.device)
     with torch.inference_mode():
-        for start in range(0, len(rows), BATCH):
-            batch = rows[start : start + BATCH]
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
             parts.append(network(bench.clean(batch)).float().cpu())
             advance(len(batch))
     return torch.cat(parts)
@@ -253,7 +252,7 @@ def predict_logits(
 def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
     bench, tap = course.bench, course.tap
-    before = weights_digest(bench.network)
+    before = bench.audit()
     held, labels = bench.features("val", tap), bench.labels("val")
     steps = planned = 0
     if not fitted:
@@ -273,7 +272,7 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
         )
         steps, planned = trained.steps, trained.planned
     correct, loss = _head_score(head, held, labels)
-    after = weights_digest(bench.network)
+    after = bench.audit()
     _audit(before, after)
     return Finished(
         rows=bench.rows("val"), correct=correct, worth=bench.worth(bench.rows("val")), loss=loss,
@@ -311,12 +310,12 @@ def _fine_tune(course: _Course, head: nn.Module) -> Finished:
     held, held_labels = bench.rows("val"), bench.labels("val")
     source = source_of(course.bench, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline)
 
+    size = batch_for(bench.device)
+
     def judge() -> tuple[NDArray[np.bool_], float]:
         network.eval()
         with torch.inference_mode():
-            parts = [
-                source.model(*source.judged(slice(i, i + BATCH))).float().cpu() for i in range(0, len(held), BATCH)
-            ]
+            parts = [source.model(*source.judged(slice(i, i + size))).float().cpu() for i in range(0, len(held), size)]
         return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
     last: tuple[NDArray[np.bool_], float] = (np.zeros(len(held), bool), 0.0)

@@ -57,6 +57,12 @@ def test_the_probe_is_always_compared():
     assert choose([*trials, standing(9, 379, kind="probe", frozen=8)], WORTH, seeds=1).chosen.number == 9
 
 
+def test_nothing_below_the_probe_is_taken():
+    probe, shorter = standing(0, 380, kind="probe", frozen=8), standing(1, 379, frozen=5, tap=5)
+    assert choose([probe, shorter], WORTH, seeds=1).chosen.number == 0
+    assert choose([standing(0, 380, frozen=8), shorter], WORTH, seeds=1).chosen.number == 1
+
+
 def test_images_count_what_they_are_worth():
     worth = np.where(np.arange(N) < 300, 1 / 3, 3.0)
     early, late = standing(0, 300), standing(1, 300)
