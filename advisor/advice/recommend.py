@@ -334,7 +334,12 @@ def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float,
             epochs, least_epochs(splits["train"], int(str(first_of(recipe.get("train.batch_size")))))
         )
     known = {key: value for key, value in changes.items() if key in recipe.values}
-    return recipe.with_values(known if curve.codes == "mean" else {**known, "features.codes": curve.codes})
+    # What was measured one way must be searched that way.
+    if curve.codes != "mean":
+        known["features.codes"] = curve.codes
+    if curve.balanced:
+        known["search.metric"] = "balanced"
+    return recipe.with_values(known)
 
 
 def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:

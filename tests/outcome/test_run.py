@@ -561,3 +561,19 @@ def test_explain_changes_one_value_at_a_time(tiny, tiny_folder, tmp_path):
 def test_cuda(tiny, tiny_folder, tmp_path):
     result = advisor.tune(plan(tiny_folder), runs=tmp_path / "runs", device="cuda")
     assert result.validation >= result.probe_accuracy
+
+
+def test_unequal_classes_are_judged_and_trained_evenly(tiny, tiny_folder, tmp_path):
+    for file in sorted((tiny_folder / "down").iterdir())[6:]:
+        file.unlink()
+    advice = advisor.recommend(str(tiny_folder), backbone=tiny)
+    assert advice.curve.balanced
+    assert advice.plan.recipe.get("search.metric") == "balanced"
+    searched = advice.plan.recipe.with_values({"search.trials": 2, "search.seeds": 1, "train.epochs": 2})
+    result = run(replace(advice.plan, recipe=searched), tmp_path)
+    assert result.metric == "balanced"
+    winner = result.winner
+    split = split_dataset(advisor.open_dataset(str(tiny_folder)))
+    frame = split.frame[split.frame["split"].isin(["train", "val"])].sort_values("row")
+    recalls = pd.Series(winner.correct[0]).groupby(frame["label"].to_numpy()).mean()
+    assert result.validation == pytest.approx(recalls.mean())
