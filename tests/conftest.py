@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import tempfile
 from pathlib import Path
 from textwrap import dedent
 
@@ -97,6 +100,34 @@ def tiny_folder(tmp_path):
         for seed in range(24):
             draw(kind, seed).save(root / name / f"{seed:02d}.png")
     return root
+
+
+@pytest.fixture
+def postgresql(tmp_path_factory):
+    """The URL of an empty database on a server of its own, which ends with the test."""
+    found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if found is None:
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    home = Path(tempfile.mkdtemp(prefix="pg"))  # sockets want short paths
+    programs = Path(os.path.realpath(found)).parent
+    # The server refuses to run as root.
+    user = [*("runuser", "-u", "postgres", "--")] if os.getuid() == 0 else []
+    if user:
+        shutil.chown(home, "postgres")
+    data, options = home / "data", f"-c listen_addresses='' -c unix_socket_directories={home} -c fsync=off"
+    run = {"check": True, "capture_output": True, "cwd": home}
+    try:
+        subprocess.run([*user, programs / "initdb", "-D", data, "-U", "me", "-A", "trust"], **run)
+        # Its output must not hold this process's pipes open.
+        subprocess.run([*user, programs / "pg_ctl", "-D", data, "-o", options, "-l", home / "log", "-w", "start"],
+                       check=True, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run([programs / "createdb", "-h", home, "-U", "me", "studies"], **run)
+        yield f"postgresql+psycopg://me@/studies?host={home}"
+    finally:
+        subprocess.run(
+            [*user, programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"], capture_output=True, cwd=home
+        )
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

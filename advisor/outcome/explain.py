@@ -117,8 +117,11 @@ def explain(
     folder = Path(run)
     plan, _ = chosen_plan("", resume=folder.name, recipe="", name="", runs=str(folder.parent), catalog=catalog)
     shop = open_shop(plan, machine, catalog, progress)
-    with disk_errors(folder), sole_user(folder):
-        search = open_search(shop, plan, folder, budget=parse_duration(budget), trials=1, storage=machine.storage)
+    with (
+        disk_errors(folder),
+        sole_user(folder),
+        open_search(shop, plan, folder, budget=parse_duration(budget), trials=1, storage=machine.storage) as search,
+    ):
         if not search.has_result:
             raise RunError(f"`{folder}` has no finished trial.", hint=f"advisor tune --resume {folder.name}")
         winner = search.choice().chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,8 +104,10 @@ def tune(
         machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
     shop = open_shop(plan, machine, catalog, progress)
     folder = Path(runs) / (name or shop.first.prepared.dataset.name)
-    with disk_errors(folder), sole_user(folder):
-        search = open_search(shop, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
+    with disk_errors(folder), sole_user(folder), ExitStack() as stack:
+        search = stack.enter_context(
+            open_search(shop, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
+        )
         bench = search.bench
         if search.space.allows_pretrained:
             # The features of the training images are the probe, and the probe is the floor: they come first.
@@ -164,14 +166,19 @@ def chosen_plan(
     return replace(found, recipe=other), name
 
 
+@contextmanager
 def open_search(
     shop: Workshop, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
-) -> Search:
+) -> Iterator[Search]:
     """The study of a plan in a run folder, with the scenarios' recipes among its trials."""
-    return Search(
+    search = Search(
         shop, plan, folder, scenarios=_scenarios(shop.first.catalog, plan), budget=budget, trials=trials,
         storage=storage, worker=worker,
     )  # fmt: skip
+    try:
+        yield search
+    finally:
+        search.close()
 
 
 def _scenarios(catalog: Catalog, plan: Plan) -> list[Recipe]:
@@ -224,8 +231,10 @@ def _help(
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the owner marks what is left running
     catalog = load_catalog()
     shop = open_shop(plan, machine, catalog, Silent())
-    search = open_search(shop, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker)
-    search.run(trials=trials, deadline=deadline, on_trial=lambda _trial: None)
+    with open_search(
+        shop, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker
+    ) as search:
+        search.run(trials=trials, deadline=deadline, on_trial=lambda _trial: None)
 
 
 @contextmanager

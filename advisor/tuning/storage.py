@@ -14,6 +14,7 @@ import optuna
 from advisor.errors import RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from advisor.recipe import Plan
@@ -61,8 +62,8 @@ def fingerprint(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def open_study(storage: str, name: str, folder: Path) -> optuna.Study:
-    """The study, in its folder or wherever an Optuna URL points."""
+def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, Callable[[], None]]:
+    """The study, in its folder or wherever an Optuna URL points, and how to let go of its connections."""
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     try:
@@ -77,7 +78,7 @@ def open_study(storage: str, name: str, folder: Path) -> optuna.Study:
                 },
             )
         )
-        return optuna.create_study(storage=place, study_name=name, load_if_exists=True, direction="maximize")
+        study = optuna.create_study(storage=place, study_name=name, load_if_exists=True, direction="maximize")
     except (SQLAlchemyError, ArgumentError, ImportError) as error:
         if not storage:
             raise
@@ -86,6 +87,12 @@ def open_study(storage: str, name: str, folder: Path) -> optuna.Study:
             ways=["check the address, and that the server runs", "install the database's Python driver"],
             hint="--storage sqlite:///study.db, postgresql+psycopg://user@host/name, mysql+pymysql://user@host/name",
         ) from error
+
+    def close() -> None:
+        place.remove_session()
+        place.engine.dispose()
+
+    return study, close
 
 
 def _without_password(url: str) -> str:

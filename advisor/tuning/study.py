@@ -81,7 +81,7 @@ class Search:
         self.scenarios = tuple(scenarios)
         self._folded: dict[tuple[int, int], list[Workbench]] = {}
         name = f"advisor-{self._key()}" if storage else "advisor"
-        self.study = open_study(storage, name, folder)
+        self.study, self.close = open_study(storage, name, folder)
         self.seeds = int(str(plan.recipe.get("search.seeds")))
         if worker == 0:
             self._claim()

@@ -481,6 +481,19 @@ def test_a_study_in_a_database_of_ones_own(tiny, tiny_folder, tmp_path):
     assert "secret" not in str(error.value)
 
 
+def test_a_study_in_postgresql(postgresql, tiny, tiny_folder, tmp_path):
+    result = run(plan(tiny_folder), tmp_path, machine=Machine("cpu", storage=postgresql))
+    assert result.ended == "trials"
+    storage = optuna.storages.RDBStorage(postgresql)
+    (name,) = optuna.get_all_study_names(storage)
+    kinds = [t.user_attrs["kind"] for t in optuna.load_study(study_name=name, storage=storage).trials]
+    storage.remove_session()
+    storage.engine.dispose()
+    assert kinds.count("probe") == 5
+    assert kinds.count("trial") == 2
+    assert advisor.load(result.best).classes == ("across", "blobs", "down")
+
+
 def test_resume_uses_the_plan_of_the_run(tiny, tiny_folder, tmp_path):
     runs = str(tmp_path / "runs")
     first = run(plan(tiny_folder, search__trials=1), tmp_path)
