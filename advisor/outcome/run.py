@@ -22,8 +22,19 @@ from advisor.network.transfer import pick_device
 from advisor.outcome.handover import Result, hand_over, leaderboard
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, load_recipe, parse_duration, plan_to_toml
+from advisor.recipe import (
+    Choices,
+    Plan,
+    Range,
+    Recipe,
+    load_plan,
+    load_recipe,
+    parse_duration,
+    plan_to_toml,
+    show_duration,
+)
 from advisor.tuning.bench import Limits, Workbench, Workshop
+from advisor.tuning.confirm import TOP
 from advisor.tuning.memory import free_memory, used_memory
 from advisor.tuning.study import Search
 
@@ -113,6 +124,7 @@ def tune(
             # The features of the training images are the probe, and the probe is the floor: they come first.
             bench.features("train", len(bench.stages))
         write_whole(folder / "plan.toml", plan_to_toml(plan))
+        progress.say(_intentions(search, wanted, seconds))
         finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
@@ -128,6 +140,15 @@ def tune(
                 "Stopped. Scoring the best so far on the test images; Ctrl-C again leaves at once, nothing is lost."
             )
         return hand_over(search, folder, ended, began, {"budget": seconds, "trials": wanted})
+
+
+def _intentions(search: Search, trials: int, seconds: float) -> str:
+    """What is about to be done, in one line."""
+    how = f"{search.folds}-fold cross-validation" if search.folds > 1 else "one validation part"
+    return (
+        f"At most {trials} trials in {show_duration(seconds)}, judged by {how} on {len(search.judged_rows)} images; "
+        f"the best {TOP} again under {search.seeds} seeds; then {len(search.bench.rows('test'))} test images, once."
+    )
 
 
 def chosen_plan(

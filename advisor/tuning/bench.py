@@ -310,6 +310,8 @@ class Workshop:
         name = str(values.get(BACKBONE) or self.first.backbone.name)
         weights = str(values.get("features.weights") or "pretrained")
         size = int(values.get("features.input_size") or 0)
+        if name == self.first.backbone.name and size == self.first.backbone.input.size:
+            size = 0
         adapted = values.get("freeze.batchnorm") == "adabn"
         key = (name, weights, size, adapted)
         if key not in self._benches:
@@ -351,7 +353,12 @@ class Workshop:
                     yield bench.clean(rows[start : start + BATCH])
                     advance(len(rows[start : start + BATCH]))
 
-        reestimate_batchnorm(network, batches())
+        if not reestimate_batchnorm(network, batches()):
+            raise BackboneError(
+                f"`{bench.backbone.name}` has no BatchNorm whose statistics could be re-estimated.",
+                ways=['leave it out: [freeze] batchnorm = "auto"'],
+                hint="ViT, Swin and ConvNeXt have none",
+            )
         return Workbench(
             bench.backbone, network, bench.stages, bench.prepared, bench.catalog, bench.device, bench.progress,
             limits=bench.limits, pretrained=bench.pretrained, metric=bench.metric,

@@ -36,6 +36,7 @@ class Standing:
         frozen: stages frozen.
         linear: whether the head is one linear layer.
         sound: deterministic, so that another seed would say the same.
+        trained: share of the recipe's steps that the time allowed.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Standing:
     frozen: int
     linear: bool
     sound: bool
+    trained: float = 1.0
 
     @property
     def closed(self) -> bool:

@@ -97,11 +97,13 @@ def _kept_source(
     *kept, judged = [cache.get(some, at, view) for some, view in wanted]
     model = network.tail(cache.segments.between(network.trunk, at, network.tap, tapped=True))
     generator = torch.Generator().manual_seed(seed)
-    draws = [torch.randint(views, (len(places),), generator=generator) for _ in range(values["train.epochs"])]
+    # Every image goes through all its views, in an order of its own, before any comes back.
+    rounds = -(-values["train.epochs"] // views)
+    order = torch.rand(len(places), rounds, views, generator=generator).argsort(-1).flatten(1)
 
     def take(batch: Tensor, epoch: int) -> tuple[Tensor, ...]:
         batch = batch.cpu()
-        return _to_device(_drawn(kept, places[batch], draws[epoch][batch]), bench.device)
+        return _to_device(_drawn(kept, places[batch], order[batch, epoch]), bench.device)
 
     def judged_part(part: slice) -> tuple[Tensor, ...]:
         return _to_device(judged.take(held[part]), bench.device)

@@ -209,6 +209,7 @@ class Search:
                     correct=np.stack([unpack(own["correct"], count), *more]), loss=own["validation_loss"],
                     seconds=own["seconds"], tap=own["tap"], frozen=own["frozen"], linear=kind.linear,
                     sound=closed and self.folds == 1,
+                    trained=own["steps"] / own["planned_steps"] if own["steps"] else 1.0,
                 )
             )  # fmt: skip
         return found
@@ -250,6 +251,8 @@ class Search:
             return network.eval()
         if self.folds > 1:
             bench = bench.divided(self.judged_rows, self.judged_rows[:0])
+        if chosen.trained < 1:
+            values["train.epochs"] = max(1, round(chosen.trained * values["train.epochs"]))
         finished = run_trial(bench, values, seed=self.plan.seed + chosen.number, deadline=math.inf)
         return finished.network().eval()
 

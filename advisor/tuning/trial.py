@@ -355,7 +355,6 @@ def _micro_batch(course: _Course, source: Source) -> int | None:
     bench, cap = course.bench, course.bench.limits.memory
     if cap is None:
         return None
-    source.model.train()
     inputs = source.take(torch.arange(min(2, len(bench.rows("train")))), 0)
     key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
     per_image = bench.bytes_per_image(key, source.model, inputs)
