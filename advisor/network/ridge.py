@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from advisor.network.threads import one_blas_thread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,6 +16,7 @@ if TYPE_CHECKING:
 LAMBDAS = tuple(float(v) for v in np.logspace(-4, 2, 25))
 SHARED_VARIANCE = 0.3  # of the mean variance of all columns, added to each
 _TINY = 1e-12
+_SMALL = 2048  # rows of a matrix; larger ones gain from threads
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def standardise(
 def _eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from scipy.linalg import eigh
 
-    values, vectors = eigh(matrix, check_finite=True)
+    with one_blas_thread() if len(matrix) <= _SMALL else nullcontext():
+        values, vectors = eigh(matrix, check_finite=True)
     return np.maximum(values, 0.0), vectors
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
 from advisor.network.sweep import batch_for
+from advisor.network.threads import one_blas_thread
 from advisor.tuning.loop import Schedule, TrialFailedError, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.source import Source, source_of
@@ -155,7 +156,8 @@ def run_trial(
         if _balance(values, bench) != "none":
             evened = _evened(labels)
             features, labels = features[evened], labels[evened]
-        course.kind.fit(head, features, labels, **params)
+        with one_blas_thread():
+            course.kind.fit(head, features, labels, **params)
     if frozen == tap:
         return _head_only(course, head, fitted=fitted)
     if not fitted and values["head.init"] == "probe":
