@@ -90,6 +90,7 @@ def tune(args: argparse.Namespace) -> ExitCode:
         machine=Machine(args.device, args.workers, memory, cache, args.storage),
         progress=talk,
         on_trial=on_trial,
+        began=args.began,
     )
     if args.json:
         print_json(result.to_dict())

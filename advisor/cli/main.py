@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 from advisor.data.cache import KINDS
@@ -173,8 +174,10 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a file name
+    began = time.monotonic()
     try:
         args = build_parser().parse_args(argv)
+        args.began = began  # loading torch is a part of what a person waits for
         if args.version:
             from advisor.version import __version__
 

@@ -80,6 +80,7 @@ def tune(
     catalog: Catalog | None = None,
     progress: Progress | None = None,
     on_trial: Callable[[optuna.trial.FrozenTrial], None] | None = None,
+    began: float | None = None,
 ) -> Result:
     """Search a plan's recipe and hand over the best model. Running it again goes on where it stopped.
 
@@ -94,13 +95,14 @@ def tune(
         catalog: the installed plugins by default; further workers always load the installed ones.
         progress: told how far things are.
         on_trial: told about each trial when it ends.
+        began: when the budget's clock started, on `time.monotonic`; now by default.
 
     Raises:
         RecipeError: the plan does not validate.
         RunError: the folder holds another run.
         DatasetError: the images cannot be used as they are.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     catalog, progress = catalog or load_catalog(), progress or Silent()
     machine = machine or Machine()
     machine = replace(machine, device=device or machine.device)

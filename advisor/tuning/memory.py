@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+_WORKING_COPIES = 3  # of the largest map, while the backward pass is at it
 _ROOT = Path("/")
 _UNLIMITED = 1 << 60  # version 1 of control groups writes a number about as large as this for "no limit"
 
@@ -49,8 +50,9 @@ def used_memory(device: torch.device) -> int:
 
 
 def activation_bytes(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> int:
-    """Bytes that one image's forward pass keeps for the backward pass of what requires gradients.
+    """Bytes that one image's training takes: what its forward pass keeps for the backward pass, and that pass's own.
 
+    The backward pass holds the gradients of the largest kept map and of what made it, and a copy in another layout.
     Weights and what else does not grow with the images are left out: with two images or more, by subtracting a pass
     of one image. The passes are in evaluation mode, so that they change nothing; dropout's masks are not counted.
 
@@ -159,4 +161,5 @@ def _kept(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     ):
         out = model(*inputs)
     del out  # until here it has kept the tensors, and their places, from being used again
-    return sum(size for place, size in saved.items() if place not in own)
+    sizes = [size for place, size in saved.items() if place not in own]
+    return sum(sizes) + _WORKING_COPIES * max(sizes, default=0)

@@ -60,7 +60,9 @@ def source_of(
     mode = values["features.cache"]
     rows, held = bench.rows("train"), bench.rows("val")
     views = _views(values)
-    cache = bench.activations if frozen and mode != "fresh" else None
+    # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
+    split_twice = bool(values["train.drop_path"]) and network.tap < len(bench.stages)
+    cache = bench.activations if frozen and mode != "fresh" and not split_twice else None
     if cache is not None and (mode == "views" or cache.worth(frozen, len(bench.kept("train")[0]), views)):
         return _kept_source(bench, cache, network, values, views, frozen, seed, deadline)
     generator = torch.Generator().manual_seed(seed)

@@ -35,6 +35,7 @@ _UNEQUAL = 3.0  # largest class over smallest, from which on `auto` weights the 
 _MOST_TIMES = 20  # that one image of a small class comes up when classes are evened out
 _HEAD_EPOCHS, _HEAD_LR = 30, 1e-2  # of a head without closed form, before anything below it is unfrozen
 _NEVER = 1e9  # seconds
+_COPIES_OF_INPUT = 5
 _BYTES_PER_WEIGHT = 12  # its gradient and AdamW's two moments, float32
 
 
@@ -361,7 +362,9 @@ def _micro_batch(course: _Course, source: Source) -> int | None:
     key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
     per_image = bench.bytes_per_image(key, source.model, inputs)
     trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
-    return fitting_batch(cap, used_memory(bench.device), _BYTES_PER_WEIGHT * trained, per_image)
+    # A whole batch is drawn at once, in a few steps that each leave a copy.
+    drawn = _COPIES_OF_INPUT * int(course.values["train.batch_size"]) * sum(one[0].nbytes for one in inputs)
+    return fitting_batch(cap, used_memory(bench.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
 
 
 def _rates(network: TransferNetwork, model: nn.Module, values: Values) -> dict[str, float]:
