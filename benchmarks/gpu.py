@@ -32,7 +32,7 @@ from PIL import Image
 from advisor.advice.inspection import stages_for
 from advisor.data.prepare import prepare
 from advisor.network.features import FeatureStore, compute_features
-from advisor.network.sweep import BATCH, Sweeper
+from advisor.network.sweep import Sweeper, batch_for
 from advisor.network.transfer import pick_device
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
@@ -113,13 +113,13 @@ def report_features(bench: Workbench, args: argparse.Namespace) -> None:
     rows = bench.rows("train")
     ours, bare, large = [], [], []
     for repeat in range(args.repeats + 1):
-        times = our_features(bench), bare_forward(bench, BATCH), bare_forward(bench, args.batch_size)
+        times = our_features(bench), bare_forward(bench, batch_for(bench.device)), bare_forward(bench, args.batch_size)
         if repeat:
             for kept, value in zip((ours, bare, large), times, strict=True):
                 kept.append(value / len(rows))
     mine, least, most = (statistics.median(values) for values in (ours, bare, large))
     print(
-        f"features, batches of {BATCH}: {1 / mine:.0f} images a second, bare {1 / least:.0f}: {least / mine:.1%} of "
+        f"features, batches of {batch_for(bench.device)}: {1 / mine:.0f} images a second, bare {1 / least:.0f}: {least / mine:.1%} of "
         f"its speed (wanted 95 %); bare in batches of {args.batch_size}: {1 / most:.0f}, {most / mine:.1%}"
     )
 
