@@ -118,8 +118,9 @@ def report_features(bench: Workbench, args: argparse.Namespace) -> None:
             for kept, value in zip((ours, bare, large), times, strict=True):
                 kept.append(value / len(rows))
     mine, least, most = (statistics.median(values) for values in (ours, bare, large))
+    size = batch_for(bench.device)
     print(
-        f"features, batches of {batch_for(bench.device)}: {1 / mine:.0f} images a second, bare {1 / least:.0f}: {least / mine:.1%} of "
+        f"features, batches of {size}: {1 / mine:.0f} images a second, bare {1 / least:.0f}: {least / mine:.1%} of "
         f"its speed (wanted 95 %); bare in batches of {args.batch_size}: {1 / most:.0f}, {most / mine:.1%}"
     )
 
