@@ -95,15 +95,18 @@ def create_cosine(width: int, classes: int, *, scale: float) -> nn.Module:
     return Cosine(width, classes, scale)
 
 
-def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor) -> None:
+def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None) -> None:
     """Set a linear layer to the calibrated closed-form probe."""
     from advisor.network.ridge import fit_ridge
 
-    ridge = fit_ridge(features.numpy(), labels.numpy(), _classes(module))
+    worth = None if weights is None else weights.numpy()
+    ridge = fit_ridge(features.numpy(), labels.numpy(), _classes(module), weights=worth)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
-def fit_logistic_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2: float) -> None:
+def fit_logistic_head(
+    module: nn.Module, features: Tensor, labels: Tensor, *, l2: float, weights: Tensor | None = None
+) -> None:
     """Set a linear layer by multinomial logistic regression on standardised features."""
     from sklearn.linear_model import LogisticRegression
 
@@ -111,11 +114,13 @@ def fit_logistic_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2
 
     X, mean, scale = standardise(features.numpy())
     model = LogisticRegression(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=500)
-    model.fit(X, labels.numpy())
+    model.fit(X, labels.numpy(), sample_weight=None if weights is None else weights.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
 
-def fit_svm_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2: float) -> None:
+def fit_svm_head(
+    module: nn.Module, features: Tensor, labels: Tensor, *, l2: float, weights: Tensor | None = None
+) -> None:
     """Set a linear layer by one-against-rest linear SVMs with squared hinge loss."""
     from sklearn.svm import LinearSVC
 
@@ -123,7 +128,7 @@ def fit_svm_head(module: nn.Module, features: Tensor, labels: Tensor, *, l2: flo
 
     X, mean, scale = standardise(features.numpy())
     model = LinearSVC(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0)
-    model.fit(X, labels.numpy())
+    model.fit(X, labels.numpy(), sample_weight=None if weights is None else weights.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
 

@@ -62,11 +62,6 @@ def tune(args: argparse.Namespace) -> ExitCode:
         raise UsageError("--trials must be at least 1.", hint="--trials 20")
     if args.workers < 1:
         raise UsageError("--workers must be at least 1.", hint="--workers 2")
-    if args.resume and args.plan:
-        raise UsageError(
-            "--resume goes on with the plan of a run; no other plan can be given.",
-            hint=f"advisor tune --resume {args.resume}",
-        )
     memory = parse_size(args.memory) if args.memory else None
     cache = parse_size(args.cache_limit)
     talk = _talk(args)
@@ -74,7 +69,7 @@ def tune(args: argparse.Namespace) -> ExitCode:
     from advisor.outcome.run import Machine, chosen_plan
     from advisor.outcome.run import tune as run
 
-    plan, name = chosen_plan(args.plan, resume=args.resume, recipe=args.recipe, name=args.name, runs=args.runs)
+    plan, name, runs = chosen_plan(args.plan, resume=args.resume, recipe=args.recipe, name=args.name, runs=args.runs)
 
     best = [-1.0]
 
@@ -84,7 +79,7 @@ def tune(args: argparse.Namespace) -> ExitCode:
     result = run(
         plan,
         name=name,
-        runs=args.runs,
+        runs=runs,
         trials=args.trials,
         budget=args.budget,
         machine=Machine(args.device, args.workers, memory, cache, args.storage),
@@ -108,7 +103,7 @@ def explain(args: argparse.Namespace) -> ExitCode:
     from advisor.outcome.explain import explain as run
     from advisor.outcome.run import Machine
 
-    found = run(args.run, budget=args.budget, machine=Machine(args.device), progress=talk)
+    found = run(args.run, budget=args.budget, machine=Machine(args.device, storage=args.storage), progress=talk)
     if args.json:
         print_json(found.to_dict())
     else:

@@ -110,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub = command("explain", "say why a run's winner won: change one value at a time, and compare with random weights")
     sub.add_argument("run", help="a run's folder, such as runs/data")
     sub.add_argument("--budget", default="10m", metavar="TIME", help="for the trainings; default 10m")
+    sub.add_argument("--storage", default="", metavar="URL", help="where the run's study is, if not in its folder")
     _add_device(sub)
 
     sub = command("predict", "predict images with a tuned model")

@@ -175,9 +175,9 @@ def _why_this(found: Result) -> list[str]:
             f"It is the cheapest within one standard error of the best: trial {choice.best.number} is "
             f"{100 * choice.behind:.1f} ± {100 * choice.behind_se:.1f} points ahead."
         )
-    if choice.sure < len(choice.rivals):
-        left = len(choice.rivals) - choice.sure
-        lines.append(f"{left} of the {len(choice.rivals)} compared were not judged under every seed: the time was up.")
+    if choice.unsure:
+        whole = choice.sure + choice.unsure
+        lines.append(f"{choice.unsure} of the {whole} leaders were not judged under every seed: the time was up.")
     if found.importances:
         words = [f"{key} {share:.0%}" for key, share in list(found.importances.items())[:3]]
         lines.append(f"What made the difference between trials: {', '.join(words)}")

@@ -40,7 +40,8 @@ class ImageDataset:
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
             an index into `classes`, `split` one of `train`, `val`, `test` or empty, `content` a hash of
             the file, `width`, `height` (pixels), `mode` and `format` as the file's header states them.
-            Once looked for, `group` is equal for copies and near copies.
+            Once looked for, `group` is equal for copies and near copies. Once split, `kin` is equal for what was
+            kept on one side.
         digest: hash of every path, file content, label and given split; equal for equal data.
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
@@ -173,7 +174,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
-    return replace(dataset, frame=frame.drop(columns="kin"), classes=classes, notes=tuple(notes), drawn=tuple(share_of))
+    return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:

@@ -114,17 +114,17 @@ def save_bundle(
             (partial / name).write_text(text, encoding="utf-8")
         for file in partial.iterdir():
             file.chmod(0o644)  # safetensors writes files that only their owner may read
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    staged.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    difference = _difference(load(folder).network, example, expected)
+    difference = _difference(load(staged).network, example, expected)
     if difference > _SAME:
         raise BundleError(
             f"The written model's logits differ from the tuned model's by {difference:.2g} of the largest.",
             hint=f"the tuned weights are still in {folder.parent / 'weights'}",
         )
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staged.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return loads
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from advisor.data.cache import disk_errors, write_whole
-from advisor.errors import RunError
+from advisor.errors import BackboneError, RunError
 from advisor.outcome.run import Machine, chosen_plan, open_search, open_shop, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
@@ -115,7 +115,7 @@ def explain(
     catalog, progress = catalog or load_catalog(), progress or Silent()
     machine = machine or Machine()
     folder = Path(run)
-    plan, _ = chosen_plan("", resume=folder.name, recipe="", name="", runs=str(folder.parent), catalog=catalog)
+    plan, *_ = chosen_plan(resume=str(folder), runs=str(folder.parent), catalog=catalog)
     shop = open_shop(plan, machine, catalog, progress)
     with (
         disk_errors(folder),
@@ -150,9 +150,9 @@ def _ablations(
             if changed == values:
                 continue
             try:
-                done = search.judge(changed, seed=search.plan.seed + winner.number, deadline=deadline)
-            except (OutOfTimeError, TrialFailedError) as error:
-                left_out.append(f"{key} = {other}: {error}")
+                done = search.judge(changed, seed=search.seed_of(winner.values), deadline=deadline)
+            except (OutOfTimeError, TrialFailedError, BackboneError) as error:
+                left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
             worth = search.worth
             gain, se = paired(winner.correct[0].astype(float) - done.correct, worth)
@@ -167,16 +167,20 @@ def _curve(search: Search, winner: Standing, deadline: float, left_out: list[str
     values = dict(winner.values)
     ways: dict[str, Values] = {"winner": values, SCRATCH: _from_scratch(search, winner)}
     for name, asked in ways.items():
-        bench = search.benches(asked)[0]
         try:
-            done = run_trial(bench, asked, seed=search.plan.seed + winner.number, deadline=deadline)
-        except (OutOfTimeError, TrialFailedError) as error:
-            left_out.append(f"the curve of {name}: {error}")
+            bench = search.benches(asked)[0]
+            done = run_trial(bench, asked, seed=search.seed_of(winner.values), deadline=deadline)
+        except (OutOfTimeError, TrialFailedError, BackboneError) as error:
+            left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue
         if done.steps == 0:
             rows.append({"way": name, "epoch": 0, "steps": 0, "seconds": 0.0, "accuracy": done.accuracy})
         rows += [{"way": name, **asdict(now)} for now in done.curve]
     return pd.DataFrame(rows, columns=["way", "epoch", "steps", "seconds", "accuracy"])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _from_scratch(search: Search, winner: Standing) -> Values:

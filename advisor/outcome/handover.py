@@ -117,18 +117,18 @@ def leaderboard(search: Search) -> pd.DataFrame:
     """One row per trial, best first."""
     rows = []
     means = {s.number: _rounded(s.accuracy(search.worth)) for s in search.standings() if len(s.correct) > 1}
-    for trial in search.study.trials:
+    for number, trial in search.everything():
         if not trial.state.is_finished():
             continue
         attrs = trial.user_attrs
         rows.append(
             {
-                "trial": trial.number,
+                "trial": number,
                 "kind": attrs.get("kind", "trial"),
                 "state": trial.state.name,
                 "scenario": attrs.get("scenario", ""),
                 "validation_accuracy": _rounded(trial.values[0]) if trial.values else None,
-                "seeds_mean": means.get(trial.number),
+                "seeds_mean": means.get(number),
                 "validation_loss": _rounded(attrs.get("validation_loss")),
                 "seconds": _rounded(attrs.get("seconds")),
                 "tap": attrs.get("tap"),
@@ -151,7 +151,6 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     plan, progress = search.plan, search.bench.progress
     choice = search.choice()
     winner = choice.chosen
-    search.weights.drop_all_but([winner.number])
     if winner.closed is False and search.folds > 1:
         progress.say("Training the winner on all images that may be trained on.")
     bench = search.shop.bench(dict(winner.values))

@@ -17,6 +17,7 @@ from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
 from advisor.tuning.bench import Workbench
+from advisor.tuning.confirm import paired
 from advisor.tuning.trial import predict_logits, run_trial
 
 if TYPE_CHECKING:
@@ -73,13 +74,12 @@ def pilot(
         for depth in DEPTHS:
             tuned.append(right(depth))
             advance(1)
-    best = max(range(len(DEPTHS)), key=lambda i: tuned[i].mean())
-    difference = tuned[best] - probe
-    # One image in agreement is taken to differ, so that a tie on few images is not certain.
-    spread = np.sqrt((np.sum(difference**2) + 1) / len(held) - difference.mean() ** 2)
+    worth = bench.worth(held)  # of unequal classes the advice speaks in balanced accuracy
+    best = max(range(len(DEPTHS)), key=lambda i: float(worth @ tuned[i]))
+    gain, se = paired(tuned[best] - probe, worth)
     result = Pilot(
-        gain=float(difference.mean()),
-        se=float(spread / np.sqrt(len(held))),
+        gain=gain,
+        se=se,
         depth=DEPTHS[best],
         images=images,
         judged_on=len(held),
@@ -99,4 +99,7 @@ def _fewer(bench: Workbench, seed: int) -> Workbench:
     frame = dataset.frame
     keep = (frame["split"] != "train") | frame["row"].isin(kept.tolist())
     prepared = replace(bench.prepared, dataset=replace(dataset, frame=frame.loc[keep].reset_index(drop=True)))
-    return Workbench(bench.backbone, bench.network, bench.stages, prepared, bench.catalog, bench.device, bench.progress)
+    return Workbench(
+        bench.backbone, bench.network, bench.stages, prepared, bench.catalog, bench.device, bench.progress,
+        limits=bench.limits, metric=bench.metric,
+    )  # fmt: skip

@@ -115,17 +115,18 @@ def tune(
     if machine.memory is None:
         target = pick_device(machine.device)
         machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
+    machine = replace(machine, memory=(machine.memory or 0) // machine.workers)
     shop = open_shop(plan, machine, catalog, progress)
     folder = Path(runs) / (name or shop.first.prepared.dataset.name)
     with disk_errors(folder), sole_user(folder), ExitStack() as stack:
         search = stack.enter_context(
             open_search(shop, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
         )
+        write_whole(folder / "plan.toml", plan_to_toml(plan))
         bench = search.bench
         if search.space.allows_pretrained:
             # The features of the training images are the probe, and the probe is the floor: they come first.
             bench.features("train", len(bench.stages))
-        write_whole(folder / "plan.toml", plan_to_toml(plan))
         progress.say(_intentions(search, wanted, seconds))
         finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
@@ -154,9 +155,15 @@ def _intentions(search: Search, trials: int, seconds: float) -> str:
 
 
 def chosen_plan(
-    plan: str, *, resume: str, recipe: str, name: str, runs: str, catalog: Catalog | None = None
-) -> tuple[Plan, str]:
-    """The plan that a person means, and the name of its run's folder (empty for the dataset's).
+    plan: str = "",
+    *,
+    resume: str = "",
+    recipe: str = "",
+    name: str = "",
+    runs: str = "runs",
+    catalog: Catalog | None = None,
+) -> tuple[Plan, str, str]:
+    """The plan that a person means, the name of its run's folder (empty for the dataset's), and what that lies in.
 
     Args:
         plan: path of a plan; empty for `advisor.toml`.
@@ -168,10 +175,16 @@ def chosen_plan(
 
     Raises:
         RunError: there is no such run.
+        UsageError: a run has a plan, a recipe and a name of its own.
     """
     catalog = catalog or load_catalog()
     if resume:
-        folder = Path(runs) / Path(resume).name
+        if plan or recipe or name:
+            raise UsageError(
+                "--resume goes on with a run as it is; no other plan, recipe or name can be given.",
+                hint=f"advisor tune --resume {resume}",
+            )
+        folder = Path(resume) if (Path(resume) / "plan.toml").is_file() else Path(runs) / resume
         if not (folder / "plan.toml").is_file():
             known = sorted(path.parent.name for path in Path(runs).glob("*/plan.toml"))
             raise RunError(
@@ -179,14 +192,16 @@ def chosen_plan(
                 ways=[f"runs there: {', '.join(known)}" if known else "no run has been started there"],
                 hint=closest(resume, known) or "advisor tune",
             )
-        return load_plan(folder / "plan.toml", catalog), folder.name
+        return load_plan(folder / "plan.toml", catalog), folder.name, str(folder.parent)
     found = load_plan(plan or "advisor.toml", catalog)
     if not recipe:
-        return found, name
+        return found, name, runs
     other = load_recipe(recipe, catalog)
+    # How images are read and trials judged belongs to the images, not to a recipe.
+    kept = {key: found.recipe.values[key] for key in ("search.metric", "features.codes") if key in found.recipe.values}
     if not name:
         name = f"{catalog.dataset_for(found.location).open(found.location).name}-{other.name}"
-    return replace(found, recipe=other), name
+    return replace(found, recipe=other.with_values(kept)), name, runs
 
 
 @contextmanager
@@ -223,11 +238,9 @@ def _helpers(plan: Plan, machine: Machine, folder: Path, budget: float, trials: 
     threads = torch.get_num_threads()
     share = max(1, threads // machine.workers)
     torch.set_num_threads(share)
-    memory = None if machine.memory is None else machine.memory // machine.workers
-    theirs = replace(machine, memory=memory)
     helpers = [
         context.Process(
-            target=_help, args=(plan, theirs, folder, budget, trials, deadline - time.monotonic(), number, share)
+            target=_help, args=(plan, machine, folder, budget, trials, deadline - time.monotonic(), number, share)
         )
         for number in range(1, machine.workers)
     ]

@@ -297,6 +297,7 @@ class Workshop:
         self.first = first
         self.codes = codes
         self.seed = seed
+        self.folded = False  # whether every image that may be trained on is also judged
         self._benches: dict[tuple[str, str, int, bool], Workbench] = {
             (first.backbone.name, "pretrained", 0, False): first,
         }
@@ -343,15 +344,18 @@ class Workshop:
         )  # fmt: skip
 
     def _adapted(self, bench: Workbench) -> Workbench:
-        """The same with the BatchNorm statistics of the training images [Li 2016]; their labels play no part."""
+        """The same with the BatchNorm statistics of the training images, in cross-validation of all [Li 2016].
+
+        Labels play no part in them.
+        """
         network = copy.deepcopy(bench.network)
-        rows = bench.rows("train")
+        rows = np.concatenate([bench.rows("train"), bench.rows("val")]) if self.folded else bench.rows("train")
 
         def batches() -> Iterator[Tensor]:
             with bench.progress.task("Re-estimating BatchNorm", len(rows)) as advance:
-                for start in range(0, len(rows), BATCH):
-                    yield bench.clean(rows[start : start + BATCH])
-                    advance(len(rows[start : start + BATCH]))
+                for batch in np.array_split(rows, -(-len(rows) // BATCH)):  # even: one image alone has no variance
+                    yield bench.clean(batch)
+                    advance(len(batch))
 
         if not reestimate_batchnorm(network, batches()):
             raise BackboneError(
@@ -379,12 +383,19 @@ def folds_of(bench: Workbench, count: int, seed: int) -> list[Workbench]:
 
     rows = np.sort(np.concatenate([bench.rows("train"), bench.rows("val")]))
     frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
-    kin = frame["group"] if "group" in frame else frame["content"]
+    kin = frame["kin"]
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return [
         bench.divided(rows[train], rows[val])
         for train, val in folds.split(rows, frame["label"].to_numpy(), kin.to_numpy())
     ]
+
+
+def most_folds(bench: Workbench) -> int:
+    """Folds in which every class has images of its own to be judged by; copies count once."""
+    rows = np.concatenate([bench.rows("train"), bench.rows("val")])
+    frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
+    return max(1, int(frame.groupby("label")["kin"].nunique().min()))
 
 
 def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.Module:

@@ -7,7 +7,7 @@ taken [Breiman 1984]; and what being the best of so many is worth by luck alone 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +81,8 @@ class Choice:
         behind_se: paired standard error of that.
         optimism: by how much the best figure of the search is too high, from being the best.
         rivals: the trials that were compared.
-        sure: of `rivals` how many were judged under every seed asked for.
+        sure: of the leaders how many were judged under every seed asked for.
+        unsure: how many were not; one that was not judged again while others were is not among the rivals.
     """
 
     chosen: Standing
@@ -91,6 +92,7 @@ class Choice:
     optimism: float
     rivals: tuple[Standing, ...] = field(repr=False)
     sure: int
+    unsure: int
 
     def to_dict(self, worth: NDArray[np.float64]) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -117,6 +119,13 @@ def leaders(standings: Sequence[Standing], worth: NDArray[np.float64], count: in
     return sorted(standings, key=lambda s: (-round(float(worth @ s.correct[0]), 9), s.cost, s.loss))[:count]
 
 
+def to_confirm(standings: Sequence[Standing], worth: NDArray[np.float64]) -> list[Standing]:
+    """Whom to judge again: the leaders, and the best of the closed-form probes, which is the floor."""
+    ahead = leaders(standings, worth)
+    probes = leaders([standing for standing in standings if standing.kind == "probe"], worth, 1)
+    return ahead + [probe for probe in probes if all(probe.number != leader.number for leader in ahead)]
+
+
 def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: int) -> Choice:
     """The cheapest trial within one paired standard error of the best.
 
@@ -128,8 +137,11 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
         worth: (n,) what each validation image counts.
         seeds: under how many a trial that is not deterministic should have been judged.
     """
-    rivals = leaders(standings, worth)
-    rivals += [probe for probe in leaders([s for s in standings if s.kind == "probe"], worth, 1) if probe not in rivals]
+    everyone = to_confirm(standings, worth)
+    # Means over as many seeds as all of those have that were judged again at all; one that was not stands no longer.
+    again = [len(rival.correct) for rival in everyone if not rival.sound and len(rival.correct) > 1]
+    common = min(again, default=1)
+    rivals = [replace(r, correct=r.correct[:common]) for r in everyone if r.sound or len(r.correct) >= common]
     best = min(rivals, key=lambda s: (-round(s.accuracy(worth), 9), s.cost, s.loss))
 
     def behind(rival: Standing) -> tuple[float, float]:
@@ -138,7 +150,7 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
     floor = max((rival.accuracy(worth) for rival in rivals if rival.kind == "probe"), default=0.0)
     near = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
     within = [rival for rival in near if rival.accuracy(worth) >= floor - 1e-9]
-    chosen = min(within, key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
+    chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
     gap, se = behind(chosen)
     return Choice(
         chosen=chosen,
@@ -148,6 +160,7 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
         optimism=optimism(np.stack([s.correct[0] for s in standings]), worth),
         rivals=tuple(rivals),
         sure=sum(rival.sound or len(rival.correct) >= seeds for rival in rivals),
+        unsure=len(everyone) - sum(rival.sound or len(rival.correct) >= seeds for rival in rivals),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import optuna
 
@@ -23,11 +24,17 @@ def pick_sampler(seed: int, expected: float, dimensions: int) -> optuna.samplers
         return optuna.samplers.GPSampler(
             seed=seed,
             n_startup_trials=_STARTUP,
-            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
-            warn_independent_sampling=False,  # parameters of one head only are expected to come and go
+            independent_sampler=_parzen(seed),  # for what only some trials have: a learning rate, one head's penalty
+            warn_independent_sampling=False,
         )
-    # Multivariate over what all trials share, one by one over what comes and goes with a condition.
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP)
+    return _parzen(seed)
+
+
+def _parzen(seed: int) -> optuna.samplers.TPESampler:
+    """Multivariate over each group of values that come and go together."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of groups, for years now
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_STARTUP, multivariate=True, group=True)
 
 
 def pick_pruner(trials: int, seconds_per_epoch: float) -> optuna.pruners.BasePruner:

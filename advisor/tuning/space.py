@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 BACKBONE = "backbone.name"
-MOST_LEVELS = 8  # of tap and freeze depth; finer steps cost trials and change little
+MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
     "features.weights", "features.input_size", "features.tap", "freeze.depth", "freeze.batchnorm",
@@ -36,7 +36,8 @@ _WHEN_TUNING = (
 class SearchSpace:
     """A recipe over one or several networks.
 
-    The tap and the freeze depth are searched in whole stages, at most eight of them. Parameters that would
+    The tap and the freeze depth are searched in whole stages, at most eight steps of them, the start and both ends
+    always among them. Parameters that would
     do nothing (a learning rate when a closed form fits the head, another head's penalty, the ratio when
     nothing but the head trains) are not asked for, and where they are not in use they have no value.
 
@@ -44,7 +45,8 @@ class SearchSpace:
         recipe: what may vary.
         stages: of the first network.
         catalog: for the heads' own parameters.
-        backbones: names to choose from, the first one first; empty for one network.
+        backbones: names to choose from; empty for one network.
+        backbone: where to start among them.
         stages_of: from a backbone's name to its stages; needed with several.
     """
 
@@ -55,12 +57,14 @@ class SearchSpace:
         catalog: Catalog,
         *,
         backbones: Sequence[str] = (),
+        backbone: str = "",
         stages_of: Callable[[str], Stages] | None = None,
     ) -> None:
         self.recipe = recipe
         self.stages = stages
         self.catalog = catalog
         self.backbones = tuple(backbones)
+        self.backbone = backbone
         self._stages_of = stages_of
 
     def suggest(self, trial: optuna.trial.BaseTrial, *, head_only: bool = False) -> Values:
@@ -71,10 +75,13 @@ class SearchSpace:
             head_only: freeze everything below the head, whatever else the recipe would allow.
         """
 
-        def ask(key: str, value: Value) -> Scalar:
+        def ask(key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
             if head_only and key == "freeze.depth":
                 value = 1.0
-            return _ask(trial, key, value, self._key(key).kind, self._levels)
+            if isinstance(value, Range) and key in _IN_LEVELS:
+                levels = self._levels(value)
+                return levels[trial.suggest_int(key, 0, len(levels) - 1)]
+            return _ask(trial, key, value, self._key(key).kind)
 
         return self._walk(ask)
 
@@ -94,7 +101,7 @@ class SearchSpace:
 
     def start(self) -> Values:
         """The recipe's starting values."""
-        return self._walk(lambda _key, value: value.first if isinstance(value, Range | Choices) else value)
+        return self._walk(self._first)
 
     def start_params(self) -> dict[str, Scalar]:
         """The starting values as Optuna parameters, for `study.enqueue_trial`."""
@@ -103,15 +110,14 @@ class SearchSpace:
     def nearest_params(self, other: Recipe) -> dict[str, Scalar]:
         """Where another recipe starts, brought into this space: searched values clipped, fixed ones left."""
 
-        def near(key: str, value: Value) -> Scalar:
+        def near(key: str, value: Value) -> Any:  # noqa: ANN401
             if not isinstance(value, Range | Choices):
                 return value
-            wanted = other.get(key)
-            first = wanted.first if isinstance(wanted, Range | Choices) else wanted
+            first = self._first(key, other.get(key))
             if isinstance(value, Choices):
                 return first if first in value.choices else value.first
             if not isinstance(first, int | float):  # a head's own parameter that the other does not name
-                return value.first
+                return self._first(key, value)
             return min(value.high, max(value.low, first))
 
         return self._params(self._walk(near))
@@ -120,19 +126,21 @@ class SearchSpace:
         """Values with what their conditions ask for: what is missing from the start, what does nothing left out."""
 
         def known(key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
-            return values.get(key, value.first if isinstance(value, Range | Choices) else value)
+            return values.get(key, self._first(key, value))
 
         return self._walk(known)
 
-    def other_value(self, key: str, value: Scalar) -> Scalar:
+    def other_value(self, key: str, value: Any) -> Any:  # noqa: ANN401
         """What to compare a searched value with: where the search began, or else the other end of its range."""
         asked = self._value(key)
         assert isinstance(asked, Range | Choices)
-        if asked.first != value:
-            return asked.first
+        first = self._nearest(asked, key, self._first(key, asked))
+        if first != value:
+            return first
         if isinstance(asked, Choices):
             return next(choice for choice in asked.choices if choice != value)
-        return asked.low if abs(value - asked.high) < abs(value - asked.low) else asked.high  # type: ignore[operator]
+        end = asked.low if abs(value - asked.high) < abs(value - asked.low) else asked.high
+        return self._nearest(asked, key, end)
 
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""
@@ -140,21 +148,47 @@ class SearchSpace:
         found = [key for key in sorted(known) if isinstance(self.recipe.get(key), Range | Choices)]
         return (BACKBONE, *found) if self.backbones else tuple(found)
 
-    @property
-    def _levels(self) -> int:
-        return MOST_LEVELS if self.backbones else min(MOST_LEVELS, len(self.stages))
+    def _levels(self, asked: Range) -> list[float]:
+        """Fractions that stand for whole stages inside a range, ascending; the start and both ends among them."""
+        stages = MOST_LEVELS if self.backbones else len(self.stages)
+        low, high = math.ceil(asked.low * stages - 1e-9), math.floor(asked.high * stages + 1e-9)
+        if low > high:
+            return [high / stages]
+        kept = list(range(low, high + 1))
+        if len(kept) > MOST_LEVELS + 1:
+            step = (high - low) / MOST_LEVELS
+            kept = [round(low + step * place) for place in range(MOST_LEVELS + 1)]
+            start = min(high, max(low, round(asked.first * stages)))
+            if start not in kept:
+                inner = kept[1:-1]
+                kept[kept.index(min(inner, key=lambda stage: abs(stage - start)))] = start
+        return [stage / stages for stage in sorted(kept)]
+
+    def _nearest(self, asked: Range | Choices, key: str, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(asked, Range) and key in _IN_LEVELS:
+            return min(self._levels(asked), key=lambda level: abs(level - value))
+        return value
+
+    def _first(self, key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
+        """Where a value starts; whole numbers stay whole."""
+        if not isinstance(value, Range | Choices):
+            return value
+        return round(value.first) if isinstance(value, Range) and self._key(key).kind is int else value.first
 
     def _params(self, values: Values) -> dict[str, Scalar]:
         out: dict[str, Scalar] = {}
         for key, value in values.items():
             asked = self._value(key)
-            if isinstance(asked, Range | Choices):
-                out[key] = _to_levels(value, asked, self._levels) if key in _IN_LEVELS else value
+            if isinstance(asked, Range) and key in _IN_LEVELS:
+                levels = self._levels(asked)
+                out[key] = levels.index(self._nearest(asked, key, value))
+            elif isinstance(asked, Range | Choices):
+                out[key] = value
         return out
 
     def _value(self, key: str) -> Value:
         if key == BACKBONE:
-            return Choices(self.backbones) if self.backbones else ""
+            return Choices(self.backbones, self.backbone or None) if self.backbones else ""
         if key in self.recipe.values or key in KEYS:
             return self.recipe.get(key)
         return self._key(key).default
@@ -215,27 +249,11 @@ def frozen_recipe(recipe: Recipe, values: Values) -> Recipe:
     )
 
 
-def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, kind: type, levels: int) -> Scalar:
+def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, kind: type) -> Scalar:
     if isinstance(value, Choices):
         return trial.suggest_categorical(key, list(value.choices))  # type: ignore[return-value]
     if not isinstance(value, Range):
         return value
-    if key in _IN_LEVELS:
-        low, high = _bounds(value, levels)
-        return trial.suggest_int(key, low, high) / levels
     if kind is int:
         return trial.suggest_int(key, int(value.low), int(value.high), log=value.log)
     return trial.suggest_float(key, value.low, value.high, log=value.log)
-
-
-def _bounds(value: Range, levels: int) -> tuple[int, int]:
-    """Whole levels inside a range of fractions; the nearest one where there is none."""
-    low, high = math.ceil(value.low * levels - 1e-9), math.floor(value.high * levels + 1e-9)
-    return (low, high) if low <= high else (high, high)
-
-
-def _to_levels(value: float, asked: Range | Choices, levels: int) -> Scalar:
-    if isinstance(asked, Choices):
-        return value
-    low, high = _bounds(asked, levels)
-    return min(high, max(low, round(value * levels)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import optuna
 
+from advisor.data.cache import write_whole
 from advisor.errors import RunError
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from advisor.recipe import Plan
+
+_ELSEWHERE = "storage.txt"  # in a run's folder: where its study is, when that is not the folder
 
 
 def owner() -> str:
@@ -62,10 +65,17 @@ def fingerprint(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, Callable[[], None]]:
-    """The study, in its folder or wherever an Optuna URL points, and how to let go of its connections."""
+def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, optuna.Study, Callable[[], None]]:
+    """The study and that of its probes, in its folder or wherever an Optuna URL points, and how to close them.
+
+    A folder whose study is elsewhere says so, and is not begun anew without it.
+
+    Raises:
+        RunError: the storage cannot be used, or the folder's study is in another.
+    """
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+    _settle_place(storage, folder)
     try:
         place = (
             optuna.storages.RDBStorage(storage)
@@ -78,7 +88,10 @@ def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, Cal
                 },
             )
         )
-        study = optuna.create_study(storage=place, study_name=name, load_if_exists=True, direction="maximize")
+        study, probes = (
+            optuna.create_study(storage=place, study_name=one, load_if_exists=True, direction="maximize")
+            for one in (name, f"{name}-probes")
+        )
     except (SQLAlchemyError, ArgumentError, ImportError) as error:
         if not storage:
             raise
@@ -92,7 +105,20 @@ def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, Cal
         place.remove_session()
         place.engine.dispose()
 
-    return study, close
+    return study, probes, close
+
+
+def _settle_place(storage: str, folder: Path) -> None:
+    note, here = folder / _ELSEWHERE, _without_password(storage) if storage else ""
+    there = note.read_text(encoding="utf-8").strip() if note.exists() else ""
+    if there and there != here:
+        raise RunError(
+            f"The study of `{folder}` is in {there}.",
+            ways=["give that storage, with its password", "start a new run under another name"],
+            hint=f"--storage {there}",
+        )
+    if storage and not there:
+        write_whole(note, here + "\n")
 
 
 def _without_password(url: str) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
-from advisor.tuning.bench import Workbench, Workshop, folds_of, rows_of
-from advisor.tuning.confirm import Choice, Standing, choose, leaders, pack, unpack
+from advisor.tuning.bench import Workbench, Workshop, folds_of, most_folds, rows_of
+from advisor.tuning.confirm import Choice, Standing, choose, leaders, pack, to_confirm
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
+from advisor.tuning.record import facts, reason_of, standing_of
 from advisor.tuning.sampling import pick_pruner, pick_sampler
 from advisor.tuning.space import BACKBONE, SearchSpace, Values
 from advisor.tuning.storage import bury_dead, fingerprint, open_study, owner
@@ -21,8 +23,10 @@ from advisor.tuning.trial import Finished, Progressed, head_params, run_folds, r
 from advisor.tuning.weights import KeptWeights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from advisor.network.transfer import TransferNetwork
     from advisor.recipe import Plan, Recipe
@@ -69,23 +73,30 @@ class Search:
         self.shop = shop
         self.plan = plan
         self.folder = folder
-        self.weights = KeptWeights(folder / "weights")
         self.worker = worker
         self.budget = budget
         first = shop.first
         self.space = SearchSpace(
-            plan.recipe, first.stages, first.catalog, backbones=plan.backbones, stages_of=shop.stages_of
-        )
+            plan.recipe, first.stages, first.catalog,
+            backbones=plan.backbones, backbone=plan.backbone, stages_of=shop.stages_of,
+        )  # fmt: skip
         self.origin: Values = {key: value for key, value in self.space.start().items() if key in _ORIGIN}
+        if self.space.allows_pretrained:
+            self.origin["features.weights"] = "pretrained"
         self.bench = shop.bench(self.origin)
         self.scenarios = tuple(scenarios)
         self._folded: dict[tuple[int, int], list[Workbench]] = {}
+        self.weights = KeptWeights(folder / "weights", self._key())
         name = f"advisor-{self._key()}" if storage else "advisor"
-        self.study, self.close = open_study(storage, name, folder)
+        # Probes are kept apart: a sampler compares trials by the values they share, and probes have none.
+        self.study, self.probes, self.close = open_study(storage, name, folder)
         self.seeds = int(str(plan.recipe.get("search.seeds")))
         if worker == 0:
             self._claim()
             bury_dead(self.study, shared=bool(storage))
+            if not self.study.trials:
+                self.weights.drop_all_but([])
+        shop.folded = self.folds > 1
         # A resumed study must not draw the same candidates again, nor two workers the same.
         seed = plan.seed + len(self.study.trials) + 7919 * worker
         start = self._cost(self.space.start())
@@ -109,7 +120,9 @@ class Search:
         """(n,) the validation images, ascending; with folds all that may be trained on."""
         return rows_of(self.benches(self.origin))
 
-    def run(self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> str:
+    def run(  # noqa: C901 - one way out per kind of ending
+        self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]
+    ) -> str:
         """Search until there are enough trials or the time is up.
 
         Args:
@@ -124,12 +137,13 @@ class Search:
             KeyboardInterrupt: after the running trial has been marked as interrupted.
         """
         began = time.monotonic()
-        if self.worker == 0 and not self._finished() and self.space.allows_pretrained:
+        if self.worker == 0 and self.space.allows_pretrained:
             self._add_probes()
         told = {trial.number for trial in self._finished()}
         if standings := self.standings():
-            on_trial(self.study.trials[leaders(standings, self.worth, 1)[0].number])  # what trials have to beat
+            on_trial(self.trial(leaders(standings, self.worth, 1)[0].number))  # what trials have to beat
         head_only, repeats = False, 0
+        self._too_dear = math.inf
         while self._used() < trials:
             last = deadline - (0.0 if head_only else self._reserve(deadline - began))
             if time.monotonic() >= last:
@@ -144,6 +158,8 @@ class Search:
                 fresh = self._one(trial, last, head_only=head_only)
             except OutOfTimeError as error:
                 self._drop(trial, "out of time", f"no time left: {error}")
+                if self._is_too_dear(trial):
+                    continue
                 if head_only or not self.space.allows_head_only:
                     return "time"
                 head_only = True
@@ -162,7 +178,7 @@ class Search:
         work = [
             (rival, again)
             for again in range(1, self.seeds)
-            for rival in leaders(standings, self.worth)
+            for rival in to_confirm(standings, self.worth)
             if not rival.sound and str(again) not in self.study.user_attrs.get(f"again-{rival.number}", {})
         ]
         with self.bench.progress.task("Judging the best again", len(work)) as advance:
@@ -172,7 +188,7 @@ class Search:
                 try:
                     finished = run_folds(
                         self.benches(dict(rival.values), again), dict(rival.values),
-                        seed=self.plan.seed + rival.number + 10_000 * again, deadline=deadline,
+                        seed=self.seed_of(rival.values, again), deadline=deadline,
                     )  # fmt: skip
                 except (OutOfTimeError, TrialFailedError):
                     continue
@@ -196,22 +212,13 @@ class Search:
         count = len(self.worth)
         found = []
         attrs = self.study.user_attrs
-        for trial in self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)):
+        for number, trial in self.everything():
             own = trial.user_attrs
-            if own["kind"] not in (PROBE, "trial"):
+            if trial.state != _States.COMPLETE or own["kind"] not in (PROBE, "trial"):
                 continue
-            more = [unpack(text, count) for _, text in sorted(attrs.get(f"again-{trial.number}", {}).items())]
+            again = attrs.get(f"again-{number}", {})
             kind = self.bench.catalog.head(own["values"]["head.name"])
-            closed = own["tap"] == own["frozen"] and own["steps"] == 0
-            found.append(
-                Standing(
-                    number=trial.number, kind=own["kind"], values=own["values"],
-                    correct=np.stack([unpack(own["correct"], count), *more]), loss=own["validation_loss"],
-                    seconds=own["seconds"], tap=own["tap"], frozen=own["frozen"], linear=kind.linear,
-                    sound=closed and self.folds == 1,
-                    trained=own["steps"] / own["planned_steps"] if own["steps"] else 1.0,
-                )
-            )  # fmt: skip
+            found.append(standing_of(number, own, again, count, linear=kind.linear, folds=self.folds))
         return found
 
     def choice(self) -> Choice:
@@ -222,7 +229,12 @@ class Search:
         """
         standings = [standing for standing in self.standings() if self._can_cut(standing)]
         if not standings:
-            raise RunError("No trial has finished.", hint="run the same command again to go on")
+            reasons = [trial.user_attrs["reason"] for trial in self.study.trials if trial.user_attrs.get("reason")]
+            raise RunError(
+                f"No trial has finished{': ' + reasons[-1] if reasons else ''}.",
+                ways=["give more time", "change what the plan fixes, under another --name"],
+                hint="advisor tune --budget 1h",
+            )
         return choose(standings, self.worth, seeds=self.seeds)
 
     def searched(self) -> list[optuna.trial.FrozenTrial]:
@@ -236,14 +248,29 @@ class Search:
     @property
     def has_result(self) -> bool:
         """Whether anything has finished."""
-        return bool(self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)))
+        return any(trial.state == _States.COMPLETE for _, trial in self.everything())
+
+    def everything(self) -> list[tuple[int, optuna.trial.FrozenTrial]]:
+        """Numbers and trials, probes first; that of a probe is negative and tells its tap."""
+        probes = [(-int(trial.user_attrs["tap"]), trial) for trial in self.probes.get_trials(deepcopy=False)]
+        return [*probes, *((trial.number, trial) for trial in self.study.get_trials(deepcopy=False))]
+
+    def trial(self, number: int) -> optuna.trial.FrozenTrial:
+        """A trial or probe by its number."""
+        return dict(self.everything())[number]
+
+    def seed_of(self, values: Mapping[str, Any], again: int = 0) -> int:
+        """Of a training, so that the same values give the same model in whichever run; `again` for further seeds."""
+        # What is kept and what is computed anew makes no other model.
+        text = json.dumps({**values, "again": again, "features.cache": ""}, sort_keys=True)
+        return (self.plan.seed + zlib.crc32(text.encode())) % 2**32
 
     def network(self, chosen: Standing) -> TransferNetwork:
         """The chosen model: from its kept weights, or fitted again; after cross-validation on all trainable images."""
         values = dict(chosen.values)
         bench = self.shop.bench(values)
-        kept = self.weights.load(chosen.number)
-        if kept is not None and self.folds == 1:
+        kept = None if chosen.closed or self.folds > 1 else self.weights.load(chosen.number)
+        if kept is not None:
             kind = bench.catalog.head(values["head.name"])
             head = kind.create(bench.standardise(chosen.tap).mean.numel(), bench.classes, **head_params(values))
             network = bench.build(chosen.tap, head)
@@ -253,7 +280,7 @@ class Search:
             bench = bench.divided(self.judged_rows, self.judged_rows[:0])
         if chosen.trained < 1:
             values["train.epochs"] = max(1, round(chosen.trained * values["train.epochs"]))
-        finished = run_trial(bench, values, seed=self.plan.seed + chosen.number, deadline=math.inf)
+        finished = run_trial(bench, values, seed=self.seed_of(chosen.values), deadline=math.inf)
         return finished.network().eval()
 
     def _tell_new(self, told: set[int], on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> set[int]:
@@ -263,6 +290,13 @@ class Search:
             if trial.number not in told:
                 on_trial(trial)
         return {trial.number for trial in done}
+
+    def _is_too_dear(self, trial: optuna.Trial) -> bool:
+        """Whether this was a starting point for which there is no time; cheaper ones may still fit."""
+        if "scenario" not in trial.user_attrs or "values" not in trial.user_attrs:
+            return False
+        self._too_dear = self._cost(trial.user_attrs["values"])
+        return True
 
     def _say_heads_only(self, reason: OutOfTimeError) -> None:
         self.bench.progress.say(
@@ -293,12 +327,12 @@ class Search:
                 trial.set_user_attr("kind", "repeat")
                 trial.set_user_attr("values", values)
                 trial.set_user_attr("reason", f"the same values as trial {earlier.number}")
-                self.study.tell(trial, earlier.values[0])
+                self.study.tell(trial, earlier.values, earlier.state)
                 return False
             trial.set_user_attr("kind", "trial")
             trial.set_user_attr("values", values)
             finished = run_folds(
-                self.benches(values, 0), values, seed=self.plan.seed + trial.number, deadline=deadline, report=report
+                self.benches(values), values, seed=self.seed_of(values), deadline=deadline, report=report
             )
         except optuna.TrialPruned:
             trial.set_user_attr("seconds", time.monotonic() - began)
@@ -312,19 +346,20 @@ class Search:
             # One bad set of values must not end the study.
             trial.set_user_attr("kind", "trial")
             trial.set_user_attr("seconds", time.monotonic() - began)
-            trial.set_user_attr("reason", _reason(error))
+            trial.set_user_attr("reason", reason_of(error))
             self.study.tell(trial, state=_States.FAIL)
         else:
-            for name, value in _facts(finished, time.monotonic() - began).items():
+            for name, value in facts(finished, time.monotonic() - began).items():
                 trial.set_user_attr(name, value)
             self.study.tell(trial, finished.accuracy)
             self._keep_leaders(trial.number, finished)
         return True
 
     def _earlier(self, values: Values) -> optuna.trial.FrozenTrial | None:
-        """A finished trial of the same values."""
-        for trial in self.study.get_trials(deepcopy=False, states=(_States.COMPLETE,)):
-            if trial.user_attrs.get("values") == values and trial.user_attrs["kind"] in (PROBE, "trial"):
+        """A trial of the same values that ended, however it did."""
+        for _, trial in self.everything():
+            own = trial.user_attrs
+            if trial.state.is_finished() and own.get("values") == values and own["kind"] in (PROBE, "trial"):
                 return trial
         return None
 
@@ -344,19 +379,22 @@ class Search:
         """
         starts = [(recipe.name, self.space.nearest_params(recipe)) for recipe in self.scenarios]
 
-        def cost(start: tuple[str, dict[str, Any]]) -> float:
-            return self._cost(self.space.suggest(optuna.trial.FixedTrial(start[1])))
-
         known = [
             trial.system_attrs["fixed_params"]
             for trial in self.study.get_trials(deepcopy=False)
             if "fixed_params" in trial.system_attrs
             and trial.user_attrs.get("kind") not in ("interrupted", "out of time")
         ]
-        for name, params in [(self.plan.recipe.name, self.space.start_params()), *sorted(starts, key=cost)]:
-            if params not in known:
+        for name, params in [
+            (self.plan.recipe.name, self.space.start_params()),
+            *sorted(starts, key=lambda start: self._cost(self._values_of(start[1]))),
+        ]:
+            if params not in known and self._cost(self._values_of(params)) < self._too_dear:
                 self.study.enqueue_trial(params, user_attrs={"scenario": name})
                 return
+
+    def _values_of(self, params: dict[str, Any]) -> Values:
+        return self.space.suggest(optuna.trial.FixedTrial(params))
 
     def _cost(self, values: Values) -> float:
         """Seconds that a training with these values takes in one fold, about: a step is three forward passes."""
@@ -393,7 +431,8 @@ class Search:
     def _add_probes(self) -> None:
         """The closed-form probe at every stage: finished trials that cost next to nothing."""
         stages = self.bench.stages
-        for tap in range(len(stages), 0, -1):
+        known = {-number for number, _ in self.everything() if number < 0}
+        for tap in (tap for tap in range(len(stages), 0, -1) if tap not in known):
             values: Values = {
                 **self.origin, "features.tap": tap / len(stages),
                 "freeze.depth": 1.0, "freeze.batchnorm": "eval", "head.name": "ridge", "head.init": PROBE,
@@ -401,8 +440,8 @@ class Search:
             }  # fmt: skip
             began = time.monotonic()
             finished = run_folds(self.benches(values), values, seed=self.plan.seed, deadline=math.inf)
-            attrs = {"kind": PROBE, "values": values, **_facts(finished, time.monotonic() - began)}
-            self.study.add_trial(optuna.trial.create_trial(value=finished.accuracy, user_attrs=attrs))
+            attrs = {"kind": PROBE, "values": values, **facts(finished, time.monotonic() - began)}
+            self.probes.add_trial(optuna.trial.create_trial(value=finished.accuracy, user_attrs=attrs))
 
     def _can_cut(self, standing: Standing) -> bool:
         """Whether the network can be cut at a trial's tap; some cannot be traced, and none needs it at the last."""
@@ -450,30 +489,12 @@ class Search:
         asked = int(str(self.plan.recipe.get("search.folds")))
         bench = self.bench
         images = len(bench.rows("train")) + len(bench.rows("val"))
+        most = most_folds(bench)
+        if asked > most:
+            bench.progress.say(f"{asked} folds are too many for the smallest class; {most} are made.")
         if asked:
-            return asked
+            return min(asked, most)
         if images >= _FOLDED_BELOW or not bench.prepared.dataset.val_drawn:
             return 1
         start = self._cost(self.space.start())
-        return next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1)
-
-
-def _facts(finished: Finished, seconds: float) -> dict[str, Any]:
-    return {
-        "correct": pack(finished.correct),
-        "validation_loss": finished.loss,
-        "seconds": seconds,
-        "tap": finished.tap,
-        "frozen": finished.frozen,
-        "frozen_share": finished.frozen_share,
-        "steps": finished.steps,
-        "planned_steps": finished.planned_steps,
-        "audit": finished.audit,
-        "notes": list(finished.notes),
-        "curve": [[now.epoch, now.steps, round(now.seconds, 3), round(now.accuracy, 6)] for now in finished.curve],
-    }
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else ""
-    return text if isinstance(error, TrialFailedError) else f"{type(error).__name__}: {text}"
+        return min(most, next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1))

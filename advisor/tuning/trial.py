@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
+from advisor.network.ridge import class_weights
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.tuning.loop import Schedule, TrialFailedError, train
@@ -153,12 +155,7 @@ def run_trial(
     head = course.kind.create(bench.standardise(tap).mean.numel(), bench.classes, **params)
     fitted = course.kind.fit is not None and values["head.init"] == "probe"
     if fitted and course.kind.fit is not None:
-        features, labels = bench.features("train", tap), bench.labels("train")
-        if _balance(values, bench) != "none":
-            evened = _evened(labels)
-            features, labels = features[evened], labels[evened]
-        with one_blas_thread():
-            course.kind.fit(head, features, labels, **params)
+        _fit(course, head, params)
     if frozen == tap:
         return _head_only(course, head, fitted=fitted)
     if not fitted and values["head.init"] == "probe":
@@ -216,6 +213,21 @@ def run_folds(
         curve=first.curve,
         notes=tuple(dict.fromkeys(note for part in done for note in part.notes)),
     )
+
+
+def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
+    """The head's closed form; where classes shall count alike, by weights if it knows them, else by repetition."""
+    bench, fit = course.bench, course.kind.fit
+    assert fit is not None
+    features, labels = bench.features("train", course.tap), bench.labels("train")
+    if _balance(course.values, bench) != "none":
+        if "weights" in inspect.signature(fit).parameters:
+            params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), bench.classes))}
+        else:
+            evened = _evened(labels)
+            features, labels = features[evened], labels[evened]
+    with one_blas_thread():
+        fit(head, features, labels, **params)
 
 
 def head_params(values: Values) -> dict[str, object]:
@@ -296,6 +308,7 @@ def _train_head(course: _Course, head: nn.Module) -> None:
     schedule = Schedule(
         "adamw", weight_decay=course.values["optimizer.weight_decay"], epochs=_HEAD_EPOCHS,
         batch_size=course.values["train.batch_size"], warmup=course.values["train.warmup"],
+        balance=_balance(course.values, course.bench),
     )  # fmt: skip
     train(
         head, lambda batch, _epoch: features[batch], course.bench.labels("train"), schedule,
@@ -312,7 +325,8 @@ def _fine_tune(course: _Course, head: nn.Module) -> Finished:
     before = network.frozen_digest()
     held, held_labels = bench.rows("val"), bench.labels("val")
     source = source_of(course.bench, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline)
-
+    if course.frozen:
+        course.notes += bench.notes
     size = batch_for(bench.device)
 
     def judge() -> tuple[NDArray[np.bool_], float]:

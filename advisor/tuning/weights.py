@@ -18,9 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeptWeights:
-    """One file per trial, which appears whole or not at all."""
+    """One file per trial, which appears whole or not at all.
+
+    Attributes:
+        folder: of the files.
+        study: a key of the study, so that no trial of another is taken for one of this.
+    """
 
     folder: Path
+    study: str
 
     def keep(self, number: int, network: TransferNetwork) -> None:
         """Write a trial's model.
@@ -46,9 +52,10 @@ class KeptWeights:
 
     def drop_all_but(self, numbers: Collection[int]) -> None:
         """Delete what was beaten."""
-        for file in self.folder.glob("trial-*.safetensors"):
-            if int(file.stem.removeprefix("trial-")) not in numbers:
+        kept = {self._file(number) for number in numbers}
+        for file in self.folder.glob("*.safetensors"):
+            if file not in kept:
                 file.unlink(missing_ok=True)
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"trial-{number}.safetensors"
+        return self.folder / f"{self.study}-trial-{number}.safetensors"

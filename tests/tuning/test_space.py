@@ -64,6 +64,31 @@ def test_depths_are_whole_stages(low, high, steps):
     assert seen == set(steps)
 
 
+@pytest.mark.parametrize("count", [13, 14, 25])
+def test_of_many_stages_the_start_and_both_ends_are_always_among_the_steps(count):
+    many = Stages(tuple(Stage(f"s{i}", f"s{i}", (f"p{i}",)) for i in range(count)))
+    for start in range(1, count + 1):
+        recipe = Recipe("x", values={"features.tap": Range(0.1, 1.0, start=start / count), "freeze.depth": Range(0, 1)})
+        searched = SearchSpace(recipe, many, CATALOG)
+        if start / count >= 0.1:
+            params = searched.start_params()
+            values, _ = asked(searched, params)
+            assert many.tap_index(values["features.tap"]) == start
+        taps = {round(count * level) for level in searched._levels(Range(0.1, 1.0, start=start / count))}
+        assert len(taps) <= 9
+        assert count in taps
+
+
+def test_several_backbones_start_where_the_plan_says():
+    searched = SearchSpace(Recipe("x"), STAGES, CATALOG, backbones=("a", "b"), backbone="b", stages_of=lambda _: STAGES)
+    assert searched.start()["backbone.name"] == "b"
+
+
+def test_whole_numbers_without_a_start_begin_whole():
+    searched = space(train__epochs=Range(1, 4), freeze__depth=0.5)
+    assert isinstance(searched.start()["train.epochs"], int)
+
+
 def test_head_only_overrides_the_depth():
     searched = space(freeze__depth=Range(0, 1), **LR)
     trial = optuna.trial.FixedTrial({})
