@@ -255,7 +255,7 @@ def parse_duration(text: str) -> float:
 
 def show_duration(seconds: float) -> str:
     """A length of time for people, to about two digits."""
-    if seconds < 90:
+    if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
