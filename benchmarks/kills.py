@@ -175,7 +175,9 @@ def tune(folder: Path, trials: int) -> None:
     print("ready", flush=True)
     advisor.tune(
         folder / "advisor.toml", runs=folder, name="run", trials=trials, budget="1h",
-        on_trial=lambda trial: print(trial.number, trial.state.name, repr(trial.value), flush=True),
+        # Probes have a study and numbers of their own.
+        on_trial=lambda trial: trial.user_attrs["kind"] == "probe"
+        or print(trial.number, trial.state.name, repr(trial.value), flush=True),
     )  # fmt: skip
     print("done", flush=True)
 
