@@ -243,7 +243,7 @@ def _share_the_machine() -> None:
     """Let threads of one operation sleep, not spin, while they wait for each other; read when torch is first imported.
 
     Beside any other busy process a spinning thread takes the time that the one it waits for needs: on two shared cores
-    the same training was three to five times slower.
+    a training step was several times slower.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 def one_blas_thread() -> AbstractContextManager[object]:
     """For a stretch of small linear algebra: threads that wait for each other cost more than they bring.
 
-    On an idle machine of two cores a second thread gains a third at best on matrices of about a thousand rows. With
-    another process at work its waiting makes the same decomposition tens of times slower
-    (`benchmarks/threads.py`).
+    All threads over one took 1.2 to 1.5 times as long on an idle machine of two cores, and up to 2.4 times as long
+    beside another busy process, for 128 and 400 rows (`benchmarks/threads.py`).
     """
     limited: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
     return limited
