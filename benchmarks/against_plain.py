@@ -206,13 +206,15 @@ def ours(folder: Path, seed: int, budget: float, out: Path) -> list[tuple[str, f
     fresh_cache(out)
     runs = out / "runs"
     shutil.rmtree(runs, ignore_errors=True)
-    finished: list[tuple[float, int]] = []
+    finished: list[tuple[float, int | None]] = []  # a probe has a number of its own study
     catalog = advisor.load_catalog()
     plan = Plan(advisor.load_recipe(RECIPE, catalog), str(folder), "lite0", seed=seed)
     began = time.perf_counter()
     found = advisor.tune(
         plan, runs=runs, name="run", budget=f"{budget:.2f}s", catalog=catalog,
-        on_trial=lambda trial: finished.append((time.perf_counter() - began, trial.number)),
+        on_trial=lambda trial: finished.append(
+            (time.perf_counter() - began, None if trial.user_attrs["kind"] == "probe" else trial.number)
+        ),
     )  # fmt: skip
     whole = time.perf_counter() - began
     assert found.test is not None
@@ -221,7 +223,7 @@ def ours(folder: Path, seed: int, budget: float, out: Path) -> list[tuple[str, f
     return [*rows, ("ours", whole, found.test, ended)]
 
 
-def champions(plan: Any, folder: Path, finished: list[tuple[float, int]]) -> list[tuple[str, float, float, str]]:  # noqa: ANN401
+def champions(plan: Any, folder: Path, finished: list[tuple[float, int | None]]) -> list[tuple[str, float, float, str]]:  # noqa: ANN401
     """What a run that ended after each of its trials would have handed over, with its test accuracy."""
     from dataclasses import replace
 
@@ -239,7 +241,8 @@ def champions(plan: Any, folder: Path, finished: list[tuple[float, int]]) -> lis
         standings = [replace(standing, correct=standing.correct[:1]) for standing in search.standings()]
         so_far = {standing.number for standing in standings if standing.kind == "probe"}
         for seconds, number in finished:
-            so_far.add(number)
+            if number is not None:
+                so_far.add(number)
             chosen = choose([s for s in standings if s.number in so_far], search.worth, seeds=1).chosen
             if chosen.number == last:
                 continue

@@ -130,11 +130,7 @@ def kill_cache(kills: int, images: int, seed: int) -> bool:
             process = start(images, root)
             # Each process finds the work of those before it, so the moments reach deeper and deeper stages.
             moment = draw.uniform(0, whole / 4)
-            try:
-                process.wait(moment)
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-            ended = process.wait()
+            ended = killed(process, moment)
             finished, wrong = check_cache(root, reference)
             if ended == -signal.SIGKILL and finished < total:
                 done += 1
@@ -225,6 +221,15 @@ def check_run(run: Path, reported: dict[int, tuple[str, str]], image: Path) -> t
     return len(done), wrong
 
 
+def killed(process: subprocess.Popen[str], after: float) -> int:
+    """Exit status of a process that is killed so many seconds from now, or ended before."""
+    try:
+        process.wait(after)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+    return process.wait()
+
+
 def small_folder(root: Path, images: int) -> Path:
     """Digits as files, three quarters of them to train on; the first one of the test part."""
     digits = open_dataset("digits:")
@@ -260,11 +265,7 @@ def kill_trials(kills: int, images: int, seed: int) -> bool:
             trials = max(trials, finished + NEW_TRIALS)
             process = start_tuning(folder, trials)
             moment = draw.uniform(0, whole)
-            try:
-                process.wait(moment)
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-            ended = process.wait()
+            ended = killed(process, moment)
             reported |= printed(folder)
             finished, wrong = check_run(folder / "run", reported, image)
             if ended == -signal.SIGKILL:

@@ -33,7 +33,7 @@ def main() -> None:
             values = {"head.name": "ridge", "features.tap": 1.0, "freeze.depth": 1.0, "search.trials": 1}
             bare = replace(advice.plan, recipe=Recipe("probe", values=values))
             probe = advisor.tune(bare, runs=runs, name="probe")
-        winner = tuned.champion.kind if tuned.champion.kind == "probe" else tuned.champion.values["head.name"]
+        winner = tuned.winner.kind if tuned.winner.kind == "probe" else tuned.winner.values["head.name"]
         print(
             f"| {Path(location).name} | {advice.verdict.scenario} | {winner} | {len(tuned.trials)} "
             f"| {tuned.test:.3f} | {tuned.test_interval[0]:.3f} to {tuned.test_interval[1]:.3f} "

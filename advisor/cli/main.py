@@ -242,8 +242,7 @@ def _add_device(sub: argparse.ArgumentParser) -> None:
 def _share_the_machine() -> None:
     """Let threads of one operation sleep, not spin, while they wait for each other; read when torch is first imported.
 
-    Beside any other busy process a spinning thread takes the time that the one it waits for needs: on two shared cores
-    a training step was several times slower.
+    Beside any other busy process a spinning thread takes the time that the one it waits for needs.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

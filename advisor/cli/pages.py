@@ -177,7 +177,7 @@ def _why_this(found: Result) -> list[str]:
         )
     if choice.unsure:
         whole = choice.sure + choice.unsure
-        lines.append(f"{choice.unsure} of the {whole} leaders were not judged under every seed: the time was up.")
+        lines.append(f"{choice.unsure} of the {whole} leaders were not judged under every seed.")
     if found.importances:
         words = [f"{key} {share:.0%}" for key, share in list(found.importances.items())[:3]]
         lines.append(f"What made the difference between trials: {', '.join(words)}")

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from advisor.advice.recommend import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import BackboneError, RunError
 from advisor.outcome.run import Machine, chosen_plan, open_search, open_shop, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Range, load_recipe, parse_duration
+from advisor.recipe import load_recipe, parse_duration
 from advisor.tuning.confirm import paired
 from advisor.tuning.importance import importances
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
@@ -154,8 +155,7 @@ def _ablations(
             except (OutOfTimeError, TrialFailedError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
-            worth = search.worth
-            gain, se = paired(winner.correct[0].astype(float) - done.correct, worth)
+            gain, se = paired(winner.correct[0].astype(float) - done.correct, search.worth)
             found.append(Ablation(key, values[key], other, gain, se))
             advance(1)
     return tuple(sorted(found, key=lambda entry: -entry.gain))
@@ -186,7 +186,7 @@ def _first_line(error: Exception) -> str:
 def _from_scratch(search: Search, winner: Standing) -> Values:
     """The recipe `from-scratch` on the winner's network, for several times the winner's steps."""
     recipe = load_recipe(SCRATCH, search.bench.catalog)
-    fixed = {key: value.first if isinstance(value, Range | Choices) else value for key, value in recipe.values.items()}
+    fixed = {key: first_of(value) for key, value in recipe.values.items()}
     values = search.space.completed({
         **fixed,
         "features.input_size": winner.values["features.input_size"],

@@ -151,7 +151,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     plan, progress = search.plan, search.bench.progress
     choice = search.choice()
     winner = choice.chosen
-    if winner.closed is False and search.folds > 1:
+    if not winner.closed and search.folds > 1:
         progress.say("Training the winner on all images that may be trained on.")
     bench = search.shop.bench(dict(winner.values))
     network = search.network(winner)

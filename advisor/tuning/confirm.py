@@ -152,6 +152,7 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
     within = [rival for rival in near if rival.accuracy(worth) >= floor - 1e-9]
     chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
     gap, se = behind(chosen)
+    sure = sum(rival.sound or len(rival.correct) >= seeds for rival in rivals)
     return Choice(
         chosen=chosen,
         best=best,
@@ -159,8 +160,8 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
         behind_se=0.0 if chosen is best else se,
         optimism=optimism(np.stack([s.correct[0] for s in standings]), worth),
         rivals=tuple(rivals),
-        sure=sum(rival.sound or len(rival.correct) >= seeds for rival in rivals),
-        unsure=len(everyone) - sum(rival.sound or len(rival.correct) >= seeds for rival in rivals),
+        sure=sure,
+        unsure=len(everyone) - sure,
     )
 
 

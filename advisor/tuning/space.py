@@ -37,9 +37,9 @@ class SearchSpace:
     """A recipe over one or several networks.
 
     The tap and the freeze depth are searched in whole stages, at most eight steps of them, the start and both ends
-    always among them. Parameters that would
-    do nothing (a learning rate when a closed form fits the head, another head's penalty, the ratio when
-    nothing but the head trains) are not asked for, and where they are not in use they have no value.
+    always among them. Parameters that would do nothing (a learning rate when a closed form fits the head, another
+    head's penalty, the ratio when nothing but the head trains) are not asked for, and where they are not in use they
+    have no value.
 
     Args:
         recipe: what may vary.

@@ -86,6 +86,7 @@ class Search:
         self.bench = shop.bench(self.origin)
         self.scenarios = tuple(scenarios)
         self._folded: dict[tuple[int, int], list[Workbench]] = {}
+        self._too_dear = math.inf  # seconds of a starting point for which there was no time
         self.weights = KeptWeights(folder / "weights", self._key())
         name = f"advisor-{self._key()}" if storage else "advisor"
         # Probes are kept apart: a sampler compares trials by the values they share, and probes have none.
@@ -143,7 +144,6 @@ class Search:
         if standings := self.standings():
             on_trial(self.trial(leaders(standings, self.worth, 1)[0].number))  # what trials have to beat
         head_only, repeats = False, 0
-        self._too_dear = math.inf
         while self._used() < trials:
             last = deadline - (0.0 if head_only else self._reserve(deadline - began))
             if time.monotonic() >= last:
@@ -186,11 +186,11 @@ class Search:
                 if time.monotonic() + rival.seconds > deadline:
                     continue
                 try:
-                    finished = run_folds(
-                        self.benches(dict(rival.values), again), dict(rival.values),
-                        seed=self.seed_of(rival.values, again), deadline=deadline,
-                    )  # fmt: skip
-                except (OutOfTimeError, TrialFailedError):
+                    finished = self.judge(
+                        dict(rival.values), seed=self.seed_of(rival.values, again), deadline=deadline, again=again
+                    )
+                except (OutOfTimeError, TrialFailedError) as error:
+                    self.bench.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 key = f"again-{rival.number}"
                 self.study.set_user_attr(
@@ -198,14 +198,14 @@ class Search:
                 )
                 advance(1)
 
-    def judge(self, values: Values, *, seed: int, deadline: float) -> Finished:
-        """A trial on the study's validation images that is no part of the study.
+    def judge(self, values: Values, *, seed: int, deadline: float, again: int = 0) -> Finished:
+        """A trial on the study's validation images that is no part of the study; `again` draws other folds.
 
         Raises:
             OutOfTimeError: it does not fit.
             TrialFailedError: it has no score.
         """
-        return run_folds(self.benches(values), values, seed=seed, deadline=deadline)
+        return run_folds(self.benches(values, again), values, seed=seed, deadline=deadline)
 
     def standings(self) -> list[Standing]:
         """Every finished trial with a score, once each."""
@@ -239,11 +239,7 @@ class Search:
 
     def searched(self) -> list[optuna.trial.FrozenTrial]:
         """Trials that used up one of the allowed number: all but the probes, repeats and those cut off."""
-        return [
-            trial
-            for trial in self.study.get_trials(deepcopy=False)
-            if trial.state.is_finished() and trial.user_attrs.get("kind") == "trial"
-        ]
+        return [trial for trial in self._finished() if trial.user_attrs.get("kind") == "trial"]
 
     @property
     def has_result(self) -> bool:

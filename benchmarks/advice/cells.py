@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from advisor.data.prepare import Prepared
     from advisor.network.stages import Stages
-    from advisor.tuning.trial import Workbench
+    from advisor.tuning.bench import Workbench
     from advisor.types import Backbone
 
 HERE = Path(__file__).parent
@@ -188,7 +188,7 @@ def measure_cell(cell: Cell) -> dict[str, Any]:
 
     from advisor.advice.inspection import open_network, stages_for
     from advisor.plugins import load_catalog
-    from advisor.tuning.trial import Workbench
+    from advisor.tuning.bench import Workbench
 
     catalog = load_catalog()
     own = catalog.backbone(BACKBONE)
@@ -268,8 +268,7 @@ def run_way(bench: Workbench, values: dict[str, Any], seed: int) -> dict[str, An
         bench,
         {**defaults, **values},
         seed=seed,
-        deadline=time.monotonic() + 1e6,
-        report=lambda _epoch, _accuracy: None,
+        deadline=math.inf,
     )
     seconds = time.perf_counter() - began  # judging on the test images is no part of a training's cost
     network = done.network()
