@@ -13,9 +13,10 @@ is too short for `recommend`. The cache is empty at the start, and the budget is
 images under the same seed; cross-validation, judging the leaders again, the last fit, scoring the test images and
 writing the bundle count. Both clocks start at the raw images, imports done.
 
-After each finished trial the search would hand over one of those so far; the seconds at which that choice changes make
-the curve. After the run, off the clock, those models are made as a run ending there would have made them and scored on
-the test images; where that needed a fit on all images, its seconds are added. Test images choose nothing.
+After each finished trial or probe the search would hand over one of those so far; the seconds at which that choice
+changes, as the study recorded them, make the curve. After the run, off the clock, those models are made as a run
+ending there would have made them and scored on the test images; where that needed a fit on all images, its seconds
+are added. Test images choose nothing.
 
 `--train` images are drawn from a set's training part, each class by its share, but at least four; `--test` from its
 test part. Where a set has none, a part is drawn with the seed, near copies on one side. What is finished stands in
@@ -30,6 +31,7 @@ import math
 import os
 import shutil
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +48,10 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("clothing_small", "furniture_renders", "clipart", "satellite_landcover", "letters_fonts", "mnist_5k")
 RECIPE = "small-different"
+IMPORTS = (
+    "timm", "torchvision.transforms.v2", "sklearn.model_selection", "sqlalchemy", "alembic.runtime.migration",
+    "optuna.storages._rdb.storage", "advisor.outcome.run",
+)  # fmt: skip
 LEAST_OF_A_CLASS = 4
 EPOCHS, BATCH_SIZE, HEAD_LR, BODY_LR = 5, 32, 1e-3, 1e-4
 COLUMNS = ("set", "seed", "way", "seconds", "accuracy", "what")
@@ -60,7 +66,7 @@ def main() -> None:
     parser.add_argument("--out", default="against-plain", metavar="FOLDER", help="results and work files")
     parser.add_argument("--plot", default="", metavar="FILE", help="draw the curves")
     args = parser.parse_args()
-    for module in ("timm", "torchvision.transforms.v2", "sklearn.model_selection", "sqlalchemy", "advisor.outcome.run"):
+    for module in IMPORTS:
         importlib.import_module(module)  # no clock shall have them
     out = Path(args.out).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -206,24 +212,18 @@ def ours(folder: Path, seed: int, budget: float, out: Path) -> list[tuple[str, f
     fresh_cache(out)
     runs = out / "runs"
     shutil.rmtree(runs, ignore_errors=True)
-    finished: list[tuple[float, int | None]] = []  # a probe has a number of its own study
     catalog = advisor.load_catalog()
     plan = Plan(advisor.load_recipe(RECIPE, catalog), str(folder), "lite0", seed=seed)
-    began = time.perf_counter()
-    found = advisor.tune(
-        plan, runs=runs, name="run", budget=f"{budget:.2f}s", catalog=catalog,
-        on_trial=lambda trial: finished.append(
-            (time.perf_counter() - began, None if trial.user_attrs["kind"] == "probe" else trial.number)
-        ),
-    )  # fmt: skip
+    at, began = datetime.now(), time.perf_counter()  # noqa: DTZ005 - Optuna's clock has no zone either
+    found = advisor.tune(plan, runs=runs, name="run", budget=f"{budget:.2f}s", catalog=catalog)
     whole = time.perf_counter() - began
     assert found.test is not None
-    rows = champions(plan, runs / "run", finished)
-    ended = f"handed over: {words(found.winner.values)}, {len(finished)} trials, {found.folds} folds"
+    rows = champions(plan, runs / "run", at)
+    ended = f"handed over: {words(found.winner.values)}, {len(found.trials)} trials, {found.folds} folds"
     return [*rows, ("ours", whole, found.test, ended)]
 
 
-def champions(plan: Any, folder: Path, finished: list[tuple[float, int | None]]) -> list[tuple[str, float, float, str]]:  # noqa: ANN401
+def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float, float, str]]:  # noqa: ANN401
     """What a run that ended after each of its trials would have handed over, with its test accuracy."""
     from dataclasses import replace
 
@@ -239,17 +239,18 @@ def champions(plan: Any, folder: Path, finished: list[tuple[float, int | None]])
     with open_search(shop, plan, folder, budget=math.inf, trials=1) as search:
         # One seed each, as it was before the leaders were judged again.
         standings = [replace(standing, correct=standing.correct[:1]) for standing in search.standings()]
-        so_far = {standing.number for standing in standings if standing.kind == "probe"}
-        for seconds, number in finished:
-            if number is not None:
-                so_far.add(number)
-            chosen = choose([s for s in standings if s.number in so_far], search.worth, seeds=1).chosen
+        ended = {number: trial.datetime_complete for number, trial in search.everything()}
+        so_far = []
+        for standing in sorted(standings, key=lambda standing: ended[standing.number]):
+            so_far.append(standing)
+            seconds = (ended[standing.number] - began).total_seconds()
+            chosen = choose(so_far, search.worth, seeds=1).chosen
             if chosen.number == last:
                 continue
             last = chosen.number
-            began = time.perf_counter()
+            fitting = time.perf_counter()
             network = search.network(chosen)
-            fit = time.perf_counter() - began if search.folds > 1 else 0.0
+            fit = time.perf_counter() - fitting if search.folds > 1 else 0.0
             bench = shop.bench(dict(chosen.values))
             guesses = predicted(network, bench.rows("test"), bench.prepared, bench.backbone)
             rows.append(("ours", seconds + fit, float((guesses == labels).mean()), words(chosen.values)))

@@ -106,7 +106,8 @@ KEYS: Mapping[str, Key] = {
     "features.cache": Key(
         str,
         "auto",
-        "what the frozen part computes: views once and kept, or fresh ones every epoch; auto keeps what is worth it",
+        "what the frozen part computes: views once and kept, or fresh ones every epoch; auto keeps what is worth it, "
+        "and a head that trains alone reads clean features, computed once",
         choices=("auto", "views", "fresh"),
         searchable=False,
     ),

@@ -61,10 +61,11 @@ def source_of(
     rows, held = bench.rows("train"), bench.rows("val")
     views = _views(values)
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
-    split_twice = bool(values["train.drop_path"]) and network.tap < len(bench.stages)
-    cache = bench.activations if frozen and mode != "fresh" and not split_twice else None
-    if cache is not None and (mode == "views" or cache.worth(frozen, len(bench.kept("train")[0]), views)):
-        return _kept_source(bench, cache, network, values, views, frozen, seed, deadline)
+    split_twice = bool(values.get("train.drop_path")) and network.tap < len(bench.stages)
+    cut = min(frozen, network.tap - 1)  # where all is frozen, its last stage is computed at every step
+    cache = bench.activations if cut and mode != "fresh" and not split_twice else None
+    if cache is not None and (mode == "views" or cache.worth(cut, len(bench.kept("train")[0]), views)):
+        return _kept_source(bench, cache, network, values, views, cut, seed, deadline)
     generator = torch.Generator().manual_seed(seed)
 
     resident = bench.resident(rows)

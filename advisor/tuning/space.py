@@ -28,9 +28,8 @@ _WHEN_TRAINING = (
     "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "train.epochs",
     "train.batch_size", "train.warmup", "train.label_smoothing", "train.mixup", "train.ema",
 )  # fmt: skip
-_WHEN_TUNING = (
-    "optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", "train.augment", "features.cache", "features.views",
-)  # fmt: skip
+_WHEN_VIEWED = ("train.augment", "features.cache", "features.views")
+_WHEN_TUNING = ("optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", *_WHEN_VIEWED)
 
 
 class SearchSpace:
@@ -224,7 +223,9 @@ class SearchSpace:
             values["freeze.batchnorm"] = "eval"  # nothing trains that could follow these images
         if head_only and head.fit is not None and values["head.init"] == "probe":
             return values
-        for key in _WHEN_TRAINING if head_only else (*_WHEN_TRAINING, *_WHEN_TUNING):
+        # A head alone reads clean features, computed once, unless the recipe says how its views come about.
+        viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
+        for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
             value = self._value(key)
             if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
                 value = value.first  # with nothing else to train, only the product with lr matters

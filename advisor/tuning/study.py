@@ -18,6 +18,7 @@ from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.record import facts, reason_of, standing_of
 from advisor.tuning.sampling import pick_pruner, pick_sampler
 from advisor.tuning.space import BACKBONE, SearchSpace, Values
+from advisor.tuning.starts import Starts
 from advisor.tuning.storage import bury_dead, fingerprint, open_study, owner
 from advisor.tuning.trial import Finished, Progressed, head_params, run_folds, run_trial
 from advisor.tuning.weights import KeptWeights
@@ -84,9 +85,8 @@ class Search:
         if self.space.allows_pretrained:
             self.origin["features.weights"] = "pretrained"
         self.bench = shop.bench(self.origin)
-        self.scenarios = tuple(scenarios)
+        self.starts = Starts(self.space, self.bench, plan.recipe.name, scenarios)
         self._folded: dict[tuple[int, int], list[Workbench]] = {}
-        self._too_dear = math.inf  # seconds of a starting point for which there was no time
         self.weights = KeptWeights(folder / "weights", self._key())
         name = f"advisor-{self._key()}" if storage else "advisor"
         # Probes are kept apart: a sampler compares trials by the values they share, and probes have none.
@@ -100,11 +100,11 @@ class Search:
         shop.folded = self.folds > 1
         # A resumed study must not draw the same candidates again, nor two workers the same.
         seed = plan.seed + len(self.study.trials) + 7919 * worker
-        start = self._cost(self.space.start())
+        start = self.starts.cost(self.space.start())
         expected = min(trials, budget / max(start * self.folds, 1e-9))
         self.study.sampler = pick_sampler(seed, expected, len(self.space.searched()))
-        everything = self.space.start() | {"freeze.depth": 0.0}
-        self.study.pruner = pick_pruner(trials, self._cost(everything) / max(1, int(everything.get("train.epochs", 1))))
+        one_epoch = self.space.start() | {"freeze.depth": 0.0, "train.epochs": 1}
+        self.study.pruner = pick_pruner(trials, self.starts.cost(one_epoch))
 
     @property
     def folds(self) -> int:
@@ -151,14 +151,14 @@ class Search:
             if repeats >= _REPEATS:
                 return "exhausted"
             if self.worker == 0 and not head_only:
-                self._enqueue_start()
+                self.starts.enqueue_next(self.study)
             trial = self.study.ask()
             trial.set_user_attr("owner", owner())
             try:
                 fresh = self._one(trial, last, head_only=head_only)
             except OutOfTimeError as error:
                 self._drop(trial, "out of time", f"no time left: {error}")
-                if self._is_too_dear(trial):
+                if self.starts.is_too_dear(trial):
                     continue
                 if head_only or not self.space.allows_head_only:
                     return "time"
@@ -265,7 +265,7 @@ class Search:
         """The chosen model: from its kept weights, or fitted again; after cross-validation on all trainable images."""
         values = dict(chosen.values)
         bench = self.shop.bench(values)
-        kept = None if chosen.closed or self.folds > 1 else self.weights.load(chosen.number)
+        kept = None if chosen.sound or self.folds > 1 else self.weights.load(chosen.number)
         if kept is not None:
             kind = bench.catalog.head(values["head.name"])
             head = kind.create(bench.standardise(chosen.tap).mean.numel(), bench.classes, **head_params(values))
@@ -286,13 +286,6 @@ class Search:
             if trial.number not in told:
                 on_trial(trial)
         return {trial.number for trial in done}
-
-    def _is_too_dear(self, trial: optuna.Trial) -> bool:
-        """Whether this was a starting point for which there is no time; cheaper ones may still fit."""
-        if "scenario" not in trial.user_attrs or "values" not in trial.user_attrs:
-            return False
-        self._too_dear = self._cost(trial.user_attrs["values"])
-        return True
 
     def _say_heads_only(self, reason: OutOfTimeError) -> None:
         self.bench.progress.say(
@@ -368,40 +361,6 @@ class Search:
         """Trials that are done, and those that other workers are at."""
         return len(self.searched()) + len(self.study.get_trials(deepcopy=False, states=(_States.RUNNING,)))
 
-    def _enqueue_start(self) -> None:
-        """The next starting point that nobody has tried, if one is left; one that was cut off is next again.
-
-        The plan's own comes first, then those of the scenarios, cheapest first.
-        """
-        starts = [(recipe.name, self.space.nearest_params(recipe)) for recipe in self.scenarios]
-
-        known = [
-            trial.system_attrs["fixed_params"]
-            for trial in self.study.get_trials(deepcopy=False)
-            if "fixed_params" in trial.system_attrs
-            and trial.user_attrs.get("kind") not in ("interrupted", "out of time")
-        ]
-        for name, params in [
-            (self.plan.recipe.name, self.space.start_params()),
-            *sorted(starts, key=lambda start: self._cost(self._values_of(start[1]))),
-        ]:
-            if params not in known and self._cost(self._values_of(params)) < self._too_dear:
-                self.study.enqueue_trial(params, user_attrs={"scenario": name})
-                return
-
-    def _values_of(self, params: dict[str, Any]) -> Values:
-        return self.space.suggest(optuna.trial.FixedTrial(params))
-
-    def _cost(self, values: Values) -> float:
-        """Seconds that a training with these values takes in one fold, about: a step is three forward passes."""
-        bench = self.bench
-        tap = bench.stages.tap_index(values["features.tap"])
-        frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
-        if frozen == tap:
-            return 0.0
-        images = len(bench.rows("train")) * int(values.get("train.epochs") or 1)
-        return images * bench.seconds_per_image() * (3 - 2 * frozen / tap)
-
     def _reserve(self, whole: float) -> float:
         """Seconds to leave for judging the leaders again and, after cross-validation, for the final fit."""
         most = _CONFIRM_SHARE * whole
@@ -409,7 +368,7 @@ class Search:
         tuned = [standing for standing in standings if not standing.closed]
         if not tuned:
             # Nothing is known yet of what a fine-tuning costs; a recipe of heads alone costs next to nothing.
-            return 0.0 if self._cost(self.space.start()) == 0 else most
+            return 0.0 if self.starts.cost(self.space.start()) == 0 else most
         ahead = [standing for standing in leaders(standings, self.worth) if not standing.sound]
         done = {s.number: len(self.study.user_attrs.get(f"again-{s.number}", {})) for s in ahead}
         again = sum(standing.seconds * (self.seeds - 1 - done[standing.number]) for standing in ahead)
@@ -447,9 +406,9 @@ class Search:
 
     def _keep_leaders(self, number: int, finished: Finished) -> None:
         """Keep the weights of the best trainings; what a closed form fits, and what is fitted again, need no file."""
-        if finished.frozen == finished.tap or self.folds > 1:
+        if finished.steps == 0 or self.folds > 1:
             return
-        ahead = [standing.number for standing in leaders([s for s in self.standings() if not s.closed], self.worth)]
+        ahead = [standing.number for standing in leaders([s for s in self.standings() if not s.sound], self.worth)]
         if number in ahead:
             self.weights.keep(number, finished.network())
         self.weights.drop_all_but(ahead)
@@ -492,5 +451,5 @@ class Search:
             return min(asked, most)
         if images >= _FOLDED_BELOW or not bench.prepared.dataset.val_drawn:
             return 1
-        start = self._cost(self.space.start())
+        start = self.starts.cost(self.space.start())
         return min(most, next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1))

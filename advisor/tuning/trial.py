@@ -156,11 +156,12 @@ def run_trial(
     fitted = course.kind.fit is not None and values["head.init"] == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
-    if frozen == tap:
+    viewed = values.get("train.augment", "none") != "none"  # a head alone has views only where the recipe says so
+    if frozen == tap and (fitted or not viewed):
         return _head_only(course, head, fitted=fitted)
-    if not fitted and values["head.init"] == "probe":
+    if frozen < tap and not fitted and values["head.init"] == "probe":
         _train_head(course, head)
-    return _fine_tune(course, head)
+    return _train_on_views(course, head)
 
 
 def run_folds(
@@ -317,10 +318,10 @@ def _train_head(course: _Course, head: nn.Module) -> None:
     )  # fmt: skip
 
 
-def _fine_tune(course: _Course, head: nn.Module) -> Finished:
-    """The head has been fitted first; now it and the unfrozen stages train together."""
+def _train_on_views(course: _Course, head: nn.Module) -> Finished:
+    """The head and the unfrozen stages, if any, train together on views of the images."""
     bench, values = course.bench, course.values
-    network = bench.build(course.tap, head, drop_path=values["train.drop_path"])
+    network = bench.build(course.tap, head, drop_path=values.get("train.drop_path", 0.0))
     network.freeze(course.frozen, batchnorm=_batchnorm(values, bench))
     before = network.frozen_digest()
     held, held_labels = bench.rows("val"), bench.labels("val")
@@ -383,7 +384,7 @@ def _micro_batch(course: _Course, source: Source) -> int | None:
 
 def _rates(network: TransferNetwork, model: nn.Module, values: Values) -> dict[str, float]:
     """Peak learning rate of every parameter that trains: the stage below the head has `lr`, each below it less."""
-    lr, decay = values["optimizer.lr"], values["optimizer.layer_decay"]
+    lr, decay = values["optimizer.lr"], values.get("optimizer.layer_decay", 1.0)
     from_top = network.stages_from_top()
     return {
         name: _head_rate(values) if name.startswith("head.") else lr * decay ** from_top[name.removeprefix("trunk.")]

@@ -570,6 +570,31 @@ def test_a_head_without_closed_form_learns_before_anything_is_unfrozen(without_p
     assert result.validation > 0.6
 
 
+@pytest.mark.parametrize(("mode", "kept"), [("views", 4), ("fresh", 0), ("auto", 0)])
+def test_a_head_alone_trains_on_views_where_the_recipe_says_so(
+    without_probes, tiny, tiny_folder, tmp_path, monkeypatch, mode, kept
+):
+    read = []
+    original = trial_module.source_of
+    monkeypatch.setattr(trial_module, "source_of", lambda *args, **more: read.append(1) or original(*args, **more))
+    fixed = {
+        "freeze__depth": 1.0,
+        "head__name": "mlp",
+        "features__views": 3,
+        "train__epochs": 12,
+        "optimizer__lr": 1e-2,
+    }
+    result = run(plan(tiny_folder, search__trials=1, features__cache=mode, **fixed), tmp_path)
+    (row,) = result.trials.to_dict("records")
+    assert row["state"] == "COMPLETE", row["reason"]
+    assert result.validation > 0.6
+    assert len(read) == (mode != "auto")
+    # Three views of the training images and the clean one of the validation images, below the last frozen stage.
+    entries = [entry for entry in cache_entries() if entry.kind == "activations"]
+    assert len(entries) == kept
+    assert all("after stage 4 of 5" in entry.what for entry in entries)
+
+
 def test_explain_changes_one_value_at_a_time(tiny, tiny_folder, tmp_path):
     result = run(plan(tiny_folder, search__trials=3), tmp_path)
     with pytest.raises(RunError, match="There is no run"):
