@@ -44,9 +44,10 @@ if TYPE_CHECKING:
     import optuna
 
 
-_FINISH_SECONDS = 3.0  # writing and checking the bundle
+_FINISH_SECONDS = 4.0  # writing and checking the bundle, and the process's own start and end
 _TEST_MARGIN = 1.3
 _MOST_FOR_TEST = 0.4  # of the budget
+_WORTH_HELP = 60.0  # seconds left; a further process needs up to twenty before its first trial
 
 
 @dataclass(frozen=True)
@@ -132,8 +133,9 @@ def tune(
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:
-            with _helpers(plan, machine, folder, seconds, wanted, deadline):
+            with _helpers(plan, machine, folder, seconds, wanted, deadline, progress):
                 ended = search.run(trials=wanted, deadline=deadline, on_trial=_keeping_board(folder, search, on_trial))
+            search.bury_dead()
             search.confirm(deadline)
         except KeyboardInterrupt:
             if not search.has_result:
@@ -228,9 +230,14 @@ def _scenarios(catalog: Catalog, plan: Plan, progress: Progress) -> list[Recipe]
 
 
 @contextmanager
-def _helpers(plan: Plan, machine: Machine, folder: Path, budget: float, trials: int, deadline: float) -> Iterator[None]:
-    """Further processes on the same study, one thread pool's share each, for as long as this one searches."""
-    if machine.workers == 1:
+def _helpers(
+    plan: Plan, machine: Machine, folder: Path, budget: float, trials: int, deadline: float, progress: Progress
+) -> Iterator[None]:
+    """Further processes on the same study, one thread pool's share each, until this one has ended and time is up."""
+    late = deadline - time.monotonic() < _WORTH_HELP
+    if machine.workers > 1 and late:
+        progress.say("One process searches alone: a further one would hardly have started before the time is up.")
+    if machine.workers == 1 or late:
         yield
         return
     context = multiprocessing.get_context("spawn")
@@ -248,7 +255,7 @@ def _helpers(plan: Plan, machine: Machine, folder: Path, budget: float, trials: 
     try:
         yield
         for helper in helpers:
-            helper.join()
+            helper.join(max(0.0, deadline - time.monotonic()))
     finally:
         torch.set_num_threads(threads)
         for helper in helpers:

@@ -75,6 +75,7 @@ class Search:
         self.plan = plan
         self.folder = folder
         self.worker = worker
+        self._shared = bool(storage)
         self.budget = budget
         first = shop.first
         self.space = SearchSpace(
@@ -94,7 +95,7 @@ class Search:
         self.seeds = int(str(plan.recipe.get("search.seeds")))
         if worker == 0:
             self._claim()
-            bury_dead(self.study, shared=bool(storage))
+            self.bury_dead()
             if not self.study.trials:
                 self.weights.drop_all_but([])
         shop.folded = self.folds > 1
@@ -197,6 +198,10 @@ class Search:
                     key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.correct)}
                 )
                 advance(1)
+
+    def bury_dead(self) -> None:
+        """End the trials of processes that are no more; call it when no other process of this machine is at work."""
+        bury_dead(self.study, shared=self._shared)
 
     def judge(self, values: Values, *, seed: int, deadline: float, again: int = 0) -> Finished:
         """A trial on the study's validation images that is no part of the study; `again` draws other folds.
