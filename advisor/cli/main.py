@@ -240,11 +240,13 @@ def _add_device(sub: argparse.ArgumentParser) -> None:
 
 
 def _share_the_machine() -> None:
-    """Let threads of one operation sleep, not spin, while they wait for each other; read when torch is first imported.
+    """Let threads of one operation spin for a moment only while they wait for each other; read when torch is imported.
 
-    Beside any other busy process a spinning thread takes the time that the one it waits for needs.
+    Beside any other busy process a spinning thread takes the time that the one it waits for needs, and one that sleeps
+    at once is woken too late for small operations (`benchmarks/spinning.py`). What a person has set stands.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def _quiet_libraries() -> None:
