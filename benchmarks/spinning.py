@@ -3,9 +3,9 @@
     python benchmarks/spinning.py [--counts 0,2000,300000] [--steps 60]
 
 Threads that share an operation wait for the slowest. GNU's OpenMP lets them spin `GOMP_SPINCOUNT` times before they
-sleep: 300 000 by default, 0 under `OMP_WAIT_POLICY=PASSIVE`; `advisor` sets 2 000. Timed are steps of lite0 on batches of
-32 random images of 96 pixels, in a process of its own for each count. The neighbour is one process that counts. Printed
-is the time over that of the first count alone.
+sleep: 300 000 by default, 0 under `OMP_WAIT_POLICY=PASSIVE`; `advisor` sets 2 000. Timed are steps of lite0 on batches
+of 32 random images of 96 pixels, in a process of its own for each count. The neighbour is one process that counts.
+Printed is the time over that of the first count alone.
 """
 
 from __future__ import annotations
