@@ -6,7 +6,9 @@ The study is `tune` as a person runs it on an empty cache: decoding, probes, eve
 count. There is one validation part, and the leaders are not judged again, so that both sides do the same trials. Then
 each trial is run once more the plain way: its images are decoded from their files whenever they are read, the frozen
 part of the network is computed in every epoch, and a head starts from features that nobody kept. Of a plain trial's
-epochs two are run, and the second, with its scoring, counts for all that follow. Trials that the study pruned are
+epochs two are run, and the second, with its scoring, counts for all that follow; with `--share 0.25` they are run on
+every fourth image of either part, and what they take counts four times (what a trial takes whatever its images, less
+than a second, with it). Trials that the study pruned are
 counted as far as they went, repeats and probes not at all. What is finished stands in FOLDER: plain trials are not
 timed twice; a study that was stopped begins again.
 """
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("--recipe", default="", help="instead of the recommended one")
     parser.add_argument("--input-size", type=int, default=0, help="pixels; smaller is quicker for both")
     parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--share", type=float, default=1.0, help="of the images that the plain trials are timed on")
     parser.add_argument("--out", default="study-speed", metavar="FOLDER", help="where everything is kept")
     args = parser.parse_args()
     folder = Path(args.out).resolve()
@@ -95,7 +98,8 @@ def main() -> None:
     for trial in trials:
         key, values = str(trial.number), trial.user_attrs["values"]
         if key not in plain:
-            plain[key] = plain_seconds(shop.bench(values), values, len(trial.intermediate_values), trial.number)
+            epochs = len(trial.intermediate_values)
+            plain[key] = plain_seconds(shop.bench(values), values, epochs, trial.number, args.share)
             plain_file.write_text(json.dumps(plain))
         print(f"trial {key:>2} {trial.state.name.lower():<8} frozen {values['freeze.depth']:.2f} of "
               f"{values['features.tap']:.2f}: {trial.user_attrs['seconds']:7.1f} s, plain {plain[key]:7.1f} s",
@@ -132,7 +136,7 @@ def run_study(plan: Plan, folder: Path, trials: int) -> None:
     (folder / "seconds").write_text(str(time.perf_counter() - began))
 
 
-def plain_seconds(bench: Workbench, values: dict[str, Any], epochs: int, seed: int) -> float:
+def plain_seconds(bench: Workbench, values: dict[str, Any], epochs: int, seed: int, share: float) -> float:
     """What as many epochs as the study ran of a trial take with nothing kept; none for a closed form."""
     from advisor.tuning.bench import Workbench as Bench
     from advisor.tuning.trial import run_trial
@@ -144,6 +148,10 @@ def plain_seconds(bench: Workbench, values: dict[str, Any], epochs: int, seed: i
         bench.backbone, bench.network, bench.stages, replace(prepared, pixels=files), bench.catalog, bench.device,
         bench.progress, limits=bench.limits, metric=bench.metric,
     )  # fmt: skip
+    if share < 1:
+        step = round(1 / share)
+        fresh = fresh.divided(fresh.rows("train")[::step], fresh.rows("val")[::step])
+        share = 1 / step
     ends: list[float] = []
     timed = min(epochs, TIMED_EPOCHS)
     began = time.perf_counter()
@@ -153,7 +161,8 @@ def plain_seconds(bench: Workbench, values: dict[str, Any], epochs: int, seed: i
     )  # fmt: skip
     whole = time.perf_counter() - began
     shutil.rmtree(cache)
-    return whole + (epochs - timed) * (ends[1] - ends[0]) if epochs > timed else whole
+    whole += (epochs - timed) * (ends[1] - ends[0]) if epochs > timed else 0.0
+    return whole / share
 
 
 def finished_trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
