@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PLUGINS := plugins/advisor-efficientnet-lite plugins/advisor-classics
+PLUGINS := $(wildcard plugins/advisor-*)
 DEMO := demo
 # Small networks gain more from a process per core than from threads.
 WORKERS ?= 2

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from advisor.data.dataset import open_dataset as open_dataset
     from advisor.errors import AdvisorError as AdvisorError
     from advisor.hookspecs import hookimpl as hookimpl
+    from advisor.network.weights import read_state_dict as read_state_dict
     from advisor.outcome.bundle import load as load
+    from advisor.outcome.bundle import load_backbone as load_backbone
+    from advisor.outcome.estimator import AdvisorClassifier as AdvisorClassifier
     from advisor.outcome.explain import explain as explain
     from advisor.outcome.predict import predict as predict
     from advisor.outcome.run import Machine as Machine
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from advisor.recipe import load_recipe as load_recipe
 
 _HOMES = {
+    "AdvisorClassifier": "advisor.outcome.estimator",
     "AdvisorError": "advisor.errors",
     "ImageDataset": "advisor.data.dataset",
     "Machine": "advisor.outcome.run",
@@ -34,11 +38,13 @@ _HOMES = {
     "explain": "advisor.outcome.explain",
     "hookimpl": "advisor.hookspecs",
     "load": "advisor.outcome.bundle",
+    "load_backbone": "advisor.outcome.bundle",
     "load_catalog": "advisor.plugins",
     "load_plan": "advisor.recipe",
     "load_recipe": "advisor.recipe",
     "open_dataset": "advisor.data.dataset",
     "predict": "advisor.outcome.predict",
+    "read_state_dict": "advisor.network.weights",
     "recommend": "advisor.advice.recommend",
     "tune": "advisor.outcome.run",
 }

@@ -1,4 +1,4 @@
-"""The four hooks. A plugin implements any of them and returns data; it registers nothing by hand."""
+"""The hooks. A plugin implements any of them and returns data; it registers nothing by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from advisor.types import Backbone, BackboneFamily, DatasetFormat, Head, RecipeFile
+    from advisor.types import Backbone, BackboneFamily, Command, DatasetFormat, Head, RecipeFile
 
 hookspec = pluggy.HookspecMarker("advisor")
 hookimpl = pluggy.HookimplMarker("advisor")
@@ -128,6 +128,29 @@ def advisor_recipes() -> Iterable[RecipeFile]:
         @hookimpl
         def advisor_recipes():
             yield RecipeFile(name="head-only", read=lambda: TEXT)
+        ```
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def advisor_commands() -> Iterable[Command]:
+    """Offer commands of one's own, for what belongs to a plugin and to nobody else.
+
+    They are looked for when a word is typed that is no command of the core's.
+
+    Example:
+        ```python
+        from advisor import hookimpl
+        from advisor.types import Command
+
+        def greet(arguments):
+            print("Hello,", *arguments)
+            return 0
+
+        @hookimpl
+        def advisor_commands():
+            yield Command(name="greet", run=greet, summary="Say hello.")
         ```
     """
     raise NotImplementedError

@@ -162,6 +162,8 @@ class Head:
             cross-entropy.
         params: what may be tuned.
         linear: the module is one `torch.nn.Linear`, so that timm's own classifier can hold it.
+        tokens: the module reads (B, N, width), one vector for each position, instead of their mean (B, width). It
+            learns by gradient steps.
         summary: one line.
     """
 
@@ -171,6 +173,7 @@ class Head:
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     params: tuple[Param, ...] = ()
     linear: bool = False
+    tokens: bool = False
     summary: str = ""
 
 
@@ -184,6 +187,9 @@ class Listing:
         labels: the class name of each image.
         read: from an identifier to the encoded bytes of the image file; raises `OSError`.
         splits: `train`, `val`, `test` or empty (undecided) for each image; empty when all are undecided.
+        groups: for each image what it shares with others that must not be parted from it, such as a patient, a camera
+            or a burst; an empty text shares nothing. Empty when there are none. A group is never divided between
+            the parts that are drawn.
         ignored: what was found and is not an image, for people.
     """
 
@@ -192,6 +198,7 @@ class Listing:
     labels: Sequence[str]
     read: Callable[[str], bytes]
     splits: Sequence[str] = ()
+    groups: Sequence[str] = ()
     ignored: Sequence[str] = ()
 
 
@@ -225,6 +232,22 @@ class RecipeFile:
 
     name: str
     read: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command of a plugin's own: `advisor NAME …`.
+
+    Attributes:
+        name: what a person types; one that the core has cannot be taken.
+        run: from the arguments behind the name to an exit code; raises `AdvisorError` with a hint, and answers
+            `--help` itself.
+        summary: one line.
+    """
+
+    name: str
+    run: Callable[[Sequence[str]], int]
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def create(pretrained):
 def advisor_backbones():
     yield Backbone(
         name="{name}", create=create, input=InputSpec(size=64, crop_pct=0.9), architecture="{architecture}",
+        summary="A very small network.",
         weights=Weights(source="seed", licence="MIT", trained_on="nothing"),
     )
 '''

@@ -59,7 +59,15 @@ def test_commands_in_the_documents_parse():
 
     commands = [
         command
-        for name in ("README.md", "CONTRIBUTING.md", "docs/performance.md", "docs/method.md")
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "docs/performance.md",
+            "docs/method.md",
+            "docs/plugins/README.md",
+            "docs/plugins/tutorial.md",
+            "docs/plugins/publishing.md",
+        )
         for command in commands_in((ROOT / name).read_text())
     ]
     assert len(commands) >= 3

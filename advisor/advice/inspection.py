@@ -12,6 +12,7 @@ from advisor.advice.health import Confusion, Suspect, find_confusions, find_susp
 from advisor.advice.labels import LabelCurve, label_curve
 from advisor.advice.measure import Lender, Measured, measure
 from advisor.advice.probe import ProbeCurve, probe
+from advisor.errors import BackboneError
 from advisor.network.stages import Stages, stages_of
 from advisor.plugins import DEFAULT_BACKBONE
 
@@ -132,8 +133,14 @@ def inspect(
 
 def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
     """The pretrained network in evaluation mode, laid out for speed."""
-    network: torch.nn.Module = backbone.create(True).eval()
-    return network.to(device).to(memory_format=torch.channels_last)
+    network: object = backbone.create(True)
+    if not isinstance(network, torch.nn.Module):
+        raise BackboneError(
+            f"`{backbone.name}` is not a network: its `create` returned {type(network).__name__}, no torch.nn.Module.",
+            ways=["tell its author", "use another backbone"],
+            hint="advisor backbones",
+        )
+    return network.eval().to(device).to(memory_format=torch.channels_last)
 
 
 def stages_for(backbone: Backbone, network: nn.Module, *, codes: str = "mean") -> Stages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import BackboneError, closest
@@ -10,11 +11,11 @@ from advisor.hookspecs import hookimpl
 from advisor.types import Backbone, BackboneFamily, InputSpec, Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
 
-PREFIX = "timm/"
+PREFIX, HUB = "timm/", "hf-hub:"
 
 
 @hookimpl
@@ -44,9 +45,10 @@ def _resolve(name: str) -> Backbone:
     from timm.data import resolve_model_data_config
 
     timm_name = name.removeprefix(PREFIX)
+    known = _require(name, name.removeprefix(HUB), ("config.json",)) if name.startswith(HUB) else ""
     try:
         with torch.device("meta"):
-            model = _create(timm_name, pretrained=False)
+            model = _create(f"local-dir:{Path(known).parent}" if known else timm_name, pretrained=False)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BackboneError(
@@ -65,7 +67,7 @@ def _resolve(name: str) -> Backbone:
     licence, trained_on = cfg.get("license") or "unknown", str(cfg.get("tag") or "unknown")
     return Backbone(
         name=name,
-        create=partial(_create_pretrained, timm_name),
+        create=partial(_create_pretrained, name, _repository(timm_name, cfg)),
         input=InputSpec(
             size=height,
             crop_pct=config["crop_pct"],
@@ -83,11 +85,34 @@ def _resolve(name: str) -> Backbone:
     )
 
 
-def _create(timm_name: str, *, pretrained: bool) -> Any:  # noqa: ANN401 - timm networks carry more than nn.Module
+def _repository(timm_name: str, cfg: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The hub repository of a network's weights, and the files that would do; empty where they are no hub's."""
+    from advisor.network.hub import WEIGHT_FILES
+
+    if timm_name.startswith("local-dir:"):
+        return "", ()
+    repository = timm_name.removeprefix(HUB) if timm_name.startswith(HUB) else str(cfg.get("hf_hub_id") or "")
+    named = cfg.get("hf_hub_filename")
+    return repository, (str(named),) if named else WEIGHT_FILES
+
+
+def _require(name: str, repository: str, files: tuple[str, ...]) -> str:
+    """Path of a hub file in the cache; empty where the hub can be asked for it."""
+    from advisor.network.hub import cached_file, require_hub
+
+    found = cached_file(repository, files)
+    if not found:
+        require_hub(name, repository, files)
+    return found
+
+
+def _create(timm_name: str, *, pretrained: bool, file: str = "") -> Any:  # noqa: ANN401 - more than nn.Module
     import timm
 
+    # What is in the cache is read from there: the hub's client would ask for news, and wait for the answer.
+    overlay = {"file": file} if file else None
     try:
-        return timm.create_model(timm_name, pretrained=pretrained)
+        return timm.create_model(timm_name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
     except RuntimeError as error:
         # timm says `Unknown model (x)` and `Invalid pretrained tag (x) for y.` without a suggestion.
         if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
@@ -103,10 +128,14 @@ def _create(timm_name: str, *, pretrained: bool) -> Any:  # noqa: ANN401 - timm 
         ) from error
 
 
-def _create_pretrained(timm_name: str, pretrained: bool) -> nn.Module:  # noqa: FBT001 - the hook's signature
+def _create_pretrained(name: str, hub: tuple[str, tuple[str, ...]], pretrained: bool) -> nn.Module:  # noqa: FBT001 - the hook's signature
     """Build a network; look for hub weights in the local cache before asking the network for them."""
+    timm_name, (repository, files) = name.removeprefix(PREFIX), hub
+    file = _require(name, repository, files) if pretrained and repository else ""
+    if file and timm_name.startswith(HUB):
+        timm_name, file = f"local-dir:{Path(file).parent}", ""
     try:
-        network: nn.Module = _create(timm_name, pretrained=pretrained)
+        network: nn.Module = _create(timm_name, pretrained=pretrained, file=file)
     except (OSError, RuntimeError, ValueError) as error:
         raise BackboneError(
             f"The weights of `{timm_name}` cannot be loaded: {str(error).splitlines()[0]}",

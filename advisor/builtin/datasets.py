@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ _SPLITS = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_PROSE = frozenset({"", ".md", ".txt"})
+_FEW = 20  # files of a folder looked at before it is opened
 _LAYOUT = "one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
 
 
@@ -37,7 +40,29 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
 
 def recognise(location: str) -> float:
     """How sure we are that this is ours: any existing path, so that a wrong one gets our own message."""
-    return 0.5 if os.path.lexists(location) else 0.0
+    if not os.path.lexists(location):
+        return 0.0
+    return 1.0 if _holds_classes(location) else 0.5
+
+
+def _holds_classes(location: str) -> bool:
+    """Whether a folder is images in class folders and nothing that another format might read."""
+    try:
+        with os.scandir(location) as entries:
+            found = [entry for entry in entries if not entry.name.startswith(".")]
+        if any(entry.is_file() and Path(entry.name).suffix.lower() not in _PROSE for entry in found):
+            return False
+        folders = [entry for entry in found if entry.is_dir()]
+        if (train := [entry for entry in folders if _SPLITS.get(entry.name.lower()) == "train"]) and len(folders) > 1:
+            with os.scandir(train[0].path) as entries:
+                folders = [entry for entry in entries if entry.is_dir()]
+        filled = 0
+        for folder in folders:
+            with os.scandir(folder.path) as entries:
+                filled += any(is_image_name(entry.name) for entry in islice(entries, _FEW))
+    except OSError:
+        return False
+    return filled > 1
 
 
 def is_image_name(name: str) -> bool:

@@ -212,14 +212,90 @@ def cache(args: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
+def export(args: argparse.Namespace) -> ExitCode:
+    """`advisor export`."""
+    from pathlib import Path
+
+    if not args.name:
+        raise UsageError("The export needs a name.", hint=f"advisor export {args.best} --as plugin --name my-birds")
+    from advisor.outcome.export import export_hub_folder, export_plugin, export_program
+
+    into = Path(args.into)
+    if args.form == "plugin":
+        made = export_plugin(args.best, into, name=args.name, licence=args.licence or "MIT")
+        then = f"pip install {made}\n  advisor recommend ./other-data --backbone {made.name.removeprefix('advisor-')}"
+    elif args.form == "hub-folder":
+        made = export_hub_folder(args.best, into / args.name, licence=args.licence)
+        then = f"hf upload OWNER/{made.name} {made}"
+    else:
+        made = export_program(args.best, into / (args.name if args.name.endswith(".pt2") else f"{args.name}.pt2"))
+        then = f"python -c \"import torch; print(torch.export.load('{made}'))\""
+    if args.json:
+        print_json({"written": str(made), "form": args.form})
+    else:
+        print(f"Written to {made}. Next:\n  {then}")
+    return ExitCode.OK
+
+
 def plugins(args: argparse.Namespace) -> ExitCode:
-    """`advisor plugins`."""
+    """`advisor plugins`, and what it does to one of them."""
+    if args.action == "new":
+        return _new_plugin(args)
+    if args.action == "check":
+        return _check_plugins(args)
+    catalog = load_catalog()
     rows = [
         {"name": p.name, "distribution": p.distribution, "version": p.version, "status": p.status,
-         "hooks": [hook.removeprefix("advisor_") for hook in p.hooks], "reason": p.reason}
-        for p in load_catalog().plugins
+         "hooks": [hook.removeprefix("advisor_") for hook in p.hooks],
+         "commands": [name for name, offer in catalog.commands.items() if offer.plugin == p], "reason": p.reason}
+        for p in catalog.plugins
     ]  # fmt: skip
     return _listing(args, "plugins", rows)
+
+
+def _new_plugin(args: argparse.Namespace) -> ExitCode:
+    from pathlib import Path
+
+    from advisor.packaging.new import new_plugin
+
+    folder = new_plugin(args.name, Path(args.into), kind=args.kind, licence=args.licence)
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    name = folder.name.removeprefix("advisor-")
+    if args.json:
+        print_json({"name": name, "folder": str(folder), "files": files})
+        return ExitCode.OK
+    print(f"{folder}/ is a complete plugin:\n")
+    print("\n".join(f"  {file}" for file in files))
+    print(f"\nInstall it and check it:\n\n  pip install -e {folder}\n  advisor plugins check {name}\n"
+          f"\nIts README.md says what to put in.")  # fmt: skip
+    return ExitCode.OK
+
+
+def _check_plugins(args: argparse.Namespace) -> ExitCode:
+    from dataclasses import asdict
+
+    from advisor.discovery import CORE
+    from advisor.testing.packages import examine
+
+    found = load_catalog(on_warning=lambda _line: None).plugins if not args.target else ()
+    targets = [args.target] if args.target else [p.name for p in found if p.distribution != CORE]
+    findings = []
+    for target in targets:
+        for finding in examine(target, args.location):
+            findings.append(finding)
+            if not args.json and not args.quiet:
+                mark = f"FAILS   {finding.about}: {finding.check}\n        {finding.flaw}" if finding.flaw else (
+                    f"holds   {finding.about}: {finding.check}"
+                )  # fmt: skip
+                print(mark, flush=True)
+    failed = [finding for finding in findings if finding.flaw]
+    if args.json:
+        print_json([asdict(finding) for finding in findings])
+    elif failed:
+        print(f"\n{len(failed)} of {len(findings)} checks fail.")
+    else:
+        print(f"\nAll {len(findings)} checks hold.")
+    return ExitCode.COULD_NOT if failed else ExitCode.OK
 
 
 def backbones(args: argparse.Namespace) -> ExitCode:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from advisor.data.cache import KINDS
 from advisor.errors import AdvisorError, ExitCode, UsageError, closest
 from advisor.network.stages import CODES
+from advisor.packaging.new import KINDS as KINDS_OF_PLUGIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,9 @@ Tells you how to transfer a pretrained network to your images, says why, and doe
   advisor tune                                   search the plan, hand over the best model
   advisor predict runs/<name>/best photo.jpg     use it
 """
-EPILOG = "Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted (finished work is kept)."
+EPILOG = """\
+Plugins may bring further commands; `advisor plugins` lists them.
+Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted (finished work is kept)."""
 
 _UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}  # seconds
 
@@ -137,6 +140,7 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the sample; default 0")
     _add_device(sub)
 
+    _add_export(command("export", "write a tuned model as a plugin package, a folder for a hub, or a program"))
     sub = command("cache", "show what is kept between runs, or clear it; all of it can be made again")
     sub.add_argument(
         "--clear",
@@ -150,14 +154,44 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
         "--older-than", type=_age, metavar="AGE", help="only what was last used longer ago, such as 12h, 30d or 8w"
     )
 
-    command("plugins", "list the installed plugins")
+    _add_plugins(command("plugins", "list the installed plugins, begin a new one, or check one"), common)
     sub = command("backbones", "list the pretrained networks")
     sub.add_argument("pattern", nargs="?", default="", help="shell pattern over all names, such as 'timm/resnet*'")
     command("heads", "list the classifiers")
     command("datasets", "list the dataset formats")
     sub = command("recipes", "list the recipes")
     sub.add_argument("--keys", action="store_true", help="list every key a recipe may hold")
+    parser.set_defaults(known=tuple(commands.choices))
     return parser
+
+
+def _add_export(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("best", help="the best folder of a run")
+    form = sub.add_mutually_exclusive_group(required=True)
+    form.add_argument("--as", dest="form", choices=("plugin",), help="a package that offers it as a backbone")
+    form.add_argument("--to", dest="form", choices=("hub-folder", "program"),
+                      help="a folder with a model card, or a torch.export program")  # fmt: skip
+    sub.add_argument("--name", default="", metavar="NAME", help="of the plugin, or of the folder or file to write")
+    sub.add_argument("--licence", default="", metavar="SPDX",
+                     help="of the package's code, or of the card; default MIT, and that of the weights")  # fmt: skip
+    sub.add_argument("--into", default=".", metavar="FOLDER", help="where it is written; default here")
+
+
+def _add_plugins(sub: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    actions = sub.add_subparsers(dest="action", metavar="ACTION", help="new or check; none lists them")
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=summary, description=summary, parents=[common])
+
+    new = action("new", "write a complete plugin package that passes its own tests")
+    new.add_argument("name", help="of the plugin and of what it offers: lower-case letters, digits and hyphens")
+    new.add_argument("--kind", choices=KINDS_OF_PLUGIN, default="backbone", help="what it offers; default backbone")
+    new.add_argument("--licence", default="MIT", metavar="SPDX", help="of its code, such as Apache-2.0; default MIT")
+    new.add_argument("--into", default=".", metavar="FOLDER", help="where the package's folder is made; default here")
+    check = action("check", "run the conformance checks on a plugin and say in words what fails")
+    check.add_argument("target", nargs="?", default="", help="an installed plugin's name, or the folder of a source; "
+                       "default every installed one that is not the core's")  # fmt: skip
+    check.add_argument("--location", default="", metavar="PLACE", help="images for its dataset formats")
 
 
 def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one way out per kind of ending
@@ -177,7 +211,15 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one
             stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a file name
     began = time.monotonic()
     try:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        words = list(sys.argv[1:] if argv is None else argv)
+        if words and not words[0].startswith("-") and words[0] not in parser.get_default("known"):
+            from advisor.plugins import load_catalog
+
+            brought = load_catalog().commands.get(words[0])
+            if brought is not None:
+                return int(brought.item.run(words[1:]))
+        args = parser.parse_args(words)
         args.began = began  # loading torch is a part of what a person waits for
         if args.version:
             from advisor.version import __version__

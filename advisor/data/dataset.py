@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
-from advisor.errors import DatasetError
+from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
+from advisor.types import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from advisor.plugins import Catalog
-    from advisor.types import Listing
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2  # of what the test part leaves
@@ -38,8 +38,9 @@ class ImageDataset:
         format: name of the dataset format that read it.
         classes: class names, sorted.
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
-            an index into `classes`, `split` one of `train`, `val`, `test` or empty, `content` a hash of
-            the file, `width`, `height` (pixels), `mode` and `format` as the file's header states them.
+            an index into `classes`, `split` one of `train`, `val`, `test` or empty, `together` the given group
+            or empty, `content` a hash of the file, `width`, `height` (pixels), `mode` and `format` as the file's
+            header states them.
             Once looked for, `group` is equal for copies and near copies. Once split, `kin` is equal for what was
             kept on one side.
         digest: hash of every path, file content, label and given split; equal for equal data.
@@ -89,15 +90,24 @@ def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Pro
     """
     dataset_format = (catalog or load_catalog()).dataset_for(location)
     listing = dataset_format.open(location)
+    _require_sound(dataset_format.name, listing)
     _require_utf8(location, listing)
     contents, headers, broken = _read_headers(listing, progress or Silent())
     readable = sorted(headers)
+    if not readable:
+        first = f"; the first, `{listing.paths[0]}`: {broken[0]}" if broken else ""
+        raise DatasetError(
+            f"None of the {len(listing.paths)} images of `{location}` can be read{first}.",
+            ways=["check that the files are whole, and images"],
+            hint="advisor profile shows what is wrong with each file as soon as one can be read",
+        )
     frame = pd.DataFrame(
         {
             "row": np.arange(len(readable), dtype=np.int64),
             "path": [listing.paths[i] for i in readable],
             "class": [listing.labels[i] for i in readable],
             "split": [listing.splits[i] if listing.splits else "" for i in readable],
+            "together": [listing.groups[i] if listing.groups else "" for i in readable],
             "content": [contents[i] for i in readable],
             "width": [headers[i].width for i in readable],
             "height": [headers[i].height for i in readable],
@@ -152,7 +162,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     """
     frame = dataset.frame.copy()
     notes = list(dataset.notes)
-    frame["kin"] = _kin(frame, notes, dataset.classes)
+    frame["kin"] = _bound(_kin(frame, notes, dataset.classes), frame["together"])
     given = set(frame["split"]) - {""}
     if "val" in given and "test" not in given:
         frame.loc[frame["split"] == "val", "split"] = "test"
@@ -210,6 +220,21 @@ def _kin(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -> pd.
     return kin
 
 
+def _bound(kin: pd.Series[str], together: pd.Series[str]) -> pd.Series[str]:
+    """Kin, with those made one that a given group binds."""
+    given = together != ""
+    if not given.any():
+        return kin
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    families, names = pd.factorize(kin)
+    groups = pd.factorize(together[given])[0] + len(names)
+    links = coo_matrix((np.ones(len(groups)), (families[given.to_numpy()], groups)), shape=(groups.max() + 1,) * 2)
+    parts = connected_components(links, directed=False)[1][families]
+    return kin.groupby(parts).transform("min")
+
+
 def _handle_small(
     dataset: ImageDataset, frame: pd.DataFrame, *, need: int, skip: bool
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -239,6 +264,33 @@ def _handle_small(
     frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
     frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
     return frame, classes
+
+
+def _require_sound(name: str, listing: object) -> None:
+    """Refuse what no format should give; strangers write them."""
+    flaw = ""
+    if not isinstance(listing, Listing):
+        flaw = f"gave {type(listing).__name__}, not a Listing"
+    else:
+        count = len(listing.paths)
+        columns: dict[str, Sequence[object]] = {
+            "labels": listing.labels, "splits": listing.splits, "groups": listing.groups,
+        }  # fmt: skip
+        for what, values in columns.items():
+            if len(values) != count and (what == "labels" or len(values)):
+                flaw = flaw or f"listed {count} images and {len(values)} {what}"
+        for what, values in {"paths": listing.paths, **columns}.items():
+            odd = next((value for value in values if not isinstance(value, str)), None)
+            if odd is not None:
+                flaw = flaw or f"listed {odd!r} among its {what}, which is no text"
+        if len(set(listing.paths)) != count:
+            flaw = flaw or "listed two images under the same name"
+    if flaw:
+        raise PluginError(
+            f"The dataset format `{name}` {flaw}.",
+            ways=["tell its author", "bring the images into class folders"],
+            hint="advisor plugins check shows everything that is wrong with it",
+        )
 
 
 def _require_utf8(location: str, listing: Listing) -> None:
@@ -276,6 +328,10 @@ def _read_headers(listing: Listing, progress: Progress) -> tuple[dict[int, str],
             data = listing.read(listing.paths[index])
         except OSError as error:
             return index, "", error.strerror or str(error)
+        except PluginError as error:  # a stranger's reader has failed in a way of its own
+            return index, "", error.message
+        if not isinstance(data, bytes):
+            return index, "", f"its format gave {type(data).__name__}, not bytes"
         content = hashlib.blake2b(data, digest_size=16).hexdigest()
         try:
             return index, content, read_header(data)
@@ -298,7 +354,15 @@ def _read_headers(listing: Listing, progress: Progress) -> tuple[dict[int, str],
 
 def _digest(listing: Listing, contents: dict[int, str]) -> str:
     lines = sorted(
-        f"{path}\0{contents[i]}\0{listing.labels[i]}\0{listing.splits[i] if listing.splits else ''}"
+        "\0".join(
+            [
+                path,
+                contents[i],
+                listing.labels[i],
+                listing.splits[i] if listing.splits else "",
+                *([listing.groups[i]] if listing.groups else []),
+            ]
+        )
         for i, path in enumerate(listing.paths)
     )
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]

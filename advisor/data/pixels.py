@@ -14,6 +14,7 @@ import numpy as np
 
 from advisor.data.cache import cache_dir, disk_errors, new_folder
 from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.errors import PluginError
 from advisor.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[N
             return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation))
         except UnreadableImageError as error:
             return str(error)
+        except PluginError as error:
+            return error.message
         except OSError as error:
             return error
 

@@ -13,6 +13,7 @@ import torch
 
 from advisor.data.cache import cache_dir, disk_errors
 from advisor.data.views import clean_view
+from advisor.errors import BackboneError
 from advisor.network.sweep import batch_for
 
 if TYPE_CHECKING:
@@ -66,7 +67,18 @@ class FeatureStore:
         return rows
 
     def add(self, rows: NDArray[np.int64], stages: list[NDArray[np.float32]]) -> None:
-        """Keep a batch: rows (B,) and for each stage (B, width). Written out in chunks; see `flush`."""
+        """Keep a batch: rows (B,) and for each stage (B, width). Written out in chunks; see `flush`.
+
+        Raises:
+            BackboneError: a value is not a finite number.
+        """
+        for number, stage in enumerate(stages, 1):
+            if not np.isfinite(stage).all():
+                raise BackboneError(
+                    f"After stage {number} of {len(stages)} the network gives values that are not finite numbers.",
+                    ways=["check its weights", "use another backbone"],
+                    hint="advisor recommend --backbone lite0",
+                )
         if len(self._rows) + len(rows) > _CHUNK:
             self.flush()
         if not self._chunk:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MIN_STAGES = 3
 CODES = ("mean", "relu", "mean+std")
+TOKENS = "tokens"  # no code of an image: a vector for each position, which some heads read
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Stages:
         repaired: parameters that were moved to an earlier stage than the network's grouping says,
             because the forward pass uses them earlier.
         tokens: whether the stages hand on sequences of tokens (transformers) rather than maps.
-        codes: how outputs become vectors, one of `CODES`; see `advisor.network.transfer.Pool`.
+        codes: how outputs become vectors, one of `CODES`, or `TOKENS`; see `advisor.network.transfer.Pool`.
     """
 
     stages: tuple[Stage, ...]
@@ -155,11 +156,18 @@ def _trace(network: nn.Module, example: Tensor) -> tuple[dict[str, int], dict[st
     try:
         network.eval()
         with torch.no_grad():
-            network(example)
+            answer = network(example)
     finally:
         network.train(training)
         for handle in handles:
             handle.remove()
+    if getattr(network, "num_classes", 0) and getattr(answer, "ndim", 0) != 2:
+        found = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+        raise BackboneError(
+            f"`{type(network).__name__}` answers an image with {found}, not with a score for each class.",
+            ways=["let its forward end in its classifier", "use another backbone"],
+            hint="advisor recommend --backbone lite0",
+        )
     return started, finished, shapes
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from advisor.errors import BackboneError, UsageError
 from advisor.network.ridge import SHARED_VARIANCE
+from advisor.network.stages import TOKENS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,7 @@ class Pool(nn.Module):
 
     Args:
         channels_last: whether 4-D input is (B, H, W, C).
-        codes: one of `advisor.network.stages.CODES`.
+        codes: one of `advisor.network.stages.CODES`; or `tokens`, which keeps all positions: (B, N, width).
     """
 
     def __init__(self, *, channels_last: bool, codes: str = "mean") -> None:
@@ -40,6 +41,8 @@ class Pool(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pool; of (B, C), already one vector an image, only `relu` changes anything."""
+        if self.codes == TOKENS:
+            return self._positions(features)
         if self.codes == "relu":
             features = features.relu()
         if features.ndim == 2:
@@ -50,6 +53,17 @@ class Pool(nn.Module):
             return mean
         # The small constant keeps the gradient of the root finite where all positions are equal.
         return torch.cat((mean, (features.var(positions, correction=0) + _TINY).sqrt()), dim=1)
+
+    def _positions(self, features: Tensor) -> Tensor:
+        if features.ndim == 4:
+            return features.flatten(1, 2) if self.channels_last else features.flatten(2).transpose(1, 2)
+        if features.ndim != 3:
+            raise BackboneError(
+                "At this tap the network gives one vector an image, and the head reads one for each position.",
+                ways=["tap earlier: [features] tap = 0.8", "use a head that reads pooled features"],
+                hint="advisor heads",
+            )
+        return features
 
 
 class Standardise(nn.Module):
@@ -113,7 +127,7 @@ class TransferNetwork(nn.Module):
         self.tap = tap
         self.codes = stages.codes
         self.frozen = 0
-        self._stages = stages
+        self.stages = stages
         self._still: list[nn.Module] = []
 
     def features(self, images: Tensor) -> Tensor:
@@ -138,7 +152,7 @@ class TransferNetwork(nn.Module):
                 pretrained statistics). In the frozen part it always keeps them.
         """
         self.frozen = count
-        names = self._stages.parameters(count)
+        names = self.stages.parameters(count)
         for name, parameter in self.trunk.named_parameters():
             parameter.requires_grad_(name not in names)
         self._still = [
@@ -161,7 +175,7 @@ class TransferNetwork(nn.Module):
         """For each parameter of the trunk how many kept stages lie between its own and the head."""
         return {
             name: self.tap - 1 - place
-            for place, stage in enumerate(self._stages.stages[: self.tap])
+            for place, stage in enumerate(self.stages.stages[: self.tap])
             for name in stage.parameters
         }
 
@@ -225,6 +239,10 @@ def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Mod
     Raises:
         BackboneError: the network cannot be traced.
     """
+    if tap == len(stages) and stages.codes == TOKENS:
+        network.reset_classifier(0, "")  # type: ignore[operator]
+        layout = str(getattr(network, "output_fmt", "NCHW"))
+        return network, Pool(channels_last=layout.endswith("NHWC"), codes=TOKENS)
     if tap == len(stages):
         network.reset_classifier(0)  # type: ignore[operator]
         return network, Pool(channels_last=False, codes="relu") if stages.codes == "relu" else nn.Identity()

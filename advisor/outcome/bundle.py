@@ -19,7 +19,9 @@ from advisor.data.cache import new_folder
 from advisor.errors import BundleError
 from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
+from advisor.network.tapped import TappedNetwork
 from advisor.network.transfer import Standardise, TransferNetwork, pick_device
+from advisor.network.weights import read_state_dict
 from advisor.plugins import load_catalog
 from advisor.types import InputSpec
 
@@ -172,6 +174,35 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
             ways=["it is damaged, or was written by something else", "run the same `advisor tune` again"],
             hint="advisor tune",
         ) from error
+
+
+def load_backbone(folder: str | Path, sha256: str = "", *, pretrained: bool = True) -> nn.Module:
+    """A handed-over network as timm's networks are, to be transferred once more.
+
+    Args:
+        folder: of a bundle.
+        sha256: what its `model.safetensors` must hash to; not checked where empty.
+        pretrained: with its weights, or with random ones.
+
+    Returns:
+        A module with `forward_features`, `forward_head` and `reset_classifier`, that still has its classifier.
+
+    Raises:
+        BackboneError: the weights are not the declared ones.
+        BundleError: the folder is not a bundle.
+    """
+    if pretrained and sha256:
+        read_state_dict(Path(folder) / MODEL, sha256)
+    bundle = load(folder)
+    network = bundle.network.to(memory_format=torch.contiguous_format)
+    if isinstance(network, TransferNetwork):
+        network = TappedNetwork(network, len(bundle.classes))
+    if not pretrained:
+        for module in network.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+    return network
 
 
 def _input_spec(found: Mapping[str, Any]) -> InputSpec:

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from advisor.data.cache import write_whole
+from advisor.network.stages import TOKENS
 from advisor.outcome.bundle import save_bundle
 from advisor.outcome.interval import wilson
 from advisor.recipe import Plan, plan_to_toml
@@ -195,7 +196,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "test_per_class": per_class,
         "versions": versions(),
         "plugins": {p.name: {"distribution": p.distribution, "version": p.version, "status": p.status}
-                    for p in bench.catalog.plugins},
+                    for p in bench.catalog.met},
     })  # fmt: skip
     best_plan = Plan(
         recipe=frozen_recipe(plan.recipe, dict(winner.values)),
@@ -246,7 +247,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
 def _test_logits(bench: Workbench, winner: Standing, network: TransferNetwork) -> Tensor:
     """Logits of the test images; a head alone reads kept features, so a resumed run computes them once."""
     rows = bench.rows("test")
-    if not winner.closed:
+    if not winner.closed or network.codes == TOKENS:
         with bench.progress.task("Testing", len(rows)) as advance:
             return predict_logits(network, bench, rows, advance)
     raw = bench.raw_features("test", network.tap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,27 +97,32 @@ def predict(
 
 
 def _sources(given: str, catalog: Catalog) -> Iterator[_Source]:
+    """An image file, the images below a folder, or what an installed format reads: a table, shards, `digits:`."""
     path = Path(given)
-    if path.is_file():
+    if path.is_file() and is_image_name(path.name):
         yield _Source(given, path.read_bytes)
         return
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and is_image_name(file.name))
-        if not found:
-            raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
+    found = sorted(file for file in path.rglob("*") if file.is_file() and is_image_name(file.name))
+    if found:
         for file in found:
             yield _Source(str(file), file.read_bytes)
         return
-    formats = [offer.item for offer in catalog.datasets.values() if offer.item.recognise(given) > 0]
-    if not formats:
+    others = [offer.item for name, offer in catalog.datasets.items() if name != "folder"]
+    score, place = max(((one.recognise(given), place) for place, one in enumerate(others)), default=(0.0, 0))
+    if score > 0:
+        listing = others[place].open(given)
+        for image in listing.paths:
+            yield _Source(f"{given}{'' if given.endswith(':') else '/'}{image}", partial(listing.read, image))
+    elif path.is_file():
+        yield _Source(given, path.read_bytes)
+    elif path.is_dir():
+        raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
+    else:
         raise UsageError(
             f"`{given}` is neither a file nor a folder.",
             ways=["check the spelling"],
             hint="advisor predict runs/<name>/best photo.jpg more/",
         )
-    listing = formats[0].open(given)
-    for image in listing.paths:
-        yield _Source(f"{given}{image}", lambda image=image: listing.read(image))  # type: ignore[misc]
 
 
 def _decode(source: _Source, model: Bundle) -> NDArray[np.uint8] | str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from advisor.advice.inspection import open_network, stages_for
-from advisor.advice.recommend import Recommendation, usable_recipes
+from advisor.advice.recommend import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError, closest
@@ -211,7 +211,7 @@ def open_search(
     shop: Workshop, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
 ) -> Iterator[Search]:
     """The study of a plan in a run folder, with the scenarios' recipes among its trials."""
-    scenarios = _scenarios(shop.first.catalog, plan, shop.first.progress)
+    scenarios = _scenarios(shop.first.catalog, plan)
     search = Search(
         shop, plan, folder, scenarios=scenarios, budget=budget, trials=trials, storage=storage, worker=worker
     )
@@ -221,12 +221,13 @@ def open_search(
         search.close()
 
 
-def _scenarios(catalog: Catalog, plan: Plan, progress: Progress) -> list[Recipe]:
-    """The installed recipes of the four scenarios; none where the plan leaves nothing to choose."""
+def _scenarios(catalog: Catalog, plan: Plan) -> list[Recipe]:
+    """The core's own recipes of the four scenarios; none where the plan leaves nothing to choose."""
     fixed = not any(isinstance(value, Range | Choices) for value in plan.recipe.values.values())
     if fixed or plan.recipe.get("features.weights") == "random":
         return []
-    return [recipe for recipe in usable_recipes(catalog, progress) if recipe.scenario is not None]
+    own = [load_recipe(name, catalog) for name in catalog.core_recipes]
+    return [recipe for recipe in own if recipe.scenario is not None]
 
 
 @contextmanager

@@ -214,7 +214,9 @@ class _Checker:
     def _value(self, path: str, value: Any, into: dict[str, Value]) -> None:  # noqa: ANN401
         key = KEYS.get(path)
         if path == "head.name":
-            key = Key(str, "linear", "", choices=tuple(sorted(self.catalog.heads)))
+            asked = value.get("choices") if isinstance(value, dict) else [value]
+            names = self.catalog.head_names(asked if isinstance(asked, list) else [])
+            key = Key(str, "linear", "", choices=names)
         if key is None:
             if path.startswith("head.") and isinstance(value, dict):
                 self._head_table(path, value, into)
@@ -234,12 +236,13 @@ class _Checker:
 
     def _head_table(self, path: str, table: dict[str, Any], into: dict[str, Value]) -> None:
         name = path.removeprefix("head.")
-        offer = self.catalog.heads.get(name)
-        if offer is None:
+        try:
+            head = self.catalog.head(name)
+        except UsageError:
             heads = sorted(self.catalog.heads)
             self.problem(path, f"unknown head; {closest(name, heads) or 'installed: ' + ', '.join(heads)}")
             return
-        params: dict[str, Param] = {param.name: param for param in offer.item.params}
+        params: dict[str, Param] = {param.name: param for param in head.params}
         for key, value in table.items():
             inner = f"{path}.{key}"
             if key not in params:

@@ -22,6 +22,7 @@ from advisor.network.features import FeatureStore, compute_features, weights_dig
 from advisor.network.input_size import resize_input
 from advisor.network.ridge import class_weights
 from advisor.network.segments import Segments
+from advisor.network.stages import TOKENS
 from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import Standardise, TransferNetwork
 from advisor.tuning.memory import activation_bytes, free_memory
@@ -182,8 +183,15 @@ class Workbench:
         standardised: Tensor = self.standardise(tap)(self.raw_features(part, tap))
         return standardised
 
-    def standardise(self, tap: int) -> Standardise:
-        """The standardisation at a tap, from the training images; of random features only the width counts."""
+    def standardise(self, tap: int, *, tokens: bool = False) -> Standardise:
+        """The standardisation at a tap, from the training images; of random features only the width counts.
+
+        That of `tokens`, which have the width of the stage itself, is that of their mean.
+        """
+        if tokens:
+            pooled = self.standardise(tap)
+            width = len(pooled.mean) // (2 if self.stages.codes == "mean+std" else 1)
+            return Standardise(pooled.mean[:width].clone(), pooled.scale[:width].clone())
         if tap not in self._standardise:
             self._standardise[tap] = (
                 Standardise.of(self.raw_features("train", tap)) if self.pretrained else self._plain_standardise(tap)
@@ -194,8 +202,11 @@ class Workbench:
         """Pooled features (n, width) of a part at a tap, on the CPU; computed once per image."""
         return self._features.get(self.rows(part), tap)
 
-    def build(self, tap: int, head: nn.Module, *, drop_path: float = 0.0) -> TransferNetwork:
-        """A fresh copy of the starting network, cut at a tap, with a copy of a head and a rate of stochastic depth."""
+    def build(self, tap: int, head: nn.Module, *, tokens: bool = False, drop_path: float = 0.0) -> TransferNetwork:
+        """A fresh copy of the starting network, cut at a tap, with a copy of a head and a rate of stochastic depth.
+
+        With `tokens` the head reads all positions, not their mean.
+        """
         start = copy.deepcopy(self.network)
         if drop_path and not set_drop_path(start, drop_path):
             raise BackboneError(
@@ -205,9 +216,9 @@ class Workbench:
             )
         network = TransferNetwork(
             start,
-            self.stages,
+            replace(self.stages, codes=TOKENS) if tokens else self.stages,
             tap,
-            copy.deepcopy(self.standardise(tap)),
+            copy.deepcopy(self.standardise(tap, tokens=tokens)),
             copy.deepcopy(head),
         )
         return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]

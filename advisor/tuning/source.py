@@ -10,6 +10,7 @@ import torch
 
 from advisor.data.views import augmented_view
 from advisor.network.activations import View
+from advisor.network.stages import TOKENS
 from advisor.tuning.loop import OutOfTimeError
 
 if TYPE_CHECKING:
@@ -57,17 +58,18 @@ def source_of(
         OutOfTimeError: the activations would not be computed in time.
         BackboneError: they cannot be kept.
     """
-    mode = values["features.cache"]
+    mode = values.get("features.cache", "auto")
     rows, held = bench.rows("train"), bench.rows("val")
     views = _views(values)
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
     split_twice = bool(values.get("train.drop_path")) and network.tap < len(bench.stages)
     cut = min(frozen, network.tap - 1)  # where all is frozen, its last stage is computed at every step
-    cache = bench.activations if cut and mode != "fresh" and not split_twice else None
+    # What is kept of the last stage is its pooled vector.
+    unpooled = network.codes == TOKENS and network.tap == len(bench.stages)
+    cache = bench.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
     if cache is not None and (mode == "views" or cache.worth(cut, len(bench.kept("train")[0]), views)):
         return _kept_source(bench, cache, network, values, views, cut, seed, deadline)
-    generator = torch.Generator().manual_seed(seed)
-
+    generator, augment = torch.Generator().manual_seed(seed), values.get("train.augment", "none")
     resident = bench.resident(rows)
 
     def take(batch: Tensor, _epoch: int) -> tuple[Tensor, ...]:
@@ -75,7 +77,7 @@ def source_of(
             pixels = resident[batch.to(bench.device, non_blocking=True)]
         else:
             pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(bench.device)
-        return (augmented_view(pixels, bench.backbone.input, values["train.augment"], generator),)
+        return (augmented_view(pixels, bench.backbone.input, augment, generator),)
 
     return Source(network, take, lambda part: (bench.clean(held[part]),), 1.0)
 
@@ -92,8 +94,9 @@ def _kept_source(
 ) -> Source:
     """Views of the activations at the freeze boundary; each image draws one of them in every epoch."""
     (rows, places), (held_rows, held) = bench.kept("train"), bench.kept("val")
-    wanted = [(rows, View(values["train.augment"], number)) for number in range(views)]
-    wanted.append((held_rows, View(values["train.augment"], 0)))
+    augment = values.get("train.augment", "none")
+    wanted = [(rows, View(augment, number)) for number in range(views)]
+    wanted.append((held_rows, View(augment, 0)))
     missing = sum(len(some) for some, view in wanted if not cache.has(some, at, view))
     if time.monotonic() + missing * bench.seconds_per_image() > deadline:
         raise OutOfTimeError(f"the frozen part of {missing} views would not be computed in the time left")
@@ -138,4 +141,6 @@ def _to_device(tensors: tuple[Tensor, ...], device: torch.device) -> tuple[Tenso
 
 def _views(values: Values) -> int:
     """Kept views of an image: no more than there are epochs to draw them in, and one where there is no chance."""
-    return 1 if values["train.augment"] == "none" else int(min(values["features.views"], values["train.epochs"]))
+    if values.get("train.augment", "none") == "none":
+        return 1
+    return int(min(values["features.views"], values["train.epochs"]))

@@ -273,8 +273,9 @@ class Search:
         kept = None if chosen.sound or self.folds > 1 else self.weights.load(chosen.number)
         if kept is not None:
             kind = bench.catalog.head(values["head.name"])
-            head = kind.create(bench.standardise(chosen.tap).mean.numel(), bench.classes, **head_params(values))
-            network = bench.build(chosen.tap, head)
+            width = bench.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
+            head = kind.create(width, bench.classes, **head_params(values))
+            network = bench.build(chosen.tap, head, tokens=kind.tokens)
             network.load_state_dict(kept, strict=True)
             return network.eval()
         if self.folds > 1:

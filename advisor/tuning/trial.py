@@ -152,14 +152,15 @@ def run_trial(
     frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
     course = _Course(bench, values, seed, deadline, report, tap, frozen)
     params = head_params(values)
-    head = course.kind.create(bench.standardise(tap).mean.numel(), bench.classes, **params)
+    tokens = course.kind.tokens
+    head = course.kind.create(bench.standardise(tap, tokens=tokens).mean.numel(), bench.classes, **params)
     fitted = course.kind.fit is not None and values["head.init"] == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
     viewed = values.get("train.augment", "none") != "none"  # a head alone has views only where the recipe says so
-    if frozen == tap and (fitted or not viewed):
+    if frozen == tap and not tokens and (fitted or not viewed):
         return _head_only(course, head, fitted=fitted)
-    if frozen < tap and not fitted and values["head.init"] == "probe":
+    if frozen < tap and not tokens and not fitted and values["head.init"] == "probe":
         _train_head(course, head)
     return _train_on_views(course, head)
 
@@ -321,7 +322,9 @@ def _train_head(course: _Course, head: nn.Module) -> None:
 def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     """The head and the unfrozen stages, if any, train together on views of the images."""
     bench, values = course.bench, course.values
-    network = bench.build(course.tap, head, drop_path=values.get("train.drop_path", 0.0))
+    network = bench.build(
+        course.tap, head, tokens=course.kind.tokens, drop_path=values.get("train.drop_path", 0.0)
+    )  # fmt: skip
     network.freeze(course.frozen, batchnorm=_batchnorm(values, bench))
     before = network.frozen_digest()
     held, held_labels = bench.rows("val"), bench.labels("val")

@@ -194,6 +194,7 @@ import os
 from advisor.data.dataset import open_dataset
 from advisor.plugins import load_catalog
 catalog = load_catalog()
+assert catalog.plugins  # loaded while modules may be read
 {become_someone_else}
 open_dataset({str(tiny_folder)!r}, catalog=catalog)
 """

@@ -1,0 +1,1 @@
+"""Packages: a new plugin from nothing, and a tuned network as one."""
