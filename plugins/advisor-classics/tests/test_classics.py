@@ -1,10 +1,18 @@
 import io
 
+import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from advisor import open_dataset
 from advisor.plugins import load_catalog
+from advisor.testing import PluginSuite
+
+
+class TestPlugin(PluginSuite):
+    @pytest.fixture
+    def plugin(self):
+        return "classics"
 
 
 def test_digits_are_listed_with_their_labels_and_decode_to_their_levels():

@@ -1,16 +1,34 @@
-import dataclasses
 from importlib import resources
 from pathlib import Path
 
 import pytest
 import timm
 import torch
+from advisor_efficientnet_lite import advisor_backbones
 
 from advisor.errors import BackboneError
 from advisor.network.stages import stages_of
 from advisor.plugins import load_catalog
+from advisor.testing import BackboneSuite, PluginSuite
 
 NAMES = ["lite0", "lite1", "lite2"]
+
+
+@pytest.fixture
+def advisor_plugins():
+    return ["efficientnet-lite"]
+
+
+class TestPlugin(PluginSuite):
+    @pytest.fixture
+    def plugin(self):
+        return "efficientnet-lite"
+
+
+class TestBackbone(BackboneSuite):
+    @pytest.fixture
+    def backbone(self, advisor_catalog):
+        return advisor_catalog.backbone("lite0")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -38,13 +56,11 @@ def test_the_weights_are_the_packages_own(name):
         assert torch.equal(ours, theirs)
 
 
-def test_another_file_is_refused(monkeypatch):
-    backbone = load_catalog().backbone("lite0")
-    wrong = dataclasses.replace(
-        backbone, create=lambda pretrained: backbone.create.func("lite0", backbone.create.args[1], "0" * 64, pretrained)
-    )
+def test_another_file_is_refused():
+    (offered,) = (one for one in advisor_backbones() if one.name == "lite0")
+    name, file, _ = offered.create.args
     with pytest.raises(BackboneError, match="SHA-256"):
-        wrong.create(True)
+        offered.create.func(name, file, "0" * 64, True)
 
 
 @pytest.mark.parametrize("name", NAMES)

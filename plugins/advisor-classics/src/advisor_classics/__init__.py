@@ -1,4 +1,4 @@
-"""Classic image sets: scikit-learn's digits as `digits:`, and folders of IDX files."""
+"""Classic image sets: scikit-learn's digits as `digits:`, and folders of IDX files and of CIFAR's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 from advisor import hookimpl
+from advisor.errors import UsageError
 from advisor.types import DatasetFormat, Listing
+from advisor_classics.cifar import CIFAR
 from advisor_classics.idx import IDX
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ LOCATION = "digits:"
 
 @hookimpl
 def advisor_datasets() -> Iterator[DatasetFormat]:
-    """The digits, and IDX files."""
+    """The digits, IDX files, and CIFAR."""
     yield IDX
+    yield CIFAR
     yield DatasetFormat(
         name="digits",
         recognise=lambda location: float(location == LOCATION),
@@ -28,16 +31,21 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
     )
 
 
-def open_digits(_location: str) -> Listing:
+def open_digits(location: str) -> Listing:
     """List the digits; each is encoded as PNG when it is read."""
+    if location != LOCATION:
+        raise UsageError(f"`{location}` is not where the digits are.", hint=f"advisor profile {LOCATION}")
     from PIL import Image
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     levels = (digits.images * (255 / 16)).round().astype("uint8")  # stored as 0..16
     paths = [f"{i:04d}.png" for i in range(len(levels))]
+    known = set(paths)
 
     def read(path: str) -> bytes:
+        if path not in known:
+            raise FileNotFoundError(path)
         buffer = io.BytesIO()
         Image.fromarray(levels[int(path[:4])]).save(buffer, "PNG")
         return buffer.getvalue()

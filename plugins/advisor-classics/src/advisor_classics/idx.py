@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.errors import DatasetError
+from advisor.errors import DatasetError, UsageError
 from advisor.types import DatasetFormat, Listing
 
 if TYPE_CHECKING:
@@ -29,7 +29,14 @@ def open_idx(location: str) -> Listing:
 
     arrays: dict[str, NDArray[np.uint8]] = {}
     paths, labels, splits = [], [], []
-    for part, (images, names) in _pairs(Path(location)).items():
+    pairs = _pairs(Path(location))
+    if not pairs:
+        raise UsageError(
+            f"`{location}` holds no IDX files.",
+            ways=["two files for each part: train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or gzipped"],
+            hint="apt-get install dataset-fashion-mnist brings a set",
+        )
+    for part, (images, names) in pairs.items():
         arrays[part] = _read(images, 3)
         found = _read(names, 1)
         if len(found) != len(arrays[part]):
@@ -43,6 +50,8 @@ def open_idx(location: str) -> Listing:
 
     def read(path: str) -> bytes:
         part, _, name = path.partition("/")
+        if part not in arrays or not name[:-4].isdecimal():
+            raise FileNotFoundError(path)
         buffer = io.BytesIO()
         Image.fromarray(arrays[part][int(name[:-4])]).save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()

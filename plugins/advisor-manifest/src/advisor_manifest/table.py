@@ -1,0 +1,170 @@
+"""From a table to a listing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv, json, parquet
+
+from advisor.errors import DatasetError, closest
+from advisor.types import Listing
+from advisor_manifest.location import MEANINGS, parse_location
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_USUAL = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
+    "label": ("label", "class", "class_name", "category", "target", "species"),
+    "split": ("split", "subset", "partition", "set"),
+    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
+}
+_SPLITS = {
+    "": "", "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_FEW = 5  # things named in a message
+
+
+def read_manifest(location: str) -> Listing:
+    """List the images that a table names; none is read, and whether they are there is found out when they are.
+
+    Args:
+        location: a table, a folder that holds one, with the columns named behind a `?` where they are unusual.
+
+    Raises:
+        UsageError: there is no table at this location.
+        DatasetError: the table is broken, a column is missing, or rows contradict each other.
+    """
+    place = parse_location(location)
+    table = _read(place.file)
+    names = {meaning: _column(table, meaning, place.columns.get(meaning), place.file) for meaning in MEANINGS}
+    text = {meaning: _text(table[name]) for meaning, name in names.items() if name}
+    if not len(table):
+        raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image: path,label")
+    paths = text["path"]
+    for meaning in ("path", "label"):
+        empty = pc.sum(pc.equal(text[meaning], "")).as_py()
+        if empty:
+            first = pc.index(text[meaning], "").as_py() + 1
+            raise DatasetError(
+                f"{empty} of {len(table)} rows of `{place.file}` have no {meaning}, the first of them row {first}.",
+                ways=["fill them in, or take these rows out"],
+                hint=f"the column is `{names[meaning]}`",
+            )
+    keep = _once(paths, text, place.file)
+    if keep is not None:
+        text = {meaning: column.take(keep) for meaning, column in text.items()}
+    folder = place.file.parent
+    return Listing(
+        name=folder.resolve().name
+        if place.file.stem.lower() in {"metadata", "labels", "manifest"}
+        else place.file.stem,
+        paths=text["path"].to_pylist(),
+        labels=_shared(text["label"]),
+        splits=_splits(text["split"], place.file) if "split" in text else (),
+        groups=_shared(text["group"]) if "group" in text else (),
+        read=lambda path: (folder / path).read_bytes(),
+    )
+
+
+def _read(file: Path) -> pa.Table:
+    """All columns of CSV and TSV as text, so that `007` stays; the others as they are."""
+    suffix = file.suffix.lower()
+    try:
+        if suffix in {".parquet", ".pq"}:
+            return parquet.read_table(file)
+        if suffix in {".jsonl", ".ndjson"}:
+            return json.read_json(file)
+        parse = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
+        with csv.open_csv(file, parse_options=parse) as head:
+            names = head.schema.names
+        convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        return csv.read_csv(file, parse_options=parse, convert_options=convert)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DatasetError(
+            f"`{file}` cannot be read as {suffix.lstrip('.').upper()}: {str(error).splitlines()[0]}",
+            ways=["check that it is whole, in UTF-8, and of the format that its name says"],
+            hint="a first line of column names, then a line per image: path,label",
+        ) from error
+
+
+def _column(table: pa.Table, meaning: str, named: str | None, file: Path) -> str:
+    """The column that means something; empty where none does and none must."""
+    known: list[str] = table.column_names
+    if named == "" and meaning in {"split", "group"}:
+        return ""  # asked for: `?split=`
+    if named:
+        if named in known:
+            return named
+        raise DatasetError(
+            f"`{file}` has no column `{named}`.",
+            ways=[f"its columns: {', '.join(known)}"],
+            hint=closest(named, known) or f"{file}?{meaning}={known[0]}",
+        )
+    lower = {name.strip().lower(): name for name in reversed(known)}
+    for usual in _USUAL[meaning]:
+        if usual in lower:
+            return lower[usual]
+    if meaning in {"split", "group"}:
+        return ""
+    raise DatasetError(
+        f"No column of `{file}` has a usual name for the {meaning} of an image.",
+        ways=[f"its columns: {', '.join(known)}", f"usual names: {', '.join(_USUAL[meaning])}"],
+        hint=f"name it: '{file}?{meaning}={known[min(1, len(known) - 1)]}'",
+    )
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column as text without blanks at its ends; nothing is the empty text."""
+    if pa.types.is_nested(column.type):
+        raise DatasetError(
+            "A column holds lists; one label, split and group an image is understood.",
+            ways=["give the column with one label, behind a `?`"],
+            hint="photos.parquet?label=species",
+        )
+    return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(column, pa.string()), ""))
+
+
+def _once(paths: pa.ChunkedArray, text: dict[str, pa.ChunkedArray], file: Path) -> pa.Array | None:
+    """Positions of the first row of each image; None where no image comes twice.
+
+    Raises:
+        DatasetError: rows of one image differ.
+    """
+    if pc.count_distinct(paths).as_py() == len(paths):
+        return None
+    rows = pa.table({**text, "row": pa.array(range(len(paths)))})
+    others = [meaning for meaning in text if meaning != "path"]
+    found = rows.group_by("path").aggregate([("row", "min"), *((one, "count_distinct") for one in others)])
+    for meaning in others:
+        differing = found.filter(pc.greater(found[f"{meaning}_count_distinct"], 1))
+        if len(differing):
+            named = ", ".join(f"`{path}`" for path in differing["path"][:_FEW].to_pylist())
+            raise DatasetError(
+                f"{len(differing)} images of `{file}` stand in several rows with different {meaning}s: {named}.",
+                ways=["keep one row per image", f"leave the {meaning} out" if meaning != "label" else "decide on one"],
+                hint="one image has one label here",
+            )
+    return found["row_min"].combine_chunks().sort()
+
+
+def _shared(column: pa.ChunkedArray) -> list[str]:
+    """A list in which equal texts are one object: a million labels of ten classes cost a million pointers."""
+    encoded = column.combine_chunks().dictionary_encode()
+    words: list[str] = encoded.dictionary.to_pylist()
+    return [words[index] for index in encoded.indices.to_pylist()]
+
+
+def _splits(column: pa.ChunkedArray, file: Path) -> list[str]:
+    found: list[Any] = _shared(column)
+    unknown = sorted({name for name in set(found) if name.lower() not in _SPLITS})
+    if unknown:
+        raise DatasetError(
+            f"`{file}` has splits called {', '.join(f'`{name}`' for name in unknown[:_FEW])}.",
+            ways=["known: train, val, test, or nothing", "name another column, or none: ?split="],
+            hint="values may be written in any case",
+        )
+    return [_SPLITS[name.lower()] for name in found]

@@ -1,0 +1,146 @@
+import json
+
+import pyarrow as pa
+import pytest
+from advisor_manifest import open_manifest
+from advisor_manifest.location import recognise
+from PIL import Image
+from pyarrow import parquet
+
+from advisor import open_dataset
+from advisor.data.dataset import split_dataset
+from advisor.errors import DatasetError, UsageError
+from advisor.testing import DatasetFormatSuite, PluginSuite
+
+LABELS = ("007", "blue, dark", "rot")
+
+
+@pytest.fixture
+def advisor_plugins():
+    return ["manifest"]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Twelve images in a folder `photos`, and what a table would say of them."""
+    (tmp_path / "photos").mkdir()
+    found = []
+    for number in range(12):
+        Image.new("RGB", (20, 16), (number * 20, 90, 40)).save(tmp_path / "photos" / f"{number:02d}.png")
+        found.append({"path": f"photos/{number:02d}.png", "label": LABELS[number % 3], "group": f"camera {number // 3}",
+                      "split": "Test" if number > 8 else "train"})  # fmt: skip
+    return found
+
+
+def write(folder, rows, name):
+    file = folder / name
+    match file.suffix:
+        case ".parquet":
+            parquet.write_table(pa.Table.from_pylist(rows), file)
+        case ".jsonl":
+            file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        case _:
+            mark = "\t" if file.suffix == ".tsv" else ","
+            quoted = [mark.join(f'"{value}"' if mark in value else value for value in row.values()) for row in rows]
+            file.write_text("\n".join([mark.join(rows[0]), *quoted]) + "\n")
+    return file
+
+
+class TestPlugin(PluginSuite):
+    @pytest.fixture
+    def plugin(self):
+        return "manifest"
+
+
+class TestDatasetFormat(DatasetFormatSuite):
+    @pytest.fixture
+    def dataset_format(self, advisor_catalog):
+        return advisor_catalog.datasets["manifest"].item
+
+    @pytest.fixture(params=["photos.csv", "photos.tsv", "photos.parquet", "photos.jsonl"])
+    def location(self, request, rows, tmp_path):
+        return str(write(tmp_path, rows, request.param))
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "photos.tsv", "photos.parquet", "photos.jsonl"])
+def test_every_format_gives_the_same_images(rows, tmp_path, name):
+    dataset = open_dataset(str(write(tmp_path, rows, name)))
+    assert dataset.format == "manifest"
+    assert dataset.name == "photos"
+    assert dataset.classes == LABELS
+    assert dataset.frame["split"].tolist() == ["train"] * 9 + ["test"] * 3
+    assert dataset.frame["together"].tolist() == [row["group"] for row in rows]
+    assert dataset.frame[["width", "height"]].iloc[0].tolist() == [20, 16]
+
+
+def test_groups_are_never_parted(rows, tmp_path):
+    for row in rows:
+        del row["split"]
+    frame = split_dataset(open_dataset(str(write(tmp_path, rows, "photos.csv")))).frame
+    assert set(frame["split"]) == {"train", "val", "test"}
+    assert (frame.groupby("together")["split"].nunique() == 1).all()
+
+
+def test_columns_can_be_named_or_left_out(rows, tmp_path):
+    odd = [{"bild": row["path"], "art": row["label"], "split": "nine"} for row in rows]
+    file = write(tmp_path, odd, "odd.csv")
+    with pytest.raises(DatasetError, match="usual name for the path"):
+        open_manifest(str(file))
+    with pytest.raises(DatasetError, match="splits called `nine`"):
+        open_manifest(f"{file}?path=bild&label=art")
+    with pytest.raises(DatasetError, match="did you mean `art`"):
+        open_manifest(f"{file}?path=bild&label=arrt&split=")
+    with pytest.raises(UsageError, match="means nothing here"):
+        open_manifest(f"{file}?labels=art")
+    listing = open_manifest(f"{file}?path=bild&label=art&split=")
+    assert set(listing.labels) == set(LABELS)
+    assert not listing.splits
+
+
+def test_a_folder_with_a_table_beside_its_images_is_read_by_it(rows, tmp_path):
+    write(tmp_path, rows, "metadata.csv")
+    dataset = open_dataset(str(tmp_path))
+    assert dataset.format == "manifest"
+    assert dataset.name == tmp_path.name
+    assert recognise(str(tmp_path / "photos")) == 0
+
+
+def test_rows_that_repeat_or_contradict(rows, tmp_path):
+    again = [*rows, dict(rows[3])]
+    assert len(open_manifest(str(write(tmp_path, again, "again.csv"))).paths) == 12
+    again[-1]["label"] = "another"
+    with pytest.raises(DatasetError, match=r"several rows with different labels: `photos/03\.png`"):
+        open_manifest(str(write(tmp_path, again, "other.csv")))
+    rows[4]["label"] = " "
+    with pytest.raises(DatasetError, match=r"1 of 12 rows .* have no label, the first of them row 5"):
+        open_manifest(str(write(tmp_path, rows, "empty.csv")))
+
+
+def test_a_missing_image_is_one_broken_file(rows, tmp_path):
+    (tmp_path / "photos" / "05.png").unlink()
+    dataset = open_dataset(str(write(tmp_path, rows, "photos.csv")))
+    assert dataset.broken == (("photos/05.png", "No such file or directory"),)
+    assert len(dataset.frame) == 11
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("bad.parquet", b"PAR1 not really"), ("bad.jsonl", b"{no json"), ("bad.csv", b"path,label\n\xff\xfe,a\n"),
+     ("bad.csv", b"path,label\na.png,b,c\n"), ("bad.csv", b"")],
+)  # fmt: skip
+def test_broken_tables_are_named(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_manifest(str(tmp_path / name))
+
+
+def test_no_rows(tmp_path):
+    (tmp_path / "none.csv").write_text("path,label\n")
+    with pytest.raises(DatasetError, match="has no rows"):
+        open_manifest(str(tmp_path / "none.csv"))
+
+
+def test_lists_in_a_cell_are_refused(rows, tmp_path):
+    several = [{**row, "label": ["a", "b"]} for row in rows]
+    with pytest.raises(DatasetError, match="holds lists"):
+        open_manifest(str(write(tmp_path, several, "several.jsonl")))

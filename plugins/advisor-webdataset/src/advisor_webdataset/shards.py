@@ -1,0 +1,234 @@
+"""Finding shards, and listing the samples in them without unpacking any."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import json
+import re
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from advisor.errors import DatasetError, UsageError
+from advisor.types import Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"})
+_KEYS = ("label", "class", "category", "cls")  # of a sample's JSON
+_MOST_OF_A_LABEL = 1 << 20  # bytes
+_SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass
+class Sample:
+    """One sample while its shard is read.
+
+    Attributes:
+        image: its name, and offset and length of its bytes in the shard.
+        parts: small files by extension, such as `cls`.
+    """
+
+    image: tuple[str, int, int] | None = None
+    parts: dict[str, bytes] = field(default_factory=dict)
+
+
+def recognise(location: str) -> float:
+    """How sure we are: tar files in a folder, a tar file, or a pattern of them that fits some."""
+    try:
+        return 0.95 if find_shards(location.partition("?label=")[0]) else 0.0
+    except OSError:
+        return 0.0
+
+
+def find_shards(location: str) -> list[Path]:
+    """The tar files of a folder, of a pattern with `{00..15}` and wildcards, or the one named; sorted."""
+    path = Path(location)
+    if path.is_dir():
+        return sorted(entry for entry in path.iterdir() if _is_shard(entry.name))
+    if not _is_shard(location):
+        return []
+    if path.is_file():
+        return [path]
+    return sorted({Path(name) for pattern in _braces(location) for name in glob.glob(pattern)})  # noqa: PTH207 - absolute patterns, too
+
+
+def open_shards(location: str) -> Listing:
+    """List the samples of some shards; each image is read from its place when it is asked for.
+
+    Raises:
+        UsageError: there are no shards, or what stands behind the `?` is not understood.
+        DatasetError: a shard is compressed or broken, holds no image, or a sample has no label.
+    """
+    where, wanted = _parse(location)
+    shards = find_shards(where)
+    if not shards:
+        raise UsageError(
+            f"There are no WebDataset shards at `{location}`.",
+            ways=["give a folder of .tar files, one of them, or a pattern in single quotes"],
+            hint="advisor recommend 'shards/train-{000..015}.tar'",
+        )
+    names = _class_names(shards[0].parent)
+    places: dict[str, tuple[Path, int, int]] = {}
+    labels: list[str] = []
+    splits: list[str] = []
+    known: dict[str, str] = {}  # equal labels are one object
+    for shard in shards:
+        split = _SPLITS.get(re.split(r"[^a-zA-Z]", shard.name, maxsplit=1)[0].lower(), "")
+        for key, sample in _samples(shard):
+            if sample.image is None:
+                continue
+            label = _label(sample.parts, wanted, f"{shard.name}/{key}")
+            label = names[int(label)] if label.isdecimal() and int(label) < len(names) else label
+            name, offset, length = sample.image
+            places[f"{shard.name}/{name}"] = (shard, offset, length)
+            labels.append(known.setdefault(label, label))
+            splits.append(split)
+    if not places:
+        raise DatasetError(
+            f"The shards at `{location}` hold no image.",
+            ways=[f"images end in {', '.join(sorted(_IMAGES))}"],
+            hint=f"tar tf {shards[0]} | head",
+        )
+
+    def read(path: str) -> bytes:
+        if path not in places:
+            raise FileNotFoundError(f"no image `{path}` in the shards")
+        shard, offset, length = places[path]
+        with shard.open("rb") as file:
+            file.seek(offset)
+            data = file.read(length)
+        if len(data) != length:
+            raise OSError(f"{shard} has become shorter")
+        return data
+
+    folder = where if Path(where).is_dir() else str(shards[0].parent)
+    return Listing(
+        name=Path(folder).resolve().name or "shards",
+        paths=list(places),
+        labels=labels,
+        splits=splits if any(splits) else (),
+        read=read,
+    )
+
+
+def _parse(location: str) -> tuple[str, str]:
+    """The place, and the extension or JSON key that holds the label; empty for the usual ones."""
+    where, mark, more = location.partition("?label=")
+    if not mark:
+        return location, ""
+    wanted = dict(parse_qsl(f"label={more}")).get("label", "")
+    extension = wanted.partition(".")[0]
+    if not extension:
+        raise UsageError(
+            f"Behind the `?` of `{location}` no label is named.",
+            ways=["?label=cls for an extension", "?label=json.species for a key of the sample's JSON"],
+            hint=f"advisor recommend '{where}?label=json.species'",
+        )
+    return where, wanted
+
+
+def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
+    """The samples of a shard, in order; only labels are read."""
+    try:
+        with shard.open("rb") as file:
+            if file.read(2) == _GZIP:
+                raise DatasetError(
+                    f"`{shard}` is compressed, so its images cannot be read in place.",
+                    ways=["unpack the compression, not the archive"],
+                    hint=f"gunzip -k -S .tar {shard}",
+                )
+        with tarfile.open(shard, "r:") as archive:
+            members = ((_split_name(member.name), member) for member in archive if member.isfile())
+            for key, group in itertools.groupby(members, key=lambda pair: pair[0][0]):
+                sample = Sample()
+                for (_, extension), member in group:
+                    if extension.rpartition(".")[2] in _IMAGES:
+                        sample.image = (member.name, member.offset_data, member.size)
+                    elif member.size <= _MOST_OF_A_LABEL:
+                        content = archive.extractfile(member)
+                        sample.parts[extension] = content.read() if content else b""
+                # It remembers every member; a million of them are gigabytes.
+                archive.members = []  # type: ignore[attr-defined]
+                yield key, sample
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DatasetError(
+            f"`{shard}` is no tar file that can be read to its end: {error}.",
+            ways=["fetch it again", "leave it out"],
+            hint=f"tar tf {shard}",
+        ) from error
+
+
+def _split_name(name: str) -> tuple[str, str]:
+    """Key and lower-case extension of a member: everything before and after the first dot of its last part."""
+    path = PurePosixPath(name)
+    stem, _, extension = path.name.partition(".")
+    return str(path.parent / stem), extension.lower()
+
+
+def _label(parts: dict[str, bytes], wanted: str, what: str) -> str:
+    extension, _, key = wanted.partition(".")
+    order = [extension] if extension else ["cls", "json", "txt"]
+    for name in order:
+        if name not in parts:
+            continue
+        text = parts[name].decode("utf-8", "replace").strip()
+        if name == "json":
+            found = _from_json(text, [key] if key else list(_KEYS))
+            if found is not None:
+                return found
+        elif text and "\n" not in text:
+            return text
+    there = ", ".join(f".{name}" for name in sorted(parts)) or "nothing"
+    raise DatasetError(
+        f"The sample `{what}` has no label: beside its image there is {there}.",
+        ways=["labels are read from .cls, a label, class or category in .json, or .txt of one line",
+              "name another place: ?label=json.species"],
+        hint="every sample needs a label",
+    )  # fmt: skip
+
+
+def _from_json(text: str, keys: list[str]) -> str | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    for key in keys:
+        value = found.get(key) if isinstance(found, dict) else None
+        if isinstance(value, str | int) and str(value):
+            return str(value)
+    return None
+
+
+def _class_names(folder: Path) -> list[str]:
+    """Names of numbered classes, one a line."""
+    file = folder / "classes.txt"
+    return file.read_text("utf-8").splitlines() if file.is_file() else []
+
+
+def _is_shard(name: str) -> bool:
+    return name.lower().endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def _braces(pattern: str) -> Iterator[str]:
+    """`{000..015}` and `{a,b}` written out, as a shell does."""
+    match = re.search(r"\{([^{}]*)\}", pattern)
+    if match is None:
+        yield pattern
+        return
+    numbers = re.fullmatch(r"(\d+)\.\.(\d+)", match[1])
+    if numbers:
+        low, high = int(numbers[1]), int(numbers[2])
+        words = [str(number).zfill(len(numbers[1])) for number in range(low, high + 1)]
+    else:
+        words = match[1].split(",")
+    for word in words:
+        yield from _braces(pattern[: match.start()] + word + pattern[match.end() :])

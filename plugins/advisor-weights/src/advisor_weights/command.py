@@ -1,0 +1,166 @@
+"""`advisor weights add`, `list` and `verify`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from advisor.errors import BackboneError, ExitCode, UsageError, closest
+from advisor_weights.folder import Entry, read_manifest, weights_dir, write_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PREFERRED = ("model.safetensors", "pytorch_model.bin", "model.pth")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; the exit code.
+
+    Raises:
+        UsageError: the arguments are wrong.
+        BackboneError: a checkpoint is not what it should be.
+    """
+    args = _parser().parse_args(arguments)
+    return int({"add": _add, "list": _list, "verify": _verify}[args.action](args))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="advisor weights", description=f"Checkpoints of one's own, kept in {weights_dir()}.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="copy a checkpoint into the folder and write down what it is")
+    add.add_argument("file", help=".safetensors, .pth or .bin, or a folder with config.json")
+    add.add_argument("--name", default="", help="of the backbone; by default the file's")
+    add.add_argument("--architecture", default="", help="timm's name; a folder with config.json knows its own")
+    add.add_argument("--licence", default="unknown", help="of the weights, SPDX")
+    add.add_argument("--source", default="", help="where they came from; by default the file's path")
+    add.add_argument("--trained-on", default="unknown", help="such as ImageNet-1k")
+    listing = actions.add_parser("list", help="what is in the folder")
+    verify = actions.add_parser("verify", help="hash every file and build every network")
+    verify.add_argument("name", nargs="?", default="", help="this one only")
+    for sub in (add, listing, verify):
+        sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return parser
+
+
+def _add(args: argparse.Namespace) -> ExitCode:
+    from advisor.data.cache import disk_errors
+    from advisor_weights.checkpoints import build, load, sha256_of
+
+    folder = weights_dir()
+    given, config = _source(Path(args.file))
+    architecture = args.architecture or str(config.get("architecture") or "")
+    if not architecture:
+        raise UsageError(
+            f"`{given.name}` does not say which architecture it is for.",
+            ways=["give timm's name of it: --architecture resnet50"],
+            hint="advisor backbones 'timm/*'",
+        )
+    name = args.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(args.file).name.removesuffix(given.suffix))
+    entries = {entry.name: entry for entry in read_manifest(folder)}
+    if name in entries:
+        raise UsageError(
+            f"There is a checkpoint `{name}` already.",
+            ways=["give it another --name", f"take the old one out of {folder / 'weights.toml'}"],
+            hint="advisor weights list",
+        )
+    network: Any = build(architecture)
+    load(network, given)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{name}{given.suffix}"
+        partial = folder / f".{target.name}.partial"
+        shutil.copyfile(given, partial)
+        partial.replace(target)
+        entry = Entry(
+            name=name, file=target.name, sha256=sha256_of(target), architecture=architecture, licence=args.licence,
+            source=args.source or str(given.resolve()), trained_on=args.trained_on, **_input(network, config),
+        )  # fmt: skip
+        write_manifest(folder, [*entries.values(), entry])
+    if args.json:
+        print(json.dumps(asdict(entry), indent=1))  # noqa: T201 - a command prints
+    else:
+        print(f"{name}: {architecture}, {target.stat().st_size / 1e6:.0f} MB, SHA-256 {entry.sha256[:12]}…")  # noqa: T201
+        print(f"Use it: advisor recommend ./data --backbone {name}")  # noqa: T201
+    return ExitCode.OK
+
+
+def _list(args: argparse.Namespace) -> ExitCode:
+    entries = read_manifest(weights_dir())
+    if args.json:
+        print(json.dumps([asdict(entry) for entry in entries], indent=1))  # noqa: T201
+        return ExitCode.OK
+    if not entries:
+        print(f"No checkpoints in {weights_dir()}.\nhint: advisor weights add FILE --architecture resnet50")  # noqa: T201
+    for entry in entries:
+        print(f"{entry.name:<24} {entry.architecture:<24} {entry.size:>4} px  {entry.licence}, {entry.trained_on}")  # noqa: T201
+    return ExitCode.OK
+
+
+def _verify(args: argparse.Namespace) -> ExitCode:
+    entries = read_manifest(weights_dir())
+    names = [entry.name for entry in entries]
+    if args.name and args.name not in names:
+        raise UsageError(
+            f"There is no checkpoint `{args.name}`.",
+            ways=[f"there are: {', '.join(names) or 'none'}"],
+            hint=closest(args.name, names) or "advisor weights list",
+        )
+    found = []
+    for entry in entries:
+        if args.name in {"", entry.name}:
+            try:
+                entry.backbone().create(True)
+            except BackboneError as error:
+                found.append({"name": entry.name, "flaw": error.message})
+            else:
+                found.append({"name": entry.name, "flaw": ""})
+            if not args.json:
+                print(f"{entry.name}: {found[-1]['flaw'] or 'as declared'}")  # noqa: T201
+    if args.json:
+        print(json.dumps(found, indent=1))  # noqa: T201
+    return ExitCode.COULD_NOT if any(one["flaw"] for one in found) else ExitCode.OK
+
+
+def _source(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The file of weights, and the configuration beside it in timm's layout."""
+    if path.is_dir():
+        file = next((path / name for name in _PREFERRED if (path / name).is_file()), None)
+        if file is None or not (path / "config.json").is_file():
+            raise UsageError(
+                f"`{path}` is no folder in timm's layout.",
+                ways=["it needs config.json and model.safetensors", "give the file of weights itself"],
+                hint=f"ls {path}",
+            )
+        return file, json.loads((path / "config.json").read_text("utf-8"))
+    if not path.is_file():
+        raise UsageError(f"There is no file `{path}`.", ways=["check the spelling"], hint="advisor weights add --help")
+    if path.suffix not in {".safetensors", ".pth", ".pt", ".bin"}:
+        raise UsageError(
+            f"`{path.name}` is not a checkpoint that can be read.",
+            ways=["files of tensors end in .safetensors, .pth, .pt or .bin"],
+            hint="torch.save(network.state_dict(), 'network.pth') writes one",
+        )
+    return path, {}
+
+
+def _input(network: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    """The input that the weights were trained for: as the configuration says, else timm's for the architecture."""
+    from timm.data import resolve_data_config
+
+    found = resolve_data_config(args={}, pretrained_cfg={**network.pretrained_cfg, **config.get("pretrained_cfg", {})})
+    return {
+        "size": int(found["input_size"][1]), "crop_pct": float(found["crop_pct"]), "mean": tuple(found["mean"]),
+        "std": tuple(found["std"]),
+        "interpolation": "bilinear" if found["interpolation"] == "bilinear" else "bicubic",
+    }  # fmt: skip
