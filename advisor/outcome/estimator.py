@@ -1,0 +1,178 @@
+"""The whole way behind scikit-learn's interface: for people who have images in memory and labels beside them."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from advisor.advice.recommend import recommend
+from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.data.views import clean_view
+from advisor.errors import DatasetError, UsageError
+from advisor.network.sweep import BATCH
+from advisor.outcome.bundle import load
+from advisor.outcome.run import Machine, tune
+from advisor.plugins import load_catalog
+from advisor.recipe import Plan, load_recipe
+from advisor.stability import experimental
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Images = Sequence[Any] | NDArray[Any]
+
+
+@experimental("0.1")
+class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """An image classifier that finds out by itself how to transfer a pretrained network.
+
+    Images are an array (n, height, width) or (n, height, width, 3) of unsigned bytes or of floats in 0..1, or a list of
+    such arrays, of Pillow images, or of paths, of any sizes. A fifth of them is kept for an honest test figure.
+
+    Args:
+        backbone: name of the pretrained network.
+        recipe: name of a recipe; by default the one that is recommended for these images.
+        budget: time for the search, such as `5m`.
+        trials: at most so many; the recipe's number by default.
+        device: `auto`, `cpu` or `cuda`.
+        random_state: of the split and of every training.
+
+    Attributes:
+        classes_: (k,) the labels, sorted.
+        bundle_: the model, loaded; see `advisor.outcome.bundle.Bundle`.
+        recommendation_: why this way, as plain data; None where a recipe was given.
+        result_: figures of the search, as plain data.
+        test_accuracy_: on the images kept apart, 0..1.
+        test_interval_: its 95 % interval.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "lite0",
+        recipe: str | None = None,
+        budget: str = "5m",
+        trials: int | None = None,
+        device: str = "auto",
+        random_state: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.recipe = recipe
+        self.budget = budget
+        self.trials = trials
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Images, y: ArrayLike) -> AdvisorClassifier:
+        """Recommend, search, and keep the best model.
+
+        Args:
+            X: images.
+            y: (n,) labels.
+
+        Raises:
+            UsageError: there are not as many labels as images.
+            DatasetError: an image cannot be read, or a class is too small.
+        """
+        labels = np.asarray(y)
+        if labels.ndim != 1 or len(labels) != len(X):
+            raise UsageError(
+                f"There are {len(X)} images and labels of shape {labels.shape}.",
+                ways=["give one label an image, as a flat sequence"],
+                hint="y = [row.label for row in rows]",
+            )
+        self.classes_, places = np.unique(labels, return_inverse=True)
+        catalog, seed = load_catalog(), self.random_state
+        why: dict[str, Any] | None
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for number, (place, data) in enumerate(zip(places.tolist(), _encoded(X), strict=True)):
+                # Numbered, so that the order of the classes is that of `classes_`, whatever they are called.
+                file = root / "images" / f"{place:06d}" / f"{number:08d}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+            if self.recipe is None:
+                advice = recommend(
+                    str(root / "images"), backbone=self.backbone, device=self.device, seed=seed, catalog=catalog
+                )
+                plan, why = advice.plan, advice.to_dict()
+            else:
+                chosen = load_recipe(self.recipe, catalog)
+                plan = Plan(chosen, str(root / "images"), self.backbone, seed=seed)
+                why = None
+            found = tune(
+                plan, runs=root / "runs", budget=self.budget, trials=self.trials, machine=Machine(self.device),
+                catalog=catalog,
+            )  # fmt: skip
+            self.bundle_ = load(found.best, device=self.device, catalog=catalog)
+            self.recommendation_, self.result_ = why, found.to_dict()
+            self.test_accuracy_, self.test_interval_ = found.test, found.test_interval
+        return self
+
+    def predict_proba(self, X: Images) -> NDArray[np.float64]:
+        """Probabilities (n, k) of the classes, in the order of `classes_`; uncalibrated softmax."""
+        check_is_fitted(self, "bundle_")
+        spec, network = self.bundle_.input, self.bundle_.network
+        where = next(network.parameters()).device
+        parts: list[NDArray[np.float64]] = [np.zeros((0, len(self.classes_)))]
+        pixels: list[NDArray[np.uint8]] = []
+        for number, data in enumerate(_encoded(X)):
+            try:
+                pixels.append(decode_square(data, spec.resize, spec.interpolation))
+            except UnreadableImageError as error:
+                raise DatasetError(f"Image {number} cannot be read: {error}.", hint="leave it out") from error
+            if len(pixels) == BATCH or number == len(X) - 1:
+                with torch.inference_mode():
+                    logits = network(clean_view(torch.from_numpy(np.stack(pixels)).to(where), spec))
+                parts.append(logits.double().softmax(1).cpu().numpy())
+                pixels = []
+        return np.concatenate(parts)
+
+    def predict(self, X: Images) -> NDArray[Any]:
+        """(n,) the most probable label of each image."""
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
+        return labels
+
+
+def _encoded(X: Images) -> Iterator[bytes]:
+    """The bytes of an image file for each image."""
+    for number, image in enumerate(X):
+        if isinstance(image, str | Path):
+            try:
+                yield Path(image).read_bytes()
+            except OSError as error:
+                raise DatasetError(f"`{image}` cannot be read: {error.strerror}.", hint="check the path") from error
+            continue
+        picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image), number)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=1)
+        yield buffer.getvalue()
+
+
+def _picture(values: NDArray[Any], number: int) -> Image.Image:
+    gray_or_rgb = values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)
+    if (
+        values.dtype.kind == "f"
+        and gray_or_rgb
+        and np.isfinite(values).all()
+        and 0 <= values.min() <= values.max() <= 1
+    ):
+        values = np.round(values * 255).astype(np.uint8)
+    if not gray_or_rgb or values.dtype != np.uint8:
+        raise DatasetError(
+            f"Image {number} is an array of shape {values.shape} and type {values.dtype}.",
+            ways=["give (height, width) or (height, width, 3), unsigned bytes or floats in 0..1"],
+            hint="scikit-learn's digits: load_digits().images / 16",
+        )
+    return Image.fromarray(values)
