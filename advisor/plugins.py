@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from advisor.discovery import Found
-    from advisor.types import DatasetFormat, Head, Offer, Plugin, RecipeFile
+    from advisor.types import Command, DatasetFormat, Head, Offer, Plugin, RecipeFile
 
 DEFAULT_BACKBONE = "lite0"
 _SURE = 1.0  # of a location: no other format need be asked
@@ -63,6 +63,23 @@ class Catalog:
     def commands(self) -> Mapping[str, Offer]:
         """Commands that plugins bring; the core's own are not among them."""
         return self._all.offers["advisor_commands"]
+
+    def command(self, name: str, *, beside: Sequence[str] = ()) -> Command:
+        """The command of this name that a plugin brings; `UsageError` if none does.
+
+        Args:
+            name: what was typed.
+            beside: the core's own commands, which are none of these.
+        """
+        _refuse_conflict(self._all, "command", name)
+        if name not in self.commands:
+            known = [*beside, *sorted(self.commands)]
+            raise UsageError(
+                f"There is no `{name}`.",
+                ways=[f"known: {', '.join(known)}"],
+                hint=closest(name, known) or "advisor --help",
+            )
+        return self.commands[name].item  # type: ignore[no-any-return]
 
     @property
     def recipes(self) -> Mapping[str, Offer]:

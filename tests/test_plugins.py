@@ -262,6 +262,10 @@ def test_hook_advisor_commands_example_runs(install, capsys):
     install("docs", example_of(hookspecs.advisor_commands))
     assert main(["greet", "world"]) == 0
     assert capsys.readouterr().out == "Hello, world\n"
+    assert main(["gret"]) == 2
+    assert "did you mean `greet`?" in capsys.readouterr().err
+    assert main(["recomend"]) == 2
+    assert "did you mean `recommend`?" in capsys.readouterr().err
 
 
 def test_a_hook_that_will_go_says_so_to_whoever_implements_it(install, monkeypatch):

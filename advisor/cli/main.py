@@ -216,9 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one
         if words and not words[0].startswith("-") and words[0] not in parser.get_default("known"):
             from advisor.plugins import load_catalog
 
-            brought = load_catalog().commands.get(words[0])
-            if brought is not None:
-                return int(brought.item.run(words[1:]))
+            return int(load_catalog().command(words[0], beside=parser.get_default("known")).run(words[1:]))
         args = parser.parse_args(words)
         args.began = began  # loading torch is a part of what a person waits for
         if args.version:
