@@ -85,7 +85,7 @@ def plot(frame: pd.DataFrame, file: str) -> None:
         axis.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1.0], ["0.02", "0.05", "0.1", "0.2", "0.5", "1"])
         axis.minorticks_off()
         axis.set_title(name, fontsize=9)
-    axes[0, 0].legend(fontsize=8, loc="upper left")
+    axes[0, 0].legend(fontsize=8, loc="center left")
     figure.supxlabel("share of the seconds that training by hand takes", fontsize=9)
     figure.supylabel("test accuracy", fontsize=9)
     figure.tight_layout()
