@@ -52,7 +52,7 @@ def export_plugin(best: str | Path, parent: Path, *, name: str, licence: str = "
         "architecture": str(bundle.config.get("architecture", "")),
     }  # fmt: skip
     with new_folder(folder) as partial:
-        templates = resources.files(_TEMPLATES) / "templates"
+        templates = resources.files(_TEMPLATES) / "plugin-templates"
         write_template(templates / "common", partial, words)
         write_template(templates / "tuned", partial, words)
         module = partial / "src" / words["module"]
@@ -90,7 +90,7 @@ def export_hub_folder(best: str | Path, folder: Path, *, licence: str = "") -> P
         "title": folder.name,
         **known,
     }
-    template = (resources.files(_TEMPLATES) / "templates" / "card.md.txt").read_text("utf-8")
+    template = (resources.files(_TEMPLATES) / "plugin-templates" / "card.md.txt").read_text("utf-8")
     with new_folder(folder) as partial:
         for file in bundle.folder.iterdir():
             shutil.copyfile(file, partial / file.name)

@@ -44,8 +44,8 @@ def new_plugin(name: str, parent: Path, *, kind: str = "backbone", licence: str 
     if kind == "backbone":
         weights = _seeded_weights()
         words["sha256"] = hashlib.sha256(weights).hexdigest()
-    write_template(resources.files("advisor.packaging") / "templates" / "common", folder, words)
-    write_template(resources.files("advisor.packaging") / "templates" / kind, folder, words)
+    write_template(resources.files("advisor.packaging") / "plugin-templates" / "common", folder, words)
+    write_template(resources.files("advisor.packaging") / "plugin-templates" / kind, folder, words)
     module = folder / "src" / words["module"]
     (module / "py.typed").touch()
     if kind == "backbone":
