@@ -72,7 +72,8 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=25, help="0 for all; default 25")
     args = parser.parse_args()
 
-    from advisor.advice.recommend import LP_FT, adapt_recipe, find_recipe, first_of, recommend
+    from advisor.advice.priors import LP_FT
+    from advisor.advice.recommend import adapt_recipe, find_recipe, first_of, recommend
     from advisor.outcome.run import Machine, open_shop
     from advisor.plugins import load_catalog
     from advisor.progress import Silent

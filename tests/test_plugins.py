@@ -170,6 +170,16 @@ def test_loading_every_plugin_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", ["plugins", "heads", "backbones", "datasets", "recipes"])
+def test_listings_import_no_torch(command):
+    code = (
+        f"import sys; from advisor.cli.main import main; main([{command!r}]);"
+        "print([m for m in ('torch', 'timm', 'optuna', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
 def test_a_hub_name_fails_within_a_second_where_there_is_no_network(tmp_path):
     """As on a machine that is offline and was not told so: nothing answers, and nobody set HF_HUB_OFFLINE."""
     code = (

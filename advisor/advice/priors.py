@@ -64,3 +64,5 @@ PROBE_IMAGES = 2000
 
 # Fine-tuning gets at least this many steps, however few the images.
 LEAST_STEPS = 60
+
+LP_FT = "lp-ft"  # the recipe that fits the head first and then tunes everything gently

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from advisor.data.profile import DatasetProfile
     from advisor.network.stages import Stages
 
-LP_FT = "lp-ft"  # the recipe that fits the head first and then tunes everything gently
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -221,7 +219,9 @@ def recommend(
         step = measure_step(network, clean_view(rows, chosen.input))
         advance(1)
     adapted = {n: adapt_recipe(find_recipe(n, recipes), verdict, curve, lr, splits) for n in SCENARIOS}
-    named = {str(number): way for number, way in adapted.items()} | {r.name: r for r in recipes if r.name == LP_FT}
+    named = {str(number): way for number, way in adapted.items()} | {
+        r.name: r for r in recipes if r.name == priors.LP_FT
+    }
     ways = {name: way_cost(way, splits, measured.forward_seconds, step) for name, way in named.items()}
     return Recommendation(
         profile=prepared.profile,

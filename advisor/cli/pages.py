@@ -8,7 +8,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from advisor.advice import priors
-from advisor.advice.recommend import LP_FT
 from advisor.advice.scenario import SCENARIOS
 from advisor.recipe import Choices, Range, show_duration
 from advisor.sizes import show_size
@@ -366,13 +365,13 @@ def _ways(out: Console, found: Recommendation) -> None:
             *_cost(found.cost.ways[str(number)]),
             way,
         )
-    if LP_FT in found.cost.ways:
-        expected = verdict.expected[LP_FT]
+    if priors.LP_FT in found.cost.ways:
+        expected = verdict.expected[priors.LP_FT]
         table.add_row(
             " lp-ft",
             "",
             f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
-            *_cost(found.cost.ways[LP_FT]),
+            *_cost(found.cost.ways[priors.LP_FT]),
             "head first, then the whole network gently",
         )
     out.print(table)
