@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 Scalar = bool | int | float | str
 
+# What people call the parts of a dataset, lower case, and what they are here.
+PARTS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:

@@ -14,7 +14,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pytest
-from PIL import Image
+
+from advisor.testing.samples import draw as draw  # noqa: PLC0414 - tests take it from here
+from advisor.testing.samples import tiny_images
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -73,17 +75,6 @@ def tiny(install):
     return "tiny"
 
 
-def draw(kind: int, seed: int, size: tuple[int, int] = (40, 48)) -> Image.Image:
-    """An image whose class is visible: stripes across, stripes down, or blobs, in noisy colours."""
-    rng = np.random.default_rng([kind, seed])
-    height, width = size
-    y, x = np.mgrid[:height, :width]
-    wave = (np.sin(y / 2.5), np.sin(x / 2.5), np.sin(x / 6) * np.sin(y / 6))[kind % 3]
-    colour = rng.uniform(0.3, 1.0, 3) * ((1.0, 0.5, 0.3), (0.4, 1.0, 0.5), (0.5, 0.4, 1.0))[kind % 3]
-    pixels = 120 + 90 * wave[..., None] * colour + rng.normal(0, 12, (height, width, 3))
-    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
 def clouds(counts, apart, width=12, seed=0):
     """Features (n, width) of classes around random centres, and labels."""
     rng = np.random.default_rng(seed)
@@ -95,12 +86,7 @@ def clouds(counts, apart, width=12, seed=0):
 @pytest.fixture
 def tiny_folder(tmp_path):
     """72 readable images in three classes."""
-    root = tmp_path / "shapes"
-    for kind, name in enumerate(("across", "blobs", "down")):
-        (root / name).mkdir(parents=True)
-        for seed in range(24):
-            draw(kind, seed).save(root / name / f"{seed:02d}.png")
-    return root
+    return tiny_images(tmp_path / "shapes")
 
 
 @pytest.fixture

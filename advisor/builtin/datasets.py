@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING
 
 from advisor.errors import DatasetError, UsageError
 from advisor.hookspecs import hookimpl
-from advisor.types import DatasetFormat, Listing
+from advisor.types import PARTS, DatasetFormat, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-_SPLITS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _PROSE = frozenset({"", ".md", ".txt"})
 _FEW = 20  # files of a folder looked at before it is opened
 _LAYOUT = "one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
@@ -53,7 +48,7 @@ def _holds_classes(location: str) -> bool:
         if any(entry.is_file() and Path(entry.name).suffix.lower() not in _PROSE for entry in found):
             return False
         folders = [entry for entry in found if entry.is_dir()]
-        if (train := [entry for entry in folders if _SPLITS.get(entry.name.lower()) == "train"]) and len(folders) > 1:
+        if (train := [entry for entry in folders if PARTS.get(entry.name.lower()) == "train"]) and len(folders) > 1:
             with os.scandir(train[0].path) as entries:
                 folders = [entry for entry in entries if entry.is_dir()]
         filled = 0
@@ -129,7 +124,7 @@ def open_folder(location: str) -> Listing:
 def _split_roots(root: Path) -> list[tuple[Path, str]]:
     """The split folders, or the root alone when its folders are classes."""
     folders = [Path(entry.path) for entry in _scan(root) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = {folder: _SPLITS[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLITS}
+    splits = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
     names = list(splits.values())
     if "train" not in names or len(names) < 2 or len(set(names)) != len(names):
         return [(root, "")]

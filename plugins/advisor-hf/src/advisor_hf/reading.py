@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from advisor.errors import DatasetError, UsageError, closest
-from advisor.types import Listing
+from advisor.types import PARTS, Listing
 from advisor_hf import PREFIX, is_saved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WORDS = ("image", "label", "config")
-_SPLITS = {
-    "train": "train", "training": "train", "validation": "val", "val": "val", "valid": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 def read_set(location: str) -> Listing:
@@ -57,7 +53,7 @@ def read_set(location: str) -> Listing:
             )
         paths += [f"{name}/{number:07d}" for number in range(len(part))]
         labels += [names[value] if names else str(value) for value in found]
-        parts += [_SPLITS.get(name.lower(), "")] * len(part)
+        parts += [PARTS.get(name.lower(), "")] * len(part)
 
     def read(path: str) -> bytes:
         name, _, number = path.partition("/")

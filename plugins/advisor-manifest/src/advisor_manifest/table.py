@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from pyarrow import csv, json, parquet
 
 from advisor.errors import DatasetError, closest
-from advisor.types import Listing
+from advisor.types import PARTS, Listing
 from advisor_manifest.location import MEANINGS, parse_location
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ _USUAL = {
     "split": ("split", "subset", "partition", "set"),
     "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
 }
-_SPLITS = {
-    "": "", "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _FEW = 5  # things named in a message
 
 
@@ -160,11 +156,11 @@ def _shared(column: pa.ChunkedArray) -> list[str]:
 
 def _splits(column: pa.ChunkedArray, file: Path) -> list[str]:
     found: list[Any] = _shared(column)
-    unknown = sorted({name for name in set(found) if name.lower() not in _SPLITS})
+    unknown = sorted({name for name in set(found) if name and name.lower() not in PARTS})
     if unknown:
         raise DatasetError(
             f"`{file}` has splits called {', '.join(f'`{name}`' for name in unknown[:_FEW])}.",
             ways=["known: train, val, test, or nothing", "name another column, or none: ?split="],
             hint="values may be written in any case",
         )
-    return [_SPLITS[name.lower()] for name in found]
+    return [PARTS.get(name.lower(), "") for name in found]

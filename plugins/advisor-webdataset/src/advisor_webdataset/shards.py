@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from advisor.errors import DatasetError, UsageError
-from advisor.types import Listing
+from advisor.types import PARTS, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 _IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"})
 _KEYS = ("label", "class", "category", "cls")  # of a sample's JSON
 _MOST_OF_A_LABEL = 1 << 20  # bytes
-_SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _GZIP = b"\x1f\x8b"
 
 
@@ -82,7 +78,7 @@ def open_shards(location: str) -> Listing:
     splits: list[str] = []
     known: dict[str, str] = {}  # equal labels are one object
     for shard in shards:
-        split = _SPLITS.get(re.split(r"[^a-zA-Z]", shard.name, maxsplit=1)[0].lower(), "")
+        split = PARTS.get(re.split(r"[^a-zA-Z]", shard.name, maxsplit=1)[0].lower(), "")
         for key, sample in _samples(shard):
             if sample.image is None:
                 continue
