@@ -166,8 +166,10 @@ class Head:
             (n, width) float32 and labels (n,) int64, on the CPU; None when only gradient steps can. If it takes
             `weights`, it gets what each image counts (n,), with mean 1, where classes shall count alike.
         loss: `loss(logits, labels)` returns a scalar, used when the network is unfrozen; None is
-            cross-entropy.
+            cross-entropy, binary where images may have several labels.
         params: what may be tuned.
+        several: it also learns where an image may have several labels or none: `fit` and `loss` take labels
+            (n, classes) of 0 and 1, too, and σ of a logit is the probability of its label.
         linear: the module is one `torch.nn.Linear`, so that timm's own classifier can hold it.
         tokens: the module reads (B, N, width), one vector for each position, instead of their mean (B, width). It
             learns by gradient steps.
@@ -179,6 +181,7 @@ class Head:
     fit: Callable[..., None] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     params: tuple[Param, ...] = ()
+    several: bool = False
     linear: bool = False
     tokens: bool = False
     summary: str = ""
@@ -191,7 +194,7 @@ class Listing:
     Attributes:
         name: short name for folders and titles.
         paths: an identifier of each image, unique within the listing.
-        labels: the class name of each image.
+        labels: the class name of each image; or, where an image may have several or none, a tuple of names for each.
         read: from an identifier to the encoded bytes of the image file; raises `OSError`.
         splits: `train`, `val`, `test` or empty (undecided) for each image; empty when all are undecided.
         groups: for each image what it shares with others that must not be parted from it, such as a patient, a camera
@@ -202,11 +205,16 @@ class Listing:
 
     name: str
     paths: Sequence[str]
-    labels: Sequence[str]
+    labels: Sequence[str] | Sequence[tuple[str, ...]]
     read: Callable[[str], bytes]
     splits: Sequence[str] = ()
     groups: Sequence[str] = ()
     ignored: Sequence[str] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return bool(len(self.labels)) and isinstance(self.labels[0], tuple)
 
 
 @dataclass(frozen=True, slots=True)

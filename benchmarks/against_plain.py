@@ -238,7 +238,7 @@ def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float
     last = None
     with open_search(shop, plan, folder, budget=math.inf, trials=1) as search:
         # One seed each, as it was before the leaders were judged again.
-        standings = [replace(standing, correct=standing.correct[:1]) for standing in search.standings()]
+        standings = [replace(standing, credit=standing.credit[:1]) for standing in search.standings()]
         ended = {number: trial.datetime_complete for number, trial in search.everything()}
         so_far = []
         for standing in sorted(standings, key=lambda standing: ended[standing.number]):

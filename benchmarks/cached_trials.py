@@ -128,7 +128,7 @@ def timed(bench: Workbench, depth: float, cache: str, epochs: int, seed: int) ->
         "features.cache": cache, "freeze.batchnorm": "eval",
     }  # fmt: skip
     done = run_trial(bench, values, seed=seed, deadline=math.inf)
-    return {"seconds": done.curve[-1].seconds, "correct": done.correct}
+    return {"seconds": done.curve[-1].seconds, "correct": done.credit}
 
 
 def difference(kept: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> tuple[float, float]:

@@ -104,7 +104,7 @@ def compare_backbones(
         best = seen.curve.best
         kinds, labels = np.unique(seen.measured.labels, return_inverse=True)
         balanced = seen.curve.balanced
-        rights.append(seen.curve.fits[best.stage - 1].correct(labels).astype(np.float64))
+        rights.append(seen.curve.credits[best.stage - 1])
         worth = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
         found.append({
             "name": name, "accuracy": best.accuracy, "se": best.se, "stage": best.name,

@@ -236,14 +236,14 @@ def measure_distance(
 
 
 def class_distances(
-    observed: Observed, sources: list[Source], labels: NDArray[np.int64], *, seed: int
+    observed: Observed, sources: list[Source], truth: NDArray[np.bool_], *, seed: int
 ) -> dict[int, Estimate]:
     """D_late of each class with at least eight of the measured images; empty without BatchNorm.
 
     Args:
         observed: n images.
         sources: what the BatchNorm layers remember.
-        labels: (n,).
+        truth: (n, classes), whether an image is of a class.
         seed: of the shuffle into jackknife blocks.
     """
     late: list[int] = _thirds(np.arange(len(sources)))[2].tolist() if sources else []
@@ -255,8 +255,8 @@ def class_distances(
             np.mean([hellinger(observed.means[i][rows], observed.variances[i][rows], sources[i]) for i in late])
         )
 
-    for label in np.unique(labels) if late else ():
-        mine = rng.permutation(np.flatnonzero(labels == label))
+    for label in np.flatnonzero(truth.any(0)) if late else ():
+        mine = rng.permutation(np.flatnonzero(truth[:, label]))
         if len(mine) >= _LEAST_OF_CLASS:
             blocks = np.array_split(mine, min(len(mine), priors.JACKKNIFE_BLOCKS))
             found[int(label)] = _jackknife(value(mine), [value(np.setdiff1d(mine, block)) for block in blocks])

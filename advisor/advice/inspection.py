@@ -11,8 +11,9 @@ import torch
 from advisor.advice.health import Confusion, Suspect, find_confusions, find_suspects
 from advisor.advice.labels import LabelCurve, label_curve
 from advisor.advice.measure import Lender, Measured, measure
-from advisor.advice.probe import ProbeCurve, probe
-from advisor.errors import BackboneError
+from advisor.advice.probe import ProbeCurve, probe, probe_several
+from advisor.errors import BackboneError, DatasetError
+from advisor.network.precision import average_precisions
 from advisor.network.stages import Stages, stages_of
 from advisor.plugins import DEFAULT_BACKBONE
 
@@ -33,7 +34,7 @@ class ClassAdvice:
     Attributes:
         name: of the class.
         images: that were probed.
-        recall: leave-one-out, at the best stage, 0..1.
+        recall: leave-one-out, at the best stage, 0..1; average precision where images may have several labels.
         distance: D_late of its images; None without BatchNorm or with fewer than eight of them.
     """
 
@@ -99,6 +100,8 @@ def inspect(
     lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
     measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
     splits = prepared.profile.splits
+    if prepared.dataset.several:
+        return _inspect_several(prepared, measured, stages, progress)
     # Of very many classes only a part is probed; what follows knows no others.
     kinds, labels = np.unique(measured.labels, return_inverse=True)
     names = [prepared.dataset.classes[int(kind)] for kind in kinds]
@@ -111,7 +114,7 @@ def inspect(
         )  # fmt: skip
         advance(1)
     paths = prepared.dataset.frame.set_index("row")["path"]
-    right = curve.fits[best.stage - 1].correct(labels)
+    right = curve.credits[best.stage - 1]
     classes = []
     for label, name in enumerate(names):
         mine = labels == label
@@ -129,6 +132,32 @@ def inspect(
         suspects=find_suspects(curve, measured.features, labels, list(paths[measured.rows]), names),
         confusions=find_confusions(curve, labels, names),
     )
+
+
+def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, progress: Progress) -> Inspected:
+    """What can be said where images have several labels: nothing of confusions, doubtful labels or further labels."""
+    truth = prepared.dataset.truth(measured.rows)
+    told = np.flatnonzero(truth.any(0) & ~truth.all(0))
+    if not len(told):
+        raise DatasetError(
+            f"No label of `{prepared.dataset.location}` is on some of the {len(truth)} images looked at and not on "
+            "others.",
+            ways=["look at more images with --images", "check how labels are separated"],
+            hint="advisor profile shows the number of images per label",
+        )
+    truth = truth[:, told]
+    with progress.task("Probing every stage", 1) as advance:
+        curve = probe_several(measured.features, truth, stages)
+        advance(1)
+    precision = average_precisions(curve.fits[curve.best.stage - 1].loo, truth)
+    classes = tuple(
+        ClassAdvice(
+            prepared.dataset.classes[int(label)], int(truth[:, place].sum()), float(precision[place]),
+            measured.class_distances.get(int(label)),
+        )
+        for place, label in enumerate(told)
+    )  # fmt: skip
+    return Inspected(measured, stages, curve, labels=None, classes=classes, suspects=(), confusions=())
 
 
 def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:

@@ -49,7 +49,7 @@ class Measured:
 
     Attributes:
         rows: (n,) places in the pixel store of the images that were passed; every prefix is stratified.
-        labels: (n,) their classes.
+        labels: (n,) their classes; the rarest of each image where it may have several.
         features: for each stage (n, width) float32.
         distance: of the first images from the backbone's source data.
         class_distances: D_late by class, where BatchNorm and enough images allow.
@@ -123,7 +123,7 @@ def measure(
         control = replace(lent.control, logits=lent.control.logits if control.logits is None else control.logits)
         sources, reference = lent.sources, _late_only(other.backbone.reference, looked.observed.logits is None)
     distance = measure_distance(observed, control, sources, reference, seed=seed)
-    by_class = class_distances(observed, sources, labels[: len(near)], seed=seed)
+    by_class = class_distances(observed, sources, prepared.dataset.truth(near), seed=seed)
     left = len(set(rows[len(near) :].tolist()) - known)
     began = time.perf_counter()
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.advice import priors
+from advisor.network.precision import precision_credit
 from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
 
 NEIGHBOURS = 10
-_DRAWS = 200  # bootstrap samples of the images
 _BLOCK = 1024  # images whose similarities to all others are held at a time
 
 
@@ -67,6 +67,8 @@ class ProbeCurve:
         codes: how stages were read, one of `advisor.network.stages.CODES`.
         points: input side first.
         fits: the classifiers behind the points; not part of the plain data.
+        credits: for each point (n,) what an image adds to the accuracy: 1 or 0 for right or wrong, or its
+            `precision_credit`.
     """
 
     images: int
@@ -77,6 +79,7 @@ class ProbeCurve:
     codes: str
     points: tuple[ProbePoint, ...]
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
+    credits: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
 
     @property
     def last(self) -> ProbePoint:
@@ -148,14 +151,15 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
     chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
     effective = round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0])) if balanced else n
     return ProbeCurve(
-        n, effective, float(chance), balanced, several=False, codes=stages.codes, points=tuple(points), fits=tuple(fits)
-    )
+        n, effective, float(chance), balanced, several=False, codes=stages.codes, points=tuple(points),
+        fits=tuple(fits), credits=tuple(right),
+    )  # fmt: skip
 
 
 def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_], stages: Stages) -> ProbeCurve:
     """Fit a ridge classifier at every stage where an image may have several labels or none.
 
-    Judged by mean average precision; its errors are bootstrapped over the images, paired between stages.
+    Judged by mean average precision, with jackknife errors that are paired between stages.
 
     Args:
         features: for each stage (n, width).
@@ -173,29 +177,28 @@ def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_],
     if not ((share > 0) & (share < 1)).all():
         raise ValueError(f"labels {np.flatnonzero((share == 0) | (share == 1)).tolist()} are on all images or on none")
     fits = [fit_ridge(stage, truth, classes) for stage in features]
-    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), _DRAWS).astype(np.float64)
-    values = np.array([mean_average_precision(fit.loo, truth, np.vstack([np.ones(n), draws])) for fit in fits])
-    precision = values[:, 0]
-    best = max(range(len(fits)), key=lambda i: (precision[i], i))
+    credit = [precision_credit(fit.loo, truth) for fit in fits]
+    best = max(range(len(fits)), key=lambda i: (credit[i].mean(), i))
     points = []
     for index, fit in enumerate(fits):
-        gains, leads = values[index] - values[-1], values[best] - values[index]
+        lead = credit[best] - credit[index]
+        gain = credit[index] - credit[-1]
         near = nearest_votes(features[index], truth, classes)
         points.append(
             ProbePoint(
                 **_place(stages, index, features),
-                accuracy=float(precision[index]),
-                se=float(values[index, 1:].std()),
-                gain=float(gains[0]),
-                gain_se=float(gains[1:].std()),
-                tied=bool(leads[0] <= 2 * leads[1:].std()),
-                neighbours=float(mean_average_precision(near, truth, np.ones((1, n)))[0]),
+                accuracy=float(credit[index].mean()),
+                se=_standard_error(credit[index]),
+                gain=float(gain.mean()),
+                gain_se=_standard_error(gain),
+                tied=bool(lead.mean() <= 2 * _standard_error(lead)),
+                neighbours=float(precision_credit(near, truth).mean()),
                 penalty=fit.lam,
             )
         )
     return ProbeCurve(
         n, n, float(share.mean()), balanced=False, several=True, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits),
+        fits=tuple(fits), credits=tuple(credit),
     )  # fmt: skip
 
 
@@ -207,33 +210,6 @@ def _place(stages: Stages, index: int, features: list[NDArray[np.float32]]) -> d
         "tap": (index + 1) / len(stages),
         "width": features[index].shape[1],
     }
-
-
-def mean_average_precision(
-    scores: NDArray[np.float64], truth: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Mean over classes of the average precision, under several weightings of the images.
-
-    Args:
-        scores: (n, classes), higher where a label is more likely.
-        truth: (n, classes).
-        weights: (draws, n) of the images, such as the counts of bootstrap samples.
-
-    Returns:
-        (draws,); a class that has no weight in a draw does not count in it. Images with equal scores are taken in
-        the order they come in.
-    """
-    found = []
-    for column in range(truth.shape[1]):
-        order = np.argsort(-scores[:, column], kind="stable")
-        w, right = weights[:, order], truth[order, column]
-        hits = np.cumsum(w * right, axis=1)
-        total = hits[:, -1]
-        precision = hits / np.maximum(np.cumsum(w, axis=1), 1e-12)
-        average = np.sum(precision * w * right, axis=1) / np.maximum(total, 1e-12)
-        found.append(np.where(total > 0, average, np.nan))
-    averages: NDArray[np.float64] = np.nanmean(found, axis=0)
-    return averages
 
 
 def weighted_mean(

@@ -22,7 +22,7 @@ from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Plan, Range, Recipe, Value, load_recipe, show_duration
+from advisor.recipe import Choices, Plan, Range, Recipe, Value, for_several_labels, load_recipe, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,7 +185,6 @@ def recommend(
     began = time.perf_counter()
     progress = progress or Silent()
     catalog = catalog or load_catalog()
-    recipes = usable_recipes(catalog, progress)
     target = pick_device(device)
     compared = compare_backbones(
         location, backbones, device=target, images=images, seed=seed, skip_small_classes=skip_small_classes,
@@ -211,6 +210,7 @@ def recommend(
             f"{len(found.classes)} of {len(prepared.dataset.classes)} classes are probed; accuracies are for telling "
             "those apart, and lower for all. Probe more with --images."
         )
+    recipes = usable_recipes(catalog, progress, several=curve.several)
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve)
     lr = starting_lr(stages, measured.distance)
@@ -285,12 +285,16 @@ def first_of(value: Value) -> bool | float | str:
     return value.first if isinstance(value, Range | Choices) else value
 
 
-def usable_recipes(catalog: Catalog, progress: Progress) -> list[Recipe]:
-    """Every installed recipe that validates, by name; one that does not is a line of talk."""
+def usable_recipes(catalog: Catalog, progress: Progress, *, several: bool = False) -> list[Recipe]:
+    """Every installed recipe that validates, by name; one that does not is a line of talk.
+
+    For images that may have `several` labels, with a head that learns them.
+    """
     recipes = []
     for name in sorted(catalog.recipes):
         try:
-            recipes.append(load_recipe(name, catalog))
+            recipe = load_recipe(name, catalog)
+            recipes.append(for_several_labels(recipe, catalog) if several else recipe)
         except UsageError as error:
             progress.say(f"recipe {name} ({catalog.recipes[name].plugin.origin}) is left out: {error.message}")
     return recipes
@@ -344,7 +348,7 @@ def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float,
 
 def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
     """The same recommendation under another verdict, with its recipe and plan."""
-    recipes = usable_recipes(catalog, progress)
+    recipes = usable_recipes(catalog, progress, several=found.curve.several)
     recipe = adapt_recipe(
         find_recipe(verdict.scenario, recipes), verdict, found.curve, found.start_lr, found.profile.splits
     )

@@ -252,6 +252,11 @@ def _reasons(
         f"expected {curve.metric}: {heads:.2f} for a classifier on frozen features, {tuning:.2f} for fine-tuning; "
         f"{kind} is recommended"
     )
+    if curve.several:
+        reasons.append(
+            "what is expected was fitted to sets with one label an image; of mean average precision it is a guess, and "
+            "--pilot measures it"
+        )
     if (size.large > 0.5) != (verdict in (2, 4)):
         reasons.append(
             f"by size alone this would be called {'large' if size.large > 0.5 else 'small'}; the expected accuracies "

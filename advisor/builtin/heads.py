@@ -25,6 +25,7 @@ def advisor_heads() -> Iterator[Head]:
         name="ridge",
         create=create_linear,
         fit=fit_ridge_head,
+        several=True,
         linear=True,
         summary="closed-form ridge regression, penalty by exact leave-one-out; the probe itself",
     )
@@ -50,6 +51,7 @@ def advisor_heads() -> Iterator[Head]:
         create=create_linear,
         fit=fit_sigmoid_head,
         loss=binary_cross_entropy,
+        several=True,
         linear=True,
         summary="a probability for each class, where an image may have several or none; by ridge where only it trains",
     )
@@ -60,6 +62,7 @@ def advisor_heads() -> Iterator[Head]:
             Param("hidden", default=256, low=32, high=1024, log=True, help="hidden units"),
             Param("dropout", default=0.2, low=0.0, high=0.7, help="share of hidden units left out of a training step"),
         ),
+        several=True,
         summary="one hidden layer with dropout, by gradient steps",
     )
     yield Head(
@@ -95,11 +98,12 @@ def create_cosine(width: int, classes: int, *, scale: float) -> nn.Module:
 
 
 def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None) -> None:
-    """Set a linear layer to the calibrated closed-form probe."""
+    """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
     from advisor.network.ridge import fit_ridge
 
     worth = None if weights is None else weights.numpy()
-    ridge = fit_ridge(features.numpy(), labels.numpy(), _classes(module), weights=worth)
+    known = labels.numpy() if labels.ndim == 1 else labels.bool().numpy()
+    ridge = fit_ridge(features.numpy(), known, _classes(module), weights=worth)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 

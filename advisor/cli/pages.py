@@ -105,7 +105,7 @@ def result(out: Console, found: Result) -> None:
         out.print(f"  {line}")
     metric = "balanced" if found.metric == "balanced" else "validation"
     how = f"{found.folds}-fold cross-validation" if found.folds > 1 else "one validation part"
-    seeds = len(found.winner.correct)
+    seeds = len(found.winner.credit)
     how += f", mean of {seeds} seeds" if seeds > 1 else ""
     probe = "" if found.probe_accuracy is None else f"; the best probe: {found.probe_accuracy:.3f}"
     out.print(f"  {metric:<11} {found.validation:.3f}  ({how}{probe})")
@@ -120,8 +120,10 @@ def result(out: Console, found: Result) -> None:
             f"  [bold]test        {found.test:.3f}[/bold]  (95 % interval {low:.3f} to {high:.3f}, "
             f"{found.test_images} images never used before)"
         )
-        if found.metric == "balanced":
-            out.print(f"              balanced over the classes {found.test_balanced:.3f}")
+        more = {"map": "mean average precision over the labels, here and above",
+                "balanced": f"balanced over the classes {found.test_balanced or 0.0:.3f}"}  # fmt: skip
+        if found.metric in more:
+            out.print(f"              {more[found.metric]}")
     out.print()
     out.print(f"Handed over in {escape(str(found.best))}. To use it:")
     out.print(f"  advisor predict {escape(str(found.best))} photo.jpg")

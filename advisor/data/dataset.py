@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
+from advisor.data.several import draw_several, keep_labels, kin_counts, rarest, truth_of
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
 from advisor.types import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,7 +39,8 @@ class ImageDataset:
         format: name of the dataset format that read it.
         classes: class names, sorted.
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
-            an index into `classes`, `split` one of `train`, `val`, `test` or empty, `together` the given group
+            an index into `classes` (where images may have several: the rarest of them, -1 for none, and all of them
+            in `labels`), `split` one of `train`, `val`, `test` or empty, `together` the given group
             or empty, `content` a hash of the file, `width`, `height` (pixels), `mode` and `format` as the file's
             header states them.
             Once looked for, `group` is equal for copies and near copies. Once split, `kin` is equal for what was
@@ -67,12 +69,27 @@ class ImageDataset:
         """Whether another validation part could as well have been drawn."""
         return "val" in self.drawn
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return "labels" in self.frame
+
+    def truth(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n, classes), whether the images at these places of the pixel store have a label."""
+        frame = self.frame.set_index("row").loc[rows]
+        if self.several:
+            return truth_of(frame["labels"].tolist(), len(self.classes))
+        return np.asarray(frame["label"].to_numpy()[:, None] == np.arange(len(self.classes)))
+
     def rows(self, *splits: str) -> NDArray[np.int64]:
         """Places in the pixel store of the images in these splits, in table order."""
         return self.frame.loc[self.frame["split"].isin(splits), "row"].to_numpy(dtype=np.int64)
 
     def labels(self, *splits: str) -> NDArray[np.int64]:
-        """Class indices (n,) of the images in these splits, in the same order as `rows`."""
+        """Class indices (n,) of the images in these splits, in the same order as `rows`.
+
+        Where images may have several labels it is the rarest of them, -1 for none: for sampling in proportion.
+        """
         return self.frame.loc[self.frame["split"].isin(splits), "label"].to_numpy(dtype=np.int64)
 
 
@@ -105,7 +122,6 @@ def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Pro
         {
             "row": np.arange(len(readable), dtype=np.int64),
             "path": [listing.paths[i] for i in readable],
-            "class": [listing.labels[i] for i in readable],
             "split": [listing.splits[i] if listing.splits else "" for i in readable],
             "together": [listing.groups[i] if listing.groups else "" for i in readable],
             "content": [contents[i] for i in readable],
@@ -115,10 +131,15 @@ def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Pro
             "format": [headers[i].format for i in readable],
         }
     )
-    classes = tuple(sorted(set(listing.labels)))
+    classes = tuple(sorted(set(_names(listing))))
     _require_classes(location, classes)
     index = {name: number for number, name in enumerate(classes)}
-    frame.insert(2, "label", frame.pop("class").map(index).astype(np.int64))
+    numbers = [tuple(sorted({index[name] for name in _each(listing.labels[i])})) for i in readable]
+    if listing.several:
+        frame.insert(2, "labels", pd.Series(numbers, dtype=object))
+        frame.insert(2, "label", rarest(truth_of(numbers, len(classes))))
+    else:
+        frame.insert(2, "label", np.array([number for (number,) in numbers], np.int64))
     return ImageDataset(
         name=listing.name,
         location=location,
@@ -177,20 +198,29 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     frame.loc[frame["split"] == "", "split"] = "train"
     rng = np.random.default_rng(seed)
     for name, share in share_of.items():
-        drawn = _draw(frame, share, rng)
+        drawn = _draw(frame, share, rng, len(classes))
         frame.loc[drawn, "split"] = name
         notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
-    tested = set(frame.loc[frame["split"] == "test", "label"])
+    held = frame.loc[frame["split"] == "test"]
+    tested = {label for own in held["labels"] for label in own} if dataset.several else set(held["label"])
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
-def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[int]:
+def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator, classes: int) -> list[int]:
     """Index labels of a per-class share of the training images; at least one, never all."""
-    chosen: set[str] = set()
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
+    chosen = draw_several(pool, share, classes, rng) if "labels" in frame else _draw_each(pool, share, rng)
+    # Copies follow their original, into another class too where labels contradict each other.
+    drawn: list[int] = pool.index[pool["kin"].isin(chosen)].tolist()
+    return drawn
+
+
+def _draw_each(pool: pd.DataFrame, share: float, rng: np.random.Generator) -> set[str]:
+    """Families that hold a share of each class."""
+    chosen: set[str] = set()
     for _, rows in pool.groupby("label", sort=True):
         families = rows["kin"].unique()
         order = rng.permutation(len(families))
@@ -199,9 +229,7 @@ def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator) -> list[i
         after = np.abs(np.cumsum(sizes) - max(1, round(share * len(rows))))
         take = min(int(after.argmin()) + 1, len(families) - 1)
         chosen |= set(families[order[:take]])
-    # Copies follow their original, into another class too where labels contradict each other.
-    drawn: list[int] = pool.index[pool["kin"].isin(chosen)].tolist()
-    return drawn
+    return chosen
 
 
 def _kin(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -> pd.Series[str]:
@@ -240,18 +268,23 @@ def _handle_small(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Refuse or leave out classes with fewer than `need` different trainable images."""
     pool = frame.loc[frame["split"].isin(["", "train"])]
-    counts = pool.groupby("label")["kin"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
+    if dataset.several:
+        counts = pd.Series(kin_counts(pool, len(dataset.classes)))
+    else:
+        counts = pool.groupby("label")["kin"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
     small = [int(label) for label in counts.index[counts < need]]
     if not small:
         return frame, dataset.classes
     if not skip:
         broken = len(dataset.broken)
         named = ", ".join(f"`{dataset.classes[i]}` ({counts[i]})" for i in small[:5])
+        few = f"fewer than {need} different readable images"
         raise DatasetError(
-            f"{len(small)} of {len(dataset.classes)} classes have fewer than {need} different readable "
-            f"images to split: {named}{' …' if len(small) > 5 else ''}.",
+            f"{len(small)} of {len(dataset.classes)} {'labels are' if dataset.several else 'classes have'} "
+            f"{f'on, or missing from, {few}' if dataset.several else few} to split: "
+            f"{named}{' …' if len(small) > 5 else ''}.",
             ways=[
-                "add images to them, or remove their folders",
+                "add images to them, or remove them",
                 *([(f"repair the {broken} unreadable files, for example "
                    f"{dataset.broken[0][0]}: {dataset.broken[0][1]}")] if broken else []),
                 "leave those classes out with --skip-small-classes",
@@ -261,6 +294,8 @@ def _handle_small(
     kept = [label for label in range(len(dataset.classes)) if label not in small]
     classes = tuple(dataset.classes[label] for label in kept)
     _require_classes(dataset.location, classes)
+    if dataset.several:
+        return keep_labels(frame, kept, len(dataset.classes)), classes
     frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
     frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
     return frame, classes
@@ -279,7 +314,13 @@ def _require_sound(name: str, listing: object) -> None:
         for what, values in columns.items():
             if len(values) != count and (what == "labels" or len(values)):
                 flaw = flaw or f"listed {count} images and {len(values)} {what}"
+        several = any(isinstance(label, tuple) for label in listing.labels)
         for what, values in {"paths": listing.paths, **columns}.items():
+            if what == "labels" and several:
+                odd = next((own for own in values if not isinstance(own, tuple)
+                            or any(not isinstance(name, str) for name in own)), None)  # fmt: skip
+                flaw = flaw or (f"listed {odd!r} among tuples of labels" if odd is not None else "")
+                continue
             odd = next((value for value in values if not isinstance(value, str)), None)
             if odd is not None:
                 flaw = flaw or f"listed {odd!r} among its {what}, which is no text"
@@ -293,9 +334,18 @@ def _require_sound(name: str, listing: object) -> None:
         )
 
 
+def _each(label: str | tuple[str, ...]) -> tuple[str, ...]:
+    return label if isinstance(label, tuple) else (label,)
+
+
+def _names(listing: Listing) -> Iterator[str]:
+    """Every label, as often as it is given."""
+    return (name for label in listing.labels for name in _each(label))
+
+
 def _require_utf8(location: str, listing: Listing) -> None:
     """Names end up in TOML, JSON and on terminals; refuse early what none of them can hold."""
-    for name in (location, *listing.labels, *listing.paths):
+    for name in (location, *_names(listing), *listing.paths):
         try:
             name.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -358,7 +408,7 @@ def _digest(listing: Listing, contents: dict[int, str]) -> str:
             [
                 path,
                 contents[i],
-                listing.labels[i],
+                "\1".join(sorted(_each(listing.labels[i]))),
                 listing.splits[i] if listing.splits else "",
                 *([listing.groups[i]] if listing.groups else []),
             ]

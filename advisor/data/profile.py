@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from advisor.data.shortcuts import Shortcut, find_shortcuts
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ class DatasetProfile:
         digest: of the data.
         images: readable images.
         splits: images per split.
+        several: whether an image may have several labels, or none.
         per_class: images per class.
         per_class_train: harmonic mean over the classes of the images per class that may be trained on
             (train and val).
@@ -36,7 +39,7 @@ class DatasetProfile:
             lists of paths.
         conflicting: groups of either kind that carry more than one label.
         leaking: groups of either kind that stand in more than one split.
-        shortcuts: properties of the files that give the class away.
+        shortcuts: properties of the files that give the class away; not looked for where images have several labels.
         broken: unreadable files with the reason.
         ignored: files that are not images.
         notes: on splits and sizes.
@@ -47,6 +50,7 @@ class DatasetProfile:
     digest: str
     images: int
     splits: dict[str, int]
+    several: bool
     per_class: dict[str, int]
     per_class_train: float
     imbalance: float
@@ -71,8 +75,11 @@ class DatasetProfile:
 def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     """Profile a dataset whose images have been decoded and split."""
     frame = dataset.frame
-    counts = frame["label"].value_counts().reindex(range(len(dataset.classes)), fill_value=0)
-    trainable = frame.loc[frame["split"] != "test", "label"].value_counts()
+    truth = dataset.truth(frame["row"].to_numpy(np.int64))
+    counts = truth.sum(0)
+    trainable = truth[(frame["split"] != "test").to_numpy()].sum(0)
+    trainable = trainable[trainable > 0]
+    labels = "labels" if dataset.several else "label"
     exact = _repeated(frame, "content")
     near = [kin for kin in _repeated(frame, "group") if _differ(kin["content"])] if "group" in frame else []
     width = tuple(int(v) for v in frame["width"].quantile([0.05, 0.5, 0.95]))
@@ -81,12 +88,15 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     small = int((frame[["width", "height"]].min(axis=1) < 96).sum())
     if small:
         notes.append(f"{small} of {len(frame)} images are under 96 pixels; the network sees them enlarged")
+    if dataset.several:
+        notes.append(f"{int((truth.sum(1) > 1).sum())} images have several labels, {int((~truth.any(1)).sum())} none")
     return DatasetProfile(
         name=dataset.name,
         location=dataset.location,
         digest=dataset.digest,
         images=len(frame),
         splits={name: int((frame["split"] == name).sum()) for name in ("train", "val", "test")},
+        several=dataset.several,
         per_class={name: int(counts[label]) for label, name in enumerate(dataset.classes)},
         per_class_train=float(len(trainable) / (1 / trainable).sum()),
         imbalance=float(counts.max() / max(1, counts.min())),
@@ -96,9 +106,9 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         formats={str(k): int(v) for k, v in frame["format"].value_counts().items()},
         duplicates=tuple(tuple(kin["path"]) for kin in exact),
         near_duplicates=tuple(tuple(kin["path"]) for kin in near),
-        conflicting=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin["label"])),
+        conflicting=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin[labels].map(str))),
         leaking=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin["split"])),
-        shortcuts=find_shortcuts(frame),
+        shortcuts=() if dataset.several else find_shortcuts(frame),
         broken=dataset.broken,
         ignored=dataset.ignored,
         notes=tuple(notes),

@@ -28,7 +28,7 @@ from advisor.types import InputSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
 
     from advisor.plugins import Catalog
     from advisor.types import Backbone
@@ -57,6 +57,15 @@ class Bundle:
     config: Mapping[str, Any]
 
     @property
+    def several(self) -> bool:
+        """Whether an image may have several labels: σ of each logit is then the probability of its label."""
+        return bool(self.config["advisor"].get("several", False))
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """From logits (B, classes) to probabilities 0..1, of one label or of each."""
+        return logits.float().sigmoid() if self.several else logits.float().softmax(1)
+
+    @property
     def timm_loads_it(self) -> bool:
         """Whether `timm.create_model('local-dir:…', pretrained=True)` gives the same network."""
         return "architecture" in self.config
@@ -71,6 +80,7 @@ def save_bundle(
     head_params: Mapping[str, object],
     head_is_linear: bool,
     classes: Sequence[str],
+    several: bool = False,
     texts: Mapping[str, str],
 ) -> bool:
     """Write a bundle; it replaces an earlier one only when it is complete.
@@ -83,6 +93,7 @@ def save_bundle(
         head_params: what it was created with.
         head_is_linear: whether timm's own classifier may be able to hold it.
         classes: in the order of the logits.
+        several: whether an image may have several of them.
         texts: further files by name.
 
     Returns:
@@ -103,6 +114,7 @@ def save_bundle(
         "codes": network.codes,
         "head": {"name": head, "params": dict(head_params)},
         "classes": list(classes),
+        "several": several,
         "input": asdict(backbone.input),
     }
     old = folder.with_name(f".{folder.name}.old")

@@ -16,7 +16,7 @@ from advisor.errors import BackboneError, RunError
 from advisor.outcome.run import Machine, chosen_plan, open_search, open_shop, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import load_recipe, parse_duration
+from advisor.recipe import for_several_labels, load_recipe, parse_duration
 from advisor.tuning.confirm import paired
 from advisor.tuning.importance import importances
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
@@ -155,7 +155,7 @@ def _ablations(
             except (OutOfTimeError, TrialFailedError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
-            gain, se = paired(winner.correct[0].astype(float) - done.correct, search.worth)
+            gain, se = paired(winner.credit[0] - done.credit, search.worth)
             found.append(Ablation(key, values[key], other, gain, se))
             advance(1)
     return tuple(sorted(found, key=lambda entry: -entry.gain))
@@ -186,6 +186,8 @@ def _first_line(error: Exception) -> str:
 def _from_scratch(search: Search, winner: Standing) -> Values:
     """The recipe `from-scratch` on the winner's network, for several times the winner's steps."""
     recipe = load_recipe(SCRATCH, search.bench.catalog)
+    if search.bench.prepared.dataset.several:
+        recipe = for_several_labels(recipe, search.bench.catalog)
     fixed = {key: first_of(value) for key, value in recipe.values.items()}
     values = search.space.completed({
         **fixed,

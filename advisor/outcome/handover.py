@@ -13,9 +13,10 @@ import pandas as pd
 import torch
 
 from advisor.data.cache import write_whole
+from advisor.network.precision import average_precisions
 from advisor.network.stages import TOKENS
 from advisor.outcome.bundle import save_bundle
-from advisor.outcome.interval import wilson
+from advisor.outcome.interval import normal, wilson
 from advisor.recipe import Plan, plan_to_toml
 from advisor.tuning.importance import importances
 from advisor.tuning.space import frozen_recipe
@@ -43,13 +44,14 @@ class Result:
         best: the bundle's folder.
         winner: the trial that is handed over.
         choice: what it was compared with.
-        metric: `accuracy` or `balanced`; of all validation figures.
+        metric: of all validation figures: `accuracy`, `balanced`, or `map`, the mean average precision of images that
+            may have several labels.
         probe_accuracy: of the best closed-form probe on the validation images, the floor; None without one.
         validation: of the winner there, over all its seeds; optimistic, since it was chosen by it.
         folds: of the cross-validation; 1 is a single validation part.
-        test: accuracy on the untouched test images; None when there are none.
-        test_interval: 95 % Wilson interval.
-        test_balanced: mean over the classes of their recall on the test images.
+        test: accuracy (mean average precision) on the untouched test images; None when there are none.
+        test_interval: 95 %: Wilson's; by the jackknife error for mean average precision.
+        test_balanced: mean over the classes of their recall on the test images; None of several labels.
         test_images: how many.
         timm_loads_it: whether timm alone can load the bundle.
         trials: table of all trials, best first, as in `leaderboard.csv`.
@@ -96,7 +98,7 @@ class Result:
             "metric": self.metric,
             "validation_accuracy": self.validation,
             "validation_folds": self.folds,
-            "validation_seeds": len(self.winner.correct),
+            "validation_seeds": len(self.winner.credit),
             "optimism_of_best": self.choice.optimism,
             "behind_best": self.choice.behind,
             "behind_best_standard_error": self.choice.behind_se,
@@ -117,7 +119,7 @@ class Result:
 def leaderboard(search: Search) -> pd.DataFrame:
     """One row per trial, best first."""
     rows = []
-    means = {s.number: _rounded(s.accuracy(search.worth)) for s in search.standings() if len(s.correct) > 1}
+    means = {s.number: _rounded(s.accuracy(search.worth)) for s in search.standings() if len(s.credit) > 1}
     for number, trial in search.everything():
         if not trial.state.is_finished():
             continue
@@ -158,14 +160,19 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     network = search.network(winner)
     held, labels, classes = bench.rows("test"), bench.labels("test"), bench.prepared.dataset.classes
     test = balanced = None
-    right = 0
+    interval = wilson(0, 0)
     per_class: dict[str, dict[str, float]] = {}
     if len(held):
         logits = _test_logits(bench, winner, network)
-        correct, _ = score(logits, labels)
-        right, test = int(correct.sum()), float(correct.mean())
-        per_class = _per_class(logits, labels, classes)
-        balanced = sum(entry["recall"] for entry in per_class.values()) / len(per_class)
+        credit, _ = score(logits, labels)
+        test = float(credit.mean())
+        if bench.metric == "map":
+            interval = normal(credit)
+            per_class = _precision_per_class(logits, labels, classes)
+        else:
+            interval = wilson(int(credit.sum()), len(held))
+            per_class = _per_class(logits, labels, classes)
+            balanced = sum(entry["recall"] for entry in per_class.values()) / len(per_class)
     board = leaderboard(search)
     probes = board.loc[board["kind"] == PROBE, "validation_accuracy"]
     validation = winner.accuracy(search.worth)
@@ -177,12 +184,13 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "validation_images": len(search.judged_rows),
         "probe_validation_accuracy": probe,
         "test_accuracy": test,
-        "test_interval_95": wilson(right, len(held)),
+        "test_interval_95": interval,
         "test_balanced_accuracy": balanced,
         "test_images": len(held),
     }
     report = _rounded({
         "dataset": {"location": plan.location, "digest": bench.prepared.dataset.digest,
+                    "several_labels": bench.prepared.dataset.several,
                     "splits": bench.prepared.profile.splits, "classes": list(classes)},
         "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
         "recipe": plan.recipe.name,
@@ -217,6 +225,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         head_params=head_params(dict(winner.values)),
         head_is_linear=kind.linear,
         classes=classes,
+        several=bench.prepared.dataset.several,
         texts={
             "best.toml": plan_to_toml(best_plan, provenance=provenance),
             "report.json": json.dumps(report, indent=2, ensure_ascii=False),
@@ -233,7 +242,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         validation=validation,
         folds=search.folds,
         test=test,
-        test_interval=wilson(right, len(held)),
+        test_interval=interval,
         test_balanced=balanced,
         test_images=len(held),
         timm_loads_it=loads,
@@ -288,3 +297,12 @@ def _per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict
             recall = float((logits[mine].argmax(1) == label).float().mean())
             found[name] = {"images": int(mine.sum()), "recall": recall}
     return found
+
+
+def _precision_per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    precision = average_precisions(logits.numpy(), labels.bool().numpy())
+    return {
+        name: {"images": int(labels[:, label].sum()), "average_precision": float(precision[label])}
+        for label, name in enumerate(classes)
+        if labels[:, label].any()
+    }

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
@@ -14,3 +19,9 @@ def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
     half = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+
+
+def normal(credit: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of a mean of per-image values (n,), within 0 to 1."""
+    half = 1.96 * float(credit.std()) / max(1, len(credit)) ** 0.5
+    return max(0.0, float(credit.mean()) - half), min(1.0, float(credit.mean()) + half)

@@ -7,8 +7,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from advisor.advice.measure import sample_rows
 from advisor.advice.recommend import Recommendation, least_epochs, replan
 from advisor.advice.scenario import Pilot, decide
@@ -18,9 +16,10 @@ from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
 from advisor.tuning.bench import Workbench
 from advisor.tuning.confirm import paired
-from advisor.tuning.trial import predict_logits, run_trial
+from advisor.tuning.trial import predict_logits, run_trial, score
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 DEPTHS = (0.0, 0.5)  # everything trained, and the upper half
@@ -52,7 +51,7 @@ def pilot(
     catalog, progress = catalog or load_catalog(), progress or Silent()
     began = time.perf_counter()
     bench = _fewer(open_shop(found.plan, Machine(device=device), catalog, progress).first, found.plan.seed)
-    held, labels = bench.rows("val"), bench.labels("val").numpy()
+    held, labels = bench.rows("val"), bench.labels("val")
     images = len(bench.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
     base = {path: key.default for path, key in KEYS.items()} | {
@@ -65,7 +64,7 @@ def pilot(
     def right(depth: float) -> NDArray[np.float64]:
         values: dict[str, Any] = {**base, "freeze.depth": depth}
         done = run_trial(bench, values, seed=found.plan.seed, deadline=math.inf)
-        return np.asarray(predict_logits(done.network(), bench, held).argmax(1).numpy() == labels, np.float64)
+        return score(predict_logits(done.network(), bench, held), labels)[0]
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:
         probe = right(1.0)

@@ -27,6 +27,8 @@ from advisor.recipe import (
     Plan,
     Range,
     Recipe,
+    for_several_labels,
+    heads_of,
     load_plan,
     load_recipe,
     parse_duration,
@@ -199,10 +201,13 @@ def chosen_plan(
     if not recipe:
         return found, name, runs
     other = load_recipe(recipe, catalog)
+    listing = catalog.dataset_for(found.location).open(found.location)
+    if listing.several:
+        other = for_several_labels(other, catalog)
     # How images are read and trials judged belongs to the images, not to a recipe.
     kept = {key: found.recipe.values[key] for key in ("search.metric", "features.codes") if key in found.recipe.values}
     if not name:
-        name = f"{catalog.dataset_for(found.location).open(found.location).name}-{other.name}"
+        name = f"{listing.name}-{other.name}"
     return replace(found, recipe=other.with_values(kept)), name, runs
 
 
@@ -331,6 +336,8 @@ def open_shop(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress
             ],
             hint=f"advisor recommend {plan.location}",
         )
+    if prepared.dataset.several:
+        _require_several(plan, catalog)
     codes = str(plan.recipe.get("features.codes"))
     stages = stages_for(backbone, network, codes=codes)
     bench = Workbench(
@@ -338,6 +345,18 @@ def open_shop(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress
         limits=Limits(machine.memory, machine.cache), metric=str(plan.recipe.get("search.metric")),
     )  # fmt: skip
     return Workshop(bench, codes=codes, seed=plan.seed)
+
+
+def _require_several(plan: Plan, catalog: Catalog) -> None:
+    """Refuse heads that know one label an image only."""
+    known = [name for name, offer in sorted(catalog.heads.items()) if offer.item.several]
+    for name in heads_of(plan.recipe):
+        if name not in known:
+            raise UsageError(
+                f"The head `{name}` learns one label an image; the images of `{plan.location}` may have several.",
+                ways=[f"heads for several: {', '.join(known)}", f"ask again: advisor recommend {plan.location}"],
+                hint='[head] name = "sigmoid"',
+            )
 
 
 def _keeping_board(

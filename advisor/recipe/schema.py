@@ -164,7 +164,8 @@ KEYS: Mapping[str, Key] = {
     "search.metric": Key(
         str,
         "accuracy",
-        "what trials are judged by; balanced is the mean over classes of their recall",
+        "what trials are judged by; balanced is the mean over classes of their recall; where images may have several "
+        "labels it is mean average precision whatever stands here",
         choices=("accuracy", "balanced"),
         searchable=False,
     ),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from advisor.types import Head, Param
 
 _WIDTH, _EACH = 16, 12  # of features; images of a class
+_STEPS = 200  # by gradient, of a head without a closed form
 
 
 def parameters_are_sound(head: Head) -> None:
@@ -87,7 +88,7 @@ def learns_what_is_easy(head: Head) -> None:
         head.fit(module, features, labels, **_defaults(head))
     else:
         optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
-        for _ in range(200):
+        for _ in range(_STEPS):
             optimizer.zero_grad()
             (head.loss or F.cross_entropy)(module(features), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -139,9 +140,37 @@ def state_is_whole(head: Head) -> None:
         ask(torch.equal(first(features), second(features)), "two copies with the same state answer differently")
 
 
+def learns_several_if_it_says_so(head: Head) -> None:
+    """If `several` is set, it learns labels (n, classes) of 0 and 1: σ of a logit is the probability of its label."""
+    import torch
+    import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+    if not head.several:
+        return
+    features, kinds = _clouds(3)
+    features = _read(head, features)
+    truth = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])[kinds]
+    torch.manual_seed(0)
+    module = head.create(_WIDTH, 2, **_defaults(head))
+    loss = head.loss or F.binary_cross_entropy_with_logits
+    if head.fit is not None:
+        head.fit(module, features, truth, **_defaults(head))
+    else:
+        optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
+        for _ in range(_STEPS):
+            optimizer.zero_grad()
+            loss(module(features), truth).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    module.eval()
+    with torch.no_grad():
+        right = float(((module(features) > 0) == truth.bool()).float().mean())
+        ask(loss(module(features), truth).isfinite(), "its loss of several labels is not finite")
+    ask(right >= 0.9, f"it gets {right:.0%} of several labels, at a probability of one half")
+
+
 CHECKS = (
     parameters_are_sound, maps_features_to_logits, every_weight_gets_a_gradient, learns_what_is_easy,
-    fits_whatever_classes_there_are, is_linear_if_it_says_so, state_is_whole,
+    learns_several_if_it_says_so, fits_whatever_classes_there_are, is_linear_if_it_says_so, state_is_whole,
 )  # fmt: skip
 
 

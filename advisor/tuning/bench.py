@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import time
+import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from advisor.advice.inspection import open_network, stages_for
+from advisor.data.several import kin_counts
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
@@ -106,7 +108,8 @@ class Workbench:
         progress: told how far the features are.
         limits: of memory and disk.
         pretrained: whether the network has learnt anything; if not, its features say nothing.
-        metric: what trials are judged by, `accuracy` or `balanced` accuracy.
+        metric: what trials are judged by, `accuracy` or `balanced` accuracy; where images may have several labels it
+            is mean average precision, `map`.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class Workbench:
         self.progress = progress
         self.limits = limits or Limits()
         self.pretrained = pretrained
-        self.metric = metric
+        self.metric = "map" if prepared.dataset.several else metric
         self.classes = len(prepared.dataset.classes)
         self._features = Features(network, stages, prepared, backbone, progress)
         self._standardise: dict[int, Standardise] = {}
@@ -151,7 +154,9 @@ class Workbench:
         return self._parts[part]
 
     def labels(self, part: str) -> Tensor:
-        """(n,) int64 on the CPU."""
+        """(n,) int64 on the CPU; (n, classes) float32 of 0 and 1 where images may have several labels."""
+        if self.prepared.dataset.several:
+            return torch.from_numpy(self.prepared.dataset.truth(self.rows(part)).astype(np.float32))
         return torch.tensor([self._label_of[row] for row in self.rows(part).tolist()], dtype=torch.int64)
 
     def worth(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -396,16 +401,21 @@ def folds_of(bench: Workbench, count: int, seed: int) -> list[Workbench]:
     frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
     kin = frame["kin"]
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    return [
-        bench.divided(rows[train], rows[val])
-        for train, val in folds.split(rows, frame["label"].to_numpy(), kin.to_numpy())
-    ]
+    with warnings.catch_warnings():
+        # Of several labels the rarest of each image is divided; what is rarest may be so in a few images only.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return [
+            bench.divided(rows[train], rows[val])
+            for train, val in folds.split(rows, frame["label"].to_numpy(), kin.to_numpy())
+        ]
 
 
 def most_folds(bench: Workbench) -> int:
     """Folds in which every class has images of its own to be judged by; copies count once."""
     rows = np.concatenate([bench.rows("train"), bench.rows("val")])
     frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
+    if bench.prepared.dataset.several:
+        return max(1, int(kin_counts(frame, bench.classes).min()))
     return max(1, int(frame.groupby("label")["kin"].nunique().min()))
 
 

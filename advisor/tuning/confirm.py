@@ -29,7 +29,8 @@ class Standing:
         number: in the study.
         kind: `probe` or `trial`.
         values: by key path, scalars.
-        correct: (seeds, n) for each validation image whether the model of a seed was right.
+        credit: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or wrong,
+            or, where images may have several labels, its `advisor.network.precision.precision_credit`.
         loss: cross-entropy under the first seed, nats.
         seconds: that the trial took.
         tap: stages kept.
@@ -42,7 +43,7 @@ class Standing:
     number: int
     kind: str
     values: Mapping[str, Any]
-    correct: NDArray[np.bool_]
+    credit: NDArray[np.float64]
     loss: float
     seconds: float
     tap: int
@@ -63,7 +64,7 @@ class Standing:
 
     def mean(self) -> NDArray[np.float64]:
         """(n,) share of the seeds under which each image was right."""
-        return np.asarray(self.correct.mean(0))
+        return np.asarray(self.credit.mean(0))
 
     def accuracy(self, worth: NDArray[np.float64]) -> float:
         """Over all its seeds, 0..1."""
@@ -105,7 +106,7 @@ class Choice:
             "judged_under_every_seed": self.sure,
             "rivals": [
                 {"trial": rival.number, "kind": rival.kind, "accuracy": rival.accuracy(worth),
-                 "seeds": len(rival.correct), "first_seed": float(worth @ rival.correct[0] / worth.sum())}
+                 "seeds": len(rival.credit), "first_seed": float(worth @ rival.credit[0] / worth.sum())}
                 for rival in self.rivals
             ],
         }  # fmt: skip
@@ -116,7 +117,7 @@ def leaders(standings: Sequence[Standing], worth: NDArray[np.float64], count: in
 
     By the first seed only: a trial that was never judged again must not overtake one that was and lost its luck.
     """
-    return sorted(standings, key=lambda s: (-round(float(worth @ s.correct[0]), 9), s.cost, s.loss))[:count]
+    return sorted(standings, key=lambda s: (-round(float(worth @ s.credit[0]), 9), s.cost, s.loss))[:count]
 
 
 def to_confirm(standings: Sequence[Standing], worth: NDArray[np.float64]) -> list[Standing]:
@@ -139,9 +140,9 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
     """
     everyone = to_confirm(standings, worth)
     # Means over as many seeds as all of those have that were judged again at all; one that was not stands no longer.
-    again = [len(rival.correct) for rival in everyone if not rival.sound and len(rival.correct) > 1]
+    again = [len(rival.credit) for rival in everyone if not rival.sound and len(rival.credit) > 1]
     common = min(again, default=1)
-    rivals = [replace(r, correct=r.correct[:common]) for r in everyone if r.sound or len(r.correct) >= common]
+    rivals = [replace(r, credit=r.credit[:common]) for r in everyone if r.sound or len(r.credit) >= common]
     best = min(rivals, key=lambda s: (-round(s.accuracy(worth), 9), s.cost, s.loss))
 
     def behind(rival: Standing) -> tuple[float, float]:
@@ -152,13 +153,13 @@ def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: 
     within = [rival for rival in near if rival.accuracy(worth) >= floor - 1e-9]
     chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
     gap, se = behind(chosen)
-    sure = sum(rival.sound or len(rival.correct) >= seeds for rival in rivals)
+    sure = sum(rival.sound or len(rival.credit) >= seeds for rival in rivals)
     return Choice(
         chosen=chosen,
         best=best,
         behind=gap,
         behind_se=0.0 if chosen is best else se,
-        optimism=optimism(np.stack([s.correct[0] for s in standings]), worth),
+        optimism=optimism(np.stack([s.credit[0] for s in standings]), worth),
         rivals=tuple(rivals),
         sure=sure,
         unsure=len(everyone) - sure,
@@ -176,14 +177,14 @@ def paired(difference: NDArray[np.float64], worth: NDArray[np.float64]) -> tuple
     return mean, variance**0.5
 
 
-def optimism(correct: NDArray[np.bool_], worth: NDArray[np.float64], seed: int = 0) -> float:
+def optimism(credit: NDArray[np.float64], worth: NDArray[np.float64], seed: int = 0) -> float:
     """How much too high the best of several accuracies is, for being the best.
 
     The best trial on a bootstrap sample of the validation images is judged on the images outside the sample; the
     mean difference over samples is what choosing by those images adds [Efron 1983].
 
     Args:
-        correct: (trials, n).
+        credit: (trials, n).
         worth: (n,) what each image counts.
         seed: of the samples.
 
@@ -191,25 +192,29 @@ def optimism(correct: NDArray[np.bool_], worth: NDArray[np.float64], seed: int =
         Points of accuracy 0..1, not below 0.
     """
     rng = np.random.default_rng(seed)
-    n = correct.shape[1]
+    n = credit.shape[1]
     found = []
     for _ in range(_DRAWS):
         times = np.bincount(rng.integers(0, n, n), minlength=n)
         inside, outside = worth * times, worth * (times == 0)
         if outside.sum() == 0:
             continue
-        on_sample = correct @ inside / inside.sum()
+        on_sample = credit @ inside / inside.sum()
         best = int(on_sample.argmax())
-        found.append(on_sample[best] - correct[best] @ outside / outside.sum())
+        found.append(on_sample[best] - credit[best] @ outside / outside.sum())
     return max(0.0, float(np.mean(found))) if found else 0.0
 
 
-def pack(correct: NDArray[np.bool_]) -> str:
-    """Booleans as text, for a study's attributes."""
-    return base64.b64encode(np.packbits(correct).tobytes()).decode()
+def pack(credit: NDArray[np.float64]) -> str:
+    """Credit (n,) as text, for a study's attributes: a bit an image where it is 0 or 1, else four bytes."""
+    if np.isin(credit, (0.0, 1.0)).all():
+        return base64.b64encode(np.packbits(credit.astype(bool)).tobytes()).decode()
+    return base64.b64encode(credit.astype("<f4").tobytes()).decode()
 
 
-def unpack(text: str, count: int) -> NDArray[np.bool_]:
-    """The inverse of `pack`."""
-    bits = np.unpackbits(np.frombuffer(base64.b64decode(text), np.uint8), count=count)
-    return bits.astype(bool)
+def unpack(text: str, count: int) -> NDArray[np.float64]:
+    """The inverse of `pack`, (count,)."""
+    data = base64.b64decode(text)
+    if len(data) == 4 * count:
+        return np.frombuffer(data, "<f4").astype(np.float64)
+    return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(np.float64)

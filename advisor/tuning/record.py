@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def facts(finished: Finished, seconds: float) -> dict[str, Any]:
     """A finished trial as attributes of a study."""
     return {
-        "correct": pack(finished.correct),
+        "credit": pack(finished.credit),
         "validation_loss": finished.loss,
         "seconds": seconds,
         "tap": finished.tap,
@@ -57,7 +57,7 @@ def standing_of(
         number=number,
         kind=own["kind"],
         values=own["values"],
-        correct=np.stack([unpack(own["correct"], count), *more]),
+        credit=np.stack([unpack(own["credit"], count), *more]),
         loss=own["validation_loss"],
         seconds=own["seconds"],
         tap=own["tap"],

@@ -194,9 +194,7 @@ class Search:
                     self.bench.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 key = f"again-{rival.number}"
-                self.study.set_user_attr(
-                    key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.correct)}
-                )
+                self.study.set_user_attr(key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.credit)})
                 advance(1)
 
     def bury_dead(self) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
+from advisor.network.precision import precision_credit
 from advisor.network.ridge import class_weights
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
@@ -64,9 +65,10 @@ class Finished:
 
     Attributes:
         rows: validation images, ascending rows of the pixel store.
-        correct: (n,) for each of them whether the model is right.
+        credit: (n,) what each of them adds to the score: 1 or 0 for right or wrong, or its `precision_credit` where
+            images may have several labels.
         worth: (n,) what each of them counts in the metric.
-        loss: cross-entropy there, nats.
+        loss: cross-entropy there, nats; binary where images may have several labels.
         tap: stages kept.
         frozen: stages frozen; equal to `tap` when only the head was fitted.
         frozen_share: share of the kept parameters that were frozen.
@@ -79,7 +81,7 @@ class Finished:
     """
 
     rows: NDArray[np.int64]
-    correct: NDArray[np.bool_]
+    credit: NDArray[np.float64]
     worth: NDArray[np.float64]
     loss: float
     tap: int
@@ -94,8 +96,8 @@ class Finished:
 
     @property
     def accuracy(self) -> float:
-        """On the validation images, 0..1; what the metric says, so balanced accuracy where that is wanted."""
-        return float(self.worth @ self.correct / max(1e-12, self.worth.sum()))
+        """On the validation images, 0..1; as the metric is: accuracy, balanced or not, or mean average precision."""
+        return float(self.worth @ self.credit / max(1e-12, self.worth.sum()))
 
 
 @dataclass
@@ -116,9 +118,9 @@ class _Course:
     def kind(self) -> Head:
         return self.bench.catalog.head(self.values["head.name"])
 
-    def tell(self, epoch: int, seconds: float, correct: NDArray[np.bool_]) -> None:
+    def tell(self, epoch: int, seconds: float, credit: NDArray[np.float64]) -> None:
         worth = self.bench.worth(self.bench.rows("val"))
-        accuracy = float(worth @ correct / max(1e-12, worth.sum()))
+        accuracy = float(worth @ credit / max(1e-12, worth.sum()))
         per_epoch = math.ceil(len(self.bench.rows("train")) / self.values["train.batch_size"])
         self.curve.append(Progressed(epoch, epoch * per_epoch, seconds, accuracy))
         self.report(self.curve[-1])
@@ -202,7 +204,7 @@ def run_folds(
     first = done[0]
     return Finished(
         rows=rows[order],
-        correct=np.concatenate([part.correct for part in done])[order],
+        credit=np.concatenate([part.credit for part in done])[order],
         worth=benches[0].worth(rows[order]),
         loss=sum(part.loss * len(part.rows) for part in done) / len(rows),
         tap=first.tap,
@@ -218,11 +220,14 @@ def run_folds(
 
 
 def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
-    """The head's closed form; where classes shall count alike, by weights if it knows them, else by repetition."""
+    """The head's closed form; where classes shall count alike, by weights if it knows them, else by repetition.
+
+    Of several labels each is a problem of its own, and all images count.
+    """
     bench, fit = course.bench, course.kind.fit
     assert fit is not None
     features, labels = bench.features("train", course.tap), bench.labels("train")
-    if _balance(course.values, bench) != "none":
+    if labels.ndim == 1 and _balance(course.values, bench) != "none":
         if "weights" in inspect.signature(fit).parameters:
             params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), bench.classes))}
         else:
@@ -238,18 +243,28 @@ def head_params(values: Values) -> dict[str, object]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def score(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.bool_], float]:
-    """Which images (n,) are right, and the mean cross-entropy in nats, of logits (n, classes).
+def score(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.float64], float]:
+    """What each image (n,) adds to the score, and the mean cross-entropy in nats.
+
+    Args:
+        logits: (n, classes).
+        labels: (n,) int64; or (n, classes) of 0 and 1, which are scored by mean average precision.
 
     Raises:
-        TrialFailedError: a logit is not a finite number.
+        TrialFailedError: a logit is not a finite number, or no image has any of several labels.
     """
     if not len(labels):
-        return np.zeros(0, bool), 0.0
+        return np.zeros(0), 0.0
     logits = logits.float()
     if not torch.isfinite(logits).all():
         raise TrialFailedError("the model answers with numbers that are not finite")
-    return (logits.argmax(1) == labels).numpy(), float(F.cross_entropy(logits, labels))
+    if labels.ndim == 1:
+        return (logits.argmax(1) == labels).numpy().astype(np.float64), float(F.cross_entropy(logits, labels))
+    if not labels.any():
+        raise TrialFailedError("none of the validation images has a label, so there is no precision")
+    return precision_credit(logits.numpy(), labels.bool().numpy()), float(
+        F.binary_cross_entropy_with_logits(logits, labels)
+    )
 
 
 def predict_logits(
@@ -288,17 +303,17 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
             say=course.notes.append,
         )
         steps, planned = trained.steps, trained.planned
-    correct, loss = _head_score(head, held, labels)
+    credit, loss = _head_score(head, held, labels)
     after = bench.audit()
     _audit(before, after)
     return Finished(
-        rows=bench.rows("val"), correct=correct, worth=bench.worth(bench.rows("val")), loss=loss,
+        rows=bench.rows("val"), credit=credit, worth=bench.worth(bench.rows("val")), loss=loss,
         tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned, audit=after,
         network=lambda: bench.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip
 
 
-def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> tuple[NDArray[np.bool_], float]:
+def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> tuple[NDArray[np.float64], float]:
     head.eval()
     with torch.inference_mode():
         return score(head(features), labels)
@@ -333,13 +348,13 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         course.notes += bench.notes
     size = batch_for(bench.device)
 
-    def judge() -> tuple[NDArray[np.bool_], float]:
+    def judge() -> tuple[NDArray[np.float64], float]:
         network.eval()
         with torch.inference_mode():
             parts = [source.model(*source.judged(slice(i, i + size))).float().cpu() for i in range(0, len(held), size)]
         return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
-    last: tuple[NDArray[np.bool_], float] = (np.zeros(len(held), bool), 0.0)
+    last: tuple[NDArray[np.float64], float] = (np.zeros(len(held)), 0.0)
 
     def after_epoch(epoch: int, seconds: float) -> None:
         nonlocal last
@@ -365,7 +380,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
     return Finished(
-        rows=held, correct=last[0], worth=bench.worth(held), loss=last[1], tap=course.tap, frozen=course.frozen,
+        rows=held, credit=last[0], worth=bench.worth(held), loss=last[1], tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip
@@ -421,7 +436,10 @@ def _balance(values: Values, bench: Workbench) -> str:
     asked = str(values["train.balance"])
     if asked != "auto":
         return asked
-    counts = torch.bincount(bench.labels("train"), minlength=bench.classes)
+    labels = bench.labels("train")
+    if labels.ndim == 2:
+        return "none"  # mean average precision counts labels alike, however many images have them
+    counts = torch.bincount(labels, minlength=bench.classes)
     unequal = bool(counts.max() >= _UNEQUAL * counts[counts > 0].min())
     return "weights" if unequal and bench.metric == "balanced" else "none"
 

@@ -3,7 +3,7 @@ import pytest
 from conftest import clouds
 from sklearn.metrics import average_precision_score
 
-from advisor.advice.probe import mean_average_precision, nearest_votes, probe, probe_several, weighted_mean
+from advisor.advice.probe import nearest_votes, probe, probe_several, weighted_mean
 from advisor.network.stages import Stage, Stages
 
 STAGES = Stages(tuple(Stage(name, name, ()) for name in ("early", "middle", "late")))
@@ -65,14 +65,6 @@ def test_several_labels_are_judged_by_mean_average_precision_with_paired_errors(
     assert first.accuracy == pytest.approx(plain)
     with pytest.raises(ValueError, match=r"\[1\]"):
         probe_several([near] * 3, np.column_stack([truth[:, 0], np.ones(150, bool)]), STAGES)
-
-
-def test_average_precision_under_weights_is_that_of_repeated_images():
-    rng = np.random.default_rng(1)
-    scores, truth, counts = rng.normal(size=(40, 3)), rng.random((40, 3)) < 0.4, rng.integers(0, 3, 40)
-    repeated = np.repeat(np.arange(40), counts)
-    expected = np.mean([average_precision_score(truth[repeated, c], scores[repeated, c]) for c in range(3)])
-    assert mean_average_precision(scores, truth, counts[None].astype(float))[0] == pytest.approx(expected, abs=1e-9)
 
 
 def test_no_accuracy_is_certain():

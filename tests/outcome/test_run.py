@@ -428,8 +428,8 @@ def test_few_images_are_cross_validated_and_the_winner_learns_from_all(without_p
     found = plan(tiny_folder, search__folds=0, search__seeds=2, features__cache="views", search__trials=1)
     result = run(found, tmp_path)
     assert result.folds == 5
-    assert len(result.winner.correct) == 2  # seeds
-    assert result.winner.correct.shape[1] == 57  # every image that may be trained on
+    assert len(result.winner.credit) == 2  # seeds
+    assert result.winner.credit.shape[1] == 57  # every image that may be trained on
     assert json.loads((result.best / "report.json").read_text())["validation_images"] == 57
     assert not (result.folder / "weights").exists()
     # Activations of one stage are kept once, not once per fold.
@@ -628,7 +628,7 @@ def test_unequal_classes_are_judged_and_trained_evenly(tiny, tiny_folder, tmp_pa
     winner = result.winner
     split = split_dataset(advisor.open_dataset(str(tiny_folder)))
     frame = split.frame[split.frame["split"].isin(["train", "val"])].sort_values("row")
-    recalls = pd.Series(winner.correct[0]).groupby(frame["label"].to_numpy()).mean()
+    recalls = pd.Series(winner.credit[0]).groupby(frame["label"].to_numpy()).mean()
     assert result.validation == pytest.approx(recalls.mean())
 
 

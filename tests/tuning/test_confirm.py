@@ -10,13 +10,13 @@ WORTH = np.ones(N)
 def standing(number, right, *, seeds=1, frozen=0, tap=8, kind="trial", loss=1.0, linear=True):
     """A trial that is right on the first `right` images under every seed; a list gives one figure per seed."""
     rights = right if isinstance(right, list) else [right] * seeds
-    correct = np.stack([np.arange(N) < count for count in rights])
-    return Standing(number, kind, {}, correct, loss, 1.0, tap, frozen, linear, sound=False)
+    credit = np.stack([np.arange(N) < count for count in rights])
+    return Standing(number, kind, {}, credit, loss, 1.0, tap, frozen, linear, sound=False)
 
 
 def test_packed_answers_come_back():
-    correct = np.random.default_rng(0).random(37) < 0.5
-    assert (unpack(pack(correct), 37) == correct).all()
+    credit = np.random.default_rng(0).random(37) < 0.5
+    assert (unpack(pack(credit), 37) == credit).all()
 
 
 def test_a_clear_lead_wins_although_it_costs_more():
@@ -70,7 +70,7 @@ def test_nothing_below_the_probe_is_taken():
 def test_images_count_what_they_are_worth():
     worth = np.where(np.arange(N) < 300, 1 / 3, 3.0)
     early, late = standing(0, 300), standing(1, 300)
-    late = Standing(**{**late.__dict__, "correct": late.correct[:, ::-1]})
+    late = Standing(**{**late.__dict__, "credit": late.credit[:, ::-1]})
     assert early.accuracy(worth) == pytest.approx(100 / 400)
     assert leaders([early, late], worth)[0].number == 1
 
@@ -89,9 +89,9 @@ def test_the_best_of_equals_is_optimistic_and_a_single_trial_is_not():
     rng = np.random.default_rng(0)
     gaps, estimates = [], []
     for seed in range(20):
-        correct = rng.random((30, 100)) < 0.7
-        gaps.append(correct.mean(1).max() - 0.7)
-        estimates.append(optimism(correct, np.ones(100), seed))
+        credit = rng.random((30, 100)) < 0.7
+        gaps.append(credit.mean(1).max() - 0.7)
+        estimates.append(optimism(credit, np.ones(100), seed))
     assert np.mean(gaps) > 0.06
     assert abs(np.mean(estimates) - np.mean(gaps)) < 0.5 * np.mean(gaps)
     assert optimism(rng.random((1, 400)) < 0.7, np.ones(400)) < 0.01

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from advisor_manifest import open_manifest
@@ -91,7 +92,7 @@ def test_columns_can_be_named_or_left_out(rows, tmp_path):
     with pytest.raises(DatasetError, match="did you mean `art`"):
         open_manifest(f"{file}?path=bild&label=arrt&split=")
     with pytest.raises(UsageError, match="means nothing here"):
-        open_manifest(f"{file}?labels=art")
+        open_manifest(f"{file}?labl=art")
     listing = open_manifest(f"{file}?path=bild&label=art&split=")
     assert set(listing.labels) == set(LABELS)
     assert not listing.splits
@@ -140,7 +141,44 @@ def test_no_rows(tmp_path):
         open_manifest(str(tmp_path / "none.csv"))
 
 
-def test_lists_in_a_cell_are_refused(rows, tmp_path):
-    several = [{**row, "label": ["a", "b"]} for row in rows]
+def test_lists_of_other_things_are_refused(rows, tmp_path):
+    several = [{**row, "group": ["a", "b"]} for row in rows]
     with pytest.raises(DatasetError, match="holds lists"):
         open_manifest(str(write(tmp_path, several, "several.jsonl")))
+
+
+TAGS = [("sea", "sky"), ("sky",), (), ("dog", "sea", "sky")]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [("tags.csv", "|".join), ("tags.csv", " ; ".join), ("tags.tsv", ", ".join), ("tags.parquet", list),
+     ("tags.jsonl", list)],
+)  # fmt: skip
+def test_an_image_may_have_several_labels(rows, tmp_path, name, cell):
+    tagged = [{"path": row["path"], "tags": cell(TAGS[i % 4])} for i, row in enumerate(rows)]
+    dataset = open_dataset(str(write(tmp_path, tagged, name)))
+    assert dataset.several
+    assert dataset.classes == ("dog", "sea", "sky")
+    assert dataset.frame["labels"].tolist() == [(1, 2), (2,), (), (0, 1, 2)] * 3
+    assert dataset.frame["label"].tolist() == [1, 2, -1, 0] * 3  # the rarest: in its proportion images are drawn
+    assert dataset.truth(np.array([3, 0])).tolist() == [[True, True, True], [False, True, True]]
+
+
+def test_rows_of_one_image_can_be_its_several_labels(rows, tmp_path):
+    long = [{"path": row["path"], "label": label} for i, row in enumerate(rows) for label in TAGS[i % 4]]
+    table = write(tmp_path, long, "long.csv")
+    with pytest.raises(DatasetError, match=r"several rows with different labels") as refused:
+        open_manifest(str(table))
+    assert "?labels=" in refused.value.hint
+    listing = open_manifest(f"{table}?labels=label")
+    assert listing.labels[:3] == [("sea", "sky"), ("sky",), ("dog", "sea", "sky")]
+    assert len(listing.paths) == 9
+
+
+def test_one_label_an_image_is_no_set_of_labels_unless_said(rows, tmp_path):
+    table = write(tmp_path, [{"path": row["path"], "labels": row["label"]} for row in rows], "photos.csv")
+    assert open_manifest(f"{table}?separator=|").labels == [row["label"] for row in rows]
+    assert open_manifest(f"{table}?labels=labels&separator=|").labels == [(row["label"],) for row in rows]
+    with pytest.raises(UsageError, match="one label and one of several"):
+        open_manifest(f"{table}?labels=labels&label=labels")

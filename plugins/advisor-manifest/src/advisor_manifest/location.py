@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 from advisor.errors import UsageError, closest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
-MEANINGS = ("path", "label", "split", "group")
+MEANINGS = ("path", "label", "labels", "split", "group")
+SEPARATOR = "separator"
 _STEMS = ("metadata", "labels", "manifest")  # of a table beside its images
 
 
@@ -19,11 +20,13 @@ class Place:
 
     Attributes:
         file: the table.
-        columns: by meaning (`path`, `label`, `split`, `group`), the column that was named for it.
+        columns: by meaning (`path`, `label`, `labels`, `split`, `group`), the column that was named for it.
+        separator: between several labels in a cell; empty for the usual ones.
     """
 
     file: Path
     columns: dict[str, str]
+    separator: str = ""
 
 
 def recognise(location: str) -> float:
@@ -49,13 +52,20 @@ def parse_location(location: str) -> Place:
         )
     columns = dict(parse_qsl(location.partition("?")[2], keep_blank_values=True))
     for word in columns:
-        if word not in MEANINGS:
+        if word not in {*MEANINGS, SEPARATOR}:
             raise UsageError(
                 f"`{word}` in `{location}` means nothing here.",
-                ways=[f"behind the `?`, columns are named for {', '.join(MEANINGS)}"],
-                hint=closest(word, MEANINGS) or "photos.csv?label=species",
+                ways=[f"behind the `?`, columns are named for {', '.join(MEANINGS)}", "and the `separator` of labels"],
+                hint=closest(word, [*MEANINGS, SEPARATOR]) or "photos.csv?label=species",
             )
-    return Place(file, columns)
+    if "label" in columns and "labels" in columns:
+        raise UsageError(
+            f"`{location}` names a column of one label and one of several.",
+            ways=["keep one of the two"],
+            hint="photos.csv?labels=tags",
+        )
+    separator = columns.pop(SEPARATOR, "")
+    return Place(file, columns, separator)
 
 
 def _file(location: str) -> Path | None:

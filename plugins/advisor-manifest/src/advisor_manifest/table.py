@@ -15,12 +15,16 @@ from advisor_manifest.location import MEANINGS, parse_location
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from advisor_manifest.location import Place
+
 _USUAL = {
     "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
     "label": ("label", "class", "class_name", "category", "target", "species"),
+    "labels": ("labels", "tags", "categories", "classes", "keywords"),
     "split": ("split", "subset", "partition", "set"),
     "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
 }
+_SEPARATORS = ("|", ";", ",")  # of several labels in a cell; the first that occurs in the column
 _FEW = 5  # things named in a message
 
 
@@ -36,21 +40,20 @@ def read_manifest(location: str) -> Listing:
     """
     place = parse_location(location)
     table = _read(place.file)
-    names = {meaning: _column(table, meaning, place.columns.get(meaning), place.file) for meaning in MEANINGS}
-    text = {meaning: _text(table[name]) for meaning, name in names.items() if name}
+    names = _columns(table, place)
+    text = {meaning: _text(table[name]) for meaning, name in names.items() if meaning != "labels"}
     if not len(table):
         raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image: path,label")
-    paths = text["path"]
-    for meaning in ("path", "label"):
-        empty = pc.sum(pc.equal(text[meaning], "")).as_py()
-        if empty:
-            first = pc.index(text[meaning], "").as_py() + 1
-            raise DatasetError(
-                f"{empty} of {len(table)} rows of `{place.file}` have no {meaning}, the first of them row {first}.",
-                ways=["fill them in, or take these rows out"],
-                hint=f"the column is `{names[meaning]}`",
-            )
-    keep = _once(paths, text, place.file)
+    for meaning in {"path", "label"} & set(text):
+        _require_filled(text[meaning], meaning, names[meaning], place.file)
+    keep = _once(text, place.file)
+    labels: list[str] | list[tuple[str, ...]]
+    if "labels" in names:
+        labels = several = _merged(text["path"], _several(table[names["labels"]], place.separator), keep)
+        if "labels" not in place.columns and all(len(own) == 1 for own in several):
+            labels = [label for (label,) in several]  # nothing says that it could be otherwise
+    else:
+        labels = _shared(text["label"] if keep is None else text["label"].take(keep))
     if keep is not None:
         text = {meaning: column.take(keep) for meaning, column in text.items()}
     folder = place.file.parent
@@ -59,11 +62,34 @@ def read_manifest(location: str) -> Listing:
         if place.file.stem.lower() in {"metadata", "labels", "manifest"}
         else place.file.stem,
         paths=text["path"].to_pylist(),
-        labels=_shared(text["label"]),
+        labels=labels,
         splits=_splits(text["split"], place.file) if "split" in text else (),
         groups=_shared(text["group"]) if "group" in text else (),
         read=lambda path: (folder / path).read_bytes(),
     )
+
+
+def _columns(table: pa.Table, place: Place) -> dict[str, str]:
+    """Which column means what: `path`, `label` or `labels`, and those of `split` and `group` that there are."""
+    file, named = place.file, place.columns
+    plural = "labels" in named or not ("label" in named or _usual(table, "label") or not _usual(table, "labels"))
+    wanted = [meaning for meaning in MEANINGS if meaning != ("label" if plural else "labels")]
+    found = {meaning: _column(table, meaning, named.get(meaning), file) for meaning in wanted}
+    found = {meaning: name for meaning, name in found.items() if name}
+    if "label" in found and pa.types.is_list(table[found["label"]].type):
+        found["labels"] = found.pop("label")
+    return found
+
+
+def _require_filled(column: pa.ChunkedArray, meaning: str, name: str, file: Path) -> None:
+    empty = pc.sum(pc.equal(column, "")).as_py()
+    if empty:
+        first = pc.index(column, "").as_py() + 1
+        raise DatasetError(
+            f"{empty} of {len(column)} rows of `{file}` have no {meaning}, the first of them row {first}.",
+            ways=["fill them in, or take these rows out"],
+            hint=f"the column is `{name}`",
+        )
 
 
 def _read(file: Path) -> pa.Table:
@@ -100,12 +126,8 @@ def _column(table: pa.Table, meaning: str, named: str | None, file: Path) -> str
             ways=[f"its columns: {', '.join(known)}"],
             hint=closest(named, known) or f"{file}?{meaning}={known[0]}",
         )
-    lower = {name.strip().lower(): name for name in reversed(known)}
-    for usual in _USUAL[meaning]:
-        if usual in lower:
-            return lower[usual]
-    if meaning in {"split", "group"}:
-        return ""
+    if (usual := _usual(table, meaning)) or meaning in {"split", "group"}:
+        return usual
     raise DatasetError(
         f"No column of `{file}` has a usual name for the {meaning} of an image.",
         ways=[f"its columns: {', '.join(known)}", f"usual names: {', '.join(_USUAL[meaning])}"],
@@ -113,23 +135,56 @@ def _column(table: pa.Table, meaning: str, named: str | None, file: Path) -> str
     )
 
 
+def _usual(table: pa.Table, meaning: str) -> str:
+    """The column with a usual name for a meaning; empty where there is none."""
+    lower = {name.strip().lower(): name for name in reversed(table.column_names)}
+    return next((lower[usual] for usual in _USUAL[meaning] if usual in lower), "")
+
+
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column as text without blanks at its ends; nothing is the empty text."""
     if pa.types.is_nested(column.type):
         raise DatasetError(
-            "A column holds lists; one label, split and group an image is understood.",
-            ways=["give the column with one label, behind a `?`"],
-            hint="photos.parquet?label=species",
+            "A column holds lists or structures; one path, split and group an image is understood.",
+            ways=["name another column behind a `?`"],
+            hint="photos.parquet?group=camera",
         )
     return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(column, pa.string()), ""))
 
 
-def _once(paths: pa.ChunkedArray, text: dict[str, pa.ChunkedArray], file: Path) -> pa.Array | None:
+def _several(column: pa.ChunkedArray, separator: str) -> list[tuple[str, ...]]:
+    """The labels of each row: a list, or text between separators; equal ones are one object."""
+    if pa.types.is_list(column.type):
+        cells = column.to_pylist()
+    else:
+        text = _text(column)
+        found = (mark for mark in _SEPARATORS if pc.any(pc.match_substring(text, mark)).as_py())
+        mark = separator or next(found, _SEPARATORS[0])
+        split = {cell: cell.split(mark) for cell in pc.unique(text).to_pylist()}
+        cells = [split[cell] for cell in text.to_pylist()]
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    rows = ((str(label).strip() for label in cell or () if label is not None) for cell in cells)
+    return [known.setdefault(own, own) for own in (tuple(dict.fromkeys(filter(None, row))) for row in rows)]
+
+
+def _merged(paths: pa.ChunkedArray, labels: list[tuple[str, ...]], keep: pa.Array | None) -> list[tuple[str, ...]]:
+    """The labels of all rows of each image, at its first row."""
+    if keep is None:
+        return labels
+    of_path: dict[str, dict[str, None]] = {}
+    names = paths.to_pylist()
+    for path, own in zip(names, labels, strict=True):
+        of_path.setdefault(path, {}).update(dict.fromkeys(own))
+    return [tuple(of_path[names[row]]) for row in keep.to_pylist()]
+
+
+def _once(text: dict[str, pa.ChunkedArray], file: Path) -> pa.Array | None:
     """Positions of the first row of each image; None where no image comes twice.
 
     Raises:
         DatasetError: rows of one image differ.
     """
+    paths = text["path"]
     if pc.count_distinct(paths).as_py() == len(paths):
         return None
     rows = pa.table({**text, "row": pa.array(range(len(paths)))})
@@ -142,7 +197,7 @@ def _once(paths: pa.ChunkedArray, text: dict[str, pa.ChunkedArray], file: Path) 
             raise DatasetError(
                 f"{len(differing)} images of `{file}` stand in several rows with different {meaning}s: {named}.",
                 ways=["keep one row per image", f"leave the {meaning} out" if meaning != "label" else "decide on one"],
-                hint="one image has one label here",
+                hint=f"images may have several labels if you say so: '{file}?labels=NAME'",
             )
     return found["row_min"].combine_chunks().sort()
 

@@ -1,0 +1,77 @@
+"""Datasets in which an image may have several labels, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def truth_of(labels: Sequence[Sequence[int]], classes: int) -> NDArray[np.bool_]:
+    """(n, classes), whether an image has a label, from the indices of each image's labels."""
+    truth = np.zeros((len(labels), classes), bool)
+    for place, own in enumerate(labels):
+        truth[place, list(own)] = True
+    return truth
+
+
+def rarest(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n,) the rarest label of each image, -1 where it has none: in what proportion to sample and to draw.
+
+    Args:
+        truth: (n, classes).
+    """
+    if not truth.shape[1]:
+        return np.full(len(truth), -1, np.int64)
+    counts = np.where(truth, truth.sum(0), len(truth) + 1)
+    return np.where(truth.any(1), counts.argmin(1), -1).astype(np.int64)
+
+
+def kin_counts(frame: pd.DataFrame, classes: int) -> NDArray[np.int64]:
+    """(classes,) how many families of copies tell a label: of those that have it or those that do not, the fewer."""
+    truth = truth_of(frame["labels"].tolist(), classes)
+    kin = frame["kin"].to_numpy()
+    return np.array([min(len(set(kin[has])), len(set(kin[~has]))) for has in truth.T], np.int64)
+
+
+def keep_labels(frame: pd.DataFrame, kept: Sequence[int], classes: int) -> pd.DataFrame:
+    """The same images with only some of the labels, numbered anew."""
+    frame = frame.copy()
+    new = {label: place for place, label in enumerate(kept)}
+    frame["labels"] = [tuple(new[label] for label in own if label in new) for own in frame["labels"]]
+    frame["label"] = rarest(truth_of(frame["labels"].tolist(), classes)[:, : len(kept)])
+    return frame
+
+
+def draw_several(pool: pd.DataFrame, share: float, classes: int, rng: np.random.Generator) -> set[str]:
+    """Families of copies that hold about a share of the images of every label [Sechidis 2011].
+
+    The rarest label draws first, and what it leaves is left for good; each further one adds what its share still
+    lacks. At least one family of a label is drawn where that leaves one.
+
+    Args:
+        pool: images to draw from, with `labels` and `kin`, in an order that does not depend on the files'.
+        share: 0..1.
+        classes: number of labels.
+        rng: draws.
+    """
+    truth = truth_of(pool["labels"].tolist(), classes)
+    kin, families = np.unique(pool["kin"].to_numpy(), return_inverse=True)
+    chosen, left = np.zeros(len(kin), bool), np.zeros(len(kin), bool)
+    for has in [*(truth.T[i] for i in np.argsort(truth.sum(0), kind="stable")), ~truth.any(1)]:
+        size = np.bincount(families[has], minlength=len(kin))
+        free = rng.permutation(np.flatnonzero((size > 0) & ~chosen & ~left))
+        have = int(size[chosen].sum())
+        # Families differ in size: stop where the share of the images is met most closely.
+        after = np.abs(have + np.concatenate([[0], np.cumsum(size[free])]) - max(1, round(share * int(has.sum()))))
+        fewest, most = int(have == 0), len(free) - int(not size[left].any())
+        take = min(max(int(after.argmin()), fewest), max(most, 0))
+        chosen[free[:take]] = True
+        left[free[take:]] = True
+    return set(kin[chosen].tolist())
