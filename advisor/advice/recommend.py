@@ -246,7 +246,7 @@ def recommend(
             digest=prepared.dataset.digest,
             seed=seed,
             skip_small_classes=skip_small_classes,
-            evidence=_evidence(verdict, size, measured.distance, curve),
+            evidence=_evidence(verdict, size, measured.distance, curve, ways[str(verdict.scenario)].seconds),
         ),
         start_lr=lr,
         cost=Cost(
@@ -352,18 +352,25 @@ def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progres
     recipe = adapt_recipe(
         find_recipe(verdict.scenario, recipes), verdict, found.curve, found.start_lr, found.profile.splits
     )
-    evidence = _evidence(verdict, found.size, found.distance, found.curve)
+    seconds = found.cost.ways[str(verdict.scenario)].seconds
+    evidence = _evidence(verdict, found.size, found.distance, found.curve, seconds)
     return replace(found, verdict=verdict, plan=replace(found.plan, recipe=recipe, evidence=evidence))
 
 
-def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> dict[str, Any]:
-    """What the plan keeps of the reasons."""
+def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, seconds: float) -> dict[str, Any]:
+    """What the plan keeps of the reasons, and of what was foretold."""
+    expected = verdict.expected[str(verdict.scenario)]
     return {
         "scenario_probabilities": {str(k): round(v, 4) for k, v in verdict.probabilities.items()},
         "probability_large": round(size.large, 4),
         "probability_different": round(distance.different, 4),
         "probe_accuracy": {point.name: round(point.accuracy, 4) for point in curve.points},
         "runner_up": verdict.runner_up,
+        "expected": {
+            "metric": curve.metric,
+            **{name: round(getattr(expected, name), 4) for name in ("accuracy", "low", "high")},
+            "seconds_of_a_training": round(seconds, 1),
+        },
     }
 
 

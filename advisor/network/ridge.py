@@ -97,7 +97,7 @@ def fit_ridge(
     beta = V @ ((np.sqrt(e) / (e + lam))[:, None] * Z)
     weight = (beta / scale[:, None]).T
     bias = centre - beta.T @ middle - weight @ mean
-    return Ridge(weight, bias, lam, loo, _temperature(loo, labels))
+    return Ridge(weight, bias, lam, loo, fit_temperature(loo, labels))
 
 
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -145,17 +145,30 @@ def _eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return np.maximum(values, 0.0), vectors
 
 
-def _temperature(loo: NDArray[np.float64], labels: NDArray[np.int64] | NDArray[np.bool_]) -> float:
-    """The factor t that maximises the likelihood of softmax(t · loo), or σ(t · loo) of several labels, in 0.1..100."""
+def fit_temperature(
+    logits: NDArray[np.floating], labels: NDArray[np.int64] | NDArray[np.bool_], *, doubt: float = 0.0
+) -> float:
+    """The factor t that maximises the likelihood of softmax(t · logits), or σ(t · logits) of several labels [Guo 2017].
+
+    Args:
+        logits: (n, classes), of images that had no part in fitting them.
+        labels: (n,), or (n, classes) of True and False.
+        doubt: weight of a standard normal prior on ln t, in images: a few images that are all right would ask for
+            certainty.
+
+    Returns:
+        0.1 to 100.
+    """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
 
     rows = np.arange(len(labels))
 
     def loss(log_t: float) -> float:
-        logits = np.exp(log_t) * loo
+        scaled = np.exp(log_t) * logits
+        prior = doubt * log_t**2 / (2 * max(1, len(rows)))
         if labels.ndim == 2:
-            return float(np.mean(np.logaddexp(0, np.where(labels, -logits, logits))))
-        return float(np.mean(logsumexp(logits, axis=1) - logits[rows, labels]))
+            return prior + float(np.mean(np.logaddexp(0, np.where(labels, -scaled, scaled))))
+        return prior + float(np.mean(logsumexp(scaled, axis=1) - scaled[rows, labels]))
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(100)), method="bounded").x))

@@ -62,13 +62,24 @@ class Bundle:
         return bool(self.config["advisor"].get("several", False))
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """From logits (B, classes) to probabilities 0..1, of one label or of each."""
-        return logits.float().sigmoid() if self.several else logits.float().softmax(1)
+        """From logits (B, classes) to probabilities 0..1, of one label or of each, calibrated on validation images."""
+        return calibrated(logits, several=self.several, temperature=self.temperature)
+
+    @property
+    def temperature(self) -> float:
+        """What logits are multiplied by before they become probabilities."""
+        return float(self.config["advisor"].get("temperature", 1.0))
 
     @property
     def timm_loads_it(self) -> bool:
         """Whether `timm.create_model('local-dir:…', pretrained=True)` gives the same network."""
         return "architecture" in self.config
+
+
+def calibrated(logits: Tensor, *, several: bool, temperature: float) -> Tensor:
+    """From logits (B, classes) to probabilities of one label, or of each of several."""
+    scaled = temperature * logits.float()
+    return scaled.sigmoid() if several else scaled.softmax(1)
 
 
 def save_bundle(
@@ -81,6 +92,7 @@ def save_bundle(
     head_is_linear: bool,
     classes: Sequence[str],
     several: bool = False,
+    temperature: float = 1.0,
     texts: Mapping[str, str],
 ) -> bool:
     """Write a bundle; it replaces an earlier one only when it is complete.
@@ -94,6 +106,7 @@ def save_bundle(
         head_is_linear: whether timm's own classifier may be able to hold it.
         classes: in the order of the logits.
         several: whether an image may have several of them.
+        temperature: factor that turns logits into calibrated ones.
         texts: further files by name.
 
     Returns:
@@ -115,6 +128,7 @@ def save_bundle(
         "head": {"name": head, "params": dict(head_params)},
         "classes": list(classes),
         "several": several,
+        "temperature": temperature,
         "input": asdict(backbone.input),
     }
     old = folder.with_name(f".{folder.name}.old")

@@ -15,13 +15,15 @@ import torch
 from advisor.data.cache import write_whole
 from advisor.network.precision import average_precisions
 from advisor.network.stages import TOKENS
-from advisor.outcome.bundle import save_bundle
+from advisor.outcome.bundle import calibrated, save_bundle
+from advisor.outcome.evidence import predictions_of, write_evidence
 from advisor.outcome.interval import normal, wilson
 from advisor.recipe import Plan, plan_to_toml
 from advisor.tuning.importance import importances
+from advisor.tuning.judging import score
 from advisor.tuning.space import frozen_recipe
 from advisor.tuning.study import PROBE
-from advisor.tuning.trial import head_params, predict_logits, score
+from advisor.tuning.trial import head_params, predict_logits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,13 +160,15 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         progress.say("Training the winner on all images that may be trained on.")
     bench = search.shop.bench(dict(winner.values))
     network = search.network(winner)
-    held, labels, classes = bench.rows("test"), bench.labels("test"), bench.prepared.dataset.classes
+    dataset = bench.prepared.dataset
+    held, labels, classes = bench.rows("test"), bench.labels("test"), dataset.classes
+    logits = torch.zeros(0, len(classes))
     test = balanced = None
     interval = wilson(0, 0)
     per_class: dict[str, dict[str, float]] = {}
     if len(held):
         logits = _test_logits(bench, winner, network)
-        credit, _ = score(logits, labels)
+        credit = score(logits, labels).credit
         test = float(credit.mean())
         if bench.metric == "map":
             interval = normal(credit)
@@ -189,8 +193,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "test_images": len(held),
     }
     report = _rounded({
-        "dataset": {"location": plan.location, "digest": bench.prepared.dataset.digest,
-                    "several_labels": bench.prepared.dataset.several,
+        "dataset": {"location": plan.location, "digest": dataset.digest, "several_labels": dataset.several,
                     "splits": bench.prepared.profile.splits, "classes": list(classes)},
         "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
         "recipe": plan.recipe.name,
@@ -201,6 +204,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "winner": {"number": winner.number, "kind": winner.kind, "values": dict(winner.values)},
         "choice": choice.to_dict(search.worth),
         **figures,
+        "temperature": winner.temperature,
         "test_per_class": per_class,
         "versions": versions(),
         "plugins": {p.name: {"distribution": p.distribution, "version": p.version, "status": p.status}
@@ -210,7 +214,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         recipe=frozen_recipe(plan.recipe, dict(winner.values)),
         location=plan.location,
         backbone=bench.backbone.name,
-        digest=bench.prepared.dataset.digest,
+        digest=dataset.digest,
         seed=plan.seed,
         skip_small_classes=plan.skip_small_classes,
     )
@@ -225,13 +229,17 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         head_params=head_params(dict(winner.values)),
         head_is_linear=kind.linear,
         classes=classes,
-        several=bench.prepared.dataset.several,
+        several=dataset.several,
+        temperature=winner.temperature,
         texts={
             "best.toml": plan_to_toml(best_plan, provenance=provenance),
             "report.json": json.dumps(report, indent=2, ensure_ascii=False),
         },
     )
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
+    weights = importances(search.study)
+    probabilities = calibrated(logits, several=dataset.several, temperature=winner.temperature).numpy()
+    write_evidence(folder, search, predictions_of(dataset, held, probabilities), bench.prepared.pixels, weights)
     return Result(
         folder=folder,
         best=folder / "best",
@@ -247,7 +255,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         test_images=len(held),
         timm_loads_it=loads,
         trials=board,
-        importances=importances(search.study),
+        importances=weights,
         ended=ended,
         seconds=time.monotonic() - began,
     )

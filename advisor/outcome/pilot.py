@@ -16,7 +16,8 @@ from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
 from advisor.tuning.bench import Workbench
 from advisor.tuning.confirm import paired
-from advisor.tuning.trial import predict_logits, run_trial, score
+from advisor.tuning.judging import score
+from advisor.tuning.trial import predict_logits, run_trial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,7 +65,7 @@ def pilot(
     def right(depth: float) -> NDArray[np.float64]:
         values: dict[str, Any] = {**base, "freeze.depth": depth}
         done = run_trial(bench, values, seed=found.plan.seed, deadline=math.inf)
-        return score(predict_logits(done.network(), bench, held), labels)[0]
+        return score(predict_logits(done.network(), bench, held), labels).credit
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:
         probe = right(1.0)

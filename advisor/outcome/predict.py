@@ -17,11 +17,9 @@ from advisor.data.views import clean_view
 from advisor.errors import UsageError
 from advisor.network.sweep import BATCH
 from advisor.outcome.bundle import Bundle, load
+from advisor.outcome.evidence import said
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-
-SEPARATOR = "|"  # of several labels, as `advisor-manifest` reads them
-_SAID = 0.5  # probability from which on one of several labels is given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,10 +56,10 @@ def predict(
         progress: told how far it is.
 
     Returns:
-        One row per image, in order: `path`, `label` (empty if it could not be read), `probability`
-        (uncalibrated), `error` (empty if it could), then one column of probability per class. Where images may have
-        several labels, `label` holds all that are at least as likely as not, between `|`, the likeliest first, and
-        `probability` that of the first.
+        One row per image, in order: `path`, `label` (empty if it could not be read), `probability` (calibrated on
+        the validation images), `error` (empty if it could), then one column of probability per class. Where images may
+        have several labels, `label` holds all that are at least as likely as not, between `|`, the likeliest first,
+        and `probability` that of the first.
 
     Raises:
         UsageError: an input is not there, or holds no images.
@@ -92,21 +90,15 @@ def predict(
     frame = pd.DataFrame(
         {
             "path": [source.path for source in sources],
-            "label": [_said(model, scores[row]) if i >= 0 else "" for row, i in enumerate(best)],
+            "label": [
+                said(scores[row], model.classes, several=model.several) if i >= 0 else "" for row, i in enumerate(best)
+            ],
             "probability": [float(scores[row, i]) if i >= 0 else np.nan for row, i in enumerate(best)],
             "error": [errors.get(row, "") for row in range(len(sources))],
         }
     )
     columns = pd.DataFrame(scores, columns=[f"p({name})" for name in model.classes])
     return pd.concat([frame, columns], axis=1)
-
-
-def _said(model: Bundle, scores: NDArray[np.float64]) -> str:
-    """The label of an image, or its labels."""
-    if not model.several:
-        return model.classes[int(scores.argmax())]
-    order = np.argsort(-scores, kind="stable")
-    return SEPARATOR.join(model.classes[i] for i in order if scores[i] >= _SAID)
 
 
 def _sources(given: str, catalog: Catalog) -> Iterator[_Source]:

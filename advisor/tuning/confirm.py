@@ -32,6 +32,7 @@ class Standing:
         credit: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or wrong,
             or, where images may have several labels, its `advisor.network.precision.precision_credit`.
         loss: cross-entropy under the first seed, nats.
+        temperature: factor that turns logits into calibrated ones, fitted on the validation images, likewise.
         seconds: that the trial took.
         tap: stages kept.
         frozen: stages frozen.
@@ -51,6 +52,7 @@ class Standing:
     linear: bool
     sound: bool
     trained: float = 1.0
+    temperature: float = 1.0
 
     @property
     def closed(self) -> bool:

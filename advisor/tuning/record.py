@@ -20,6 +20,7 @@ def facts(finished: Finished, seconds: float) -> dict[str, Any]:
     return {
         "credit": pack(finished.credit),
         "validation_loss": finished.loss,
+        "temperature": finished.temperature,
         "seconds": seconds,
         "tap": finished.tap,
         "frozen": finished.frozen,
@@ -59,6 +60,7 @@ def standing_of(
         values=own["values"],
         credit=np.stack([unpack(own["credit"], count), *more]),
         loss=own["validation_loss"],
+        temperature=own["temperature"],
         seconds=own["seconds"],
         tap=own["tap"],
         frozen=own["frozen"],

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-from advisor.network.precision import precision_credit
 from advisor.network.ridge import class_weights
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
+from advisor.tuning.judging import Judged, score
 from advisor.tuning.loop import Schedule, TrialFailedError, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.source import Source, source_of
@@ -69,6 +68,7 @@ class Finished:
             images may have several labels.
         worth: (n,) what each of them counts in the metric.
         loss: cross-entropy there, nats; binary where images may have several labels.
+        temperature: factor that turns logits into calibrated ones, fitted there.
         tap: stages kept.
         frozen: stages frozen; equal to `tap` when only the head was fitted.
         frozen_share: share of the kept parameters that were frozen.
@@ -84,6 +84,7 @@ class Finished:
     credit: NDArray[np.float64]
     worth: NDArray[np.float64]
     loss: float
+    temperature: float
     tap: int
     frozen: int
     frozen_share: float
@@ -207,6 +208,7 @@ def run_folds(
         credit=np.concatenate([part.credit for part in done])[order],
         worth=benches[0].worth(rows[order]),
         loss=sum(part.loss * len(part.rows) for part in done) / len(rows),
+        temperature=math.exp(sum(math.log(part.temperature) * len(part.rows) for part in done) / len(rows)),
         tap=first.tap,
         frozen=first.frozen,
         frozen_share=first.frozen_share,
@@ -243,30 +245,6 @@ def head_params(values: Values) -> dict[str, object]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def score(logits: Tensor, labels: Tensor) -> tuple[NDArray[np.float64], float]:
-    """What each image (n,) adds to the score, and the mean cross-entropy in nats.
-
-    Args:
-        logits: (n, classes).
-        labels: (n,) int64; or (n, classes) of 0 and 1, which are scored by mean average precision.
-
-    Raises:
-        TrialFailedError: a logit is not a finite number, or no image has any of several labels.
-    """
-    if not len(labels):
-        return np.zeros(0), 0.0
-    logits = logits.float()
-    if not torch.isfinite(logits).all():
-        raise TrialFailedError("the model answers with numbers that are not finite")
-    if labels.ndim == 1:
-        return (logits.argmax(1) == labels).numpy().astype(np.float64), float(F.cross_entropy(logits, labels))
-    if not labels.any():
-        raise TrialFailedError("none of the validation images has a label, so there is no precision")
-    return precision_credit(logits.numpy(), labels.bool().numpy()), float(
-        F.binary_cross_entropy_with_logits(logits, labels)
-    )
-
-
 def predict_logits(
     network: nn.Module, bench: Workbench, rows: NDArray[np.int64], advance: Callable[[int], None] = lambda _count: None
 ) -> Tensor:
@@ -299,21 +277,21 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
             loss=course.kind.loss,
             seed=course.seed,
             deadline=course.deadline,
-            after_epoch=lambda epoch, seconds: course.tell(epoch, seconds, _head_score(head, held, labels)[0]),
+            after_epoch=lambda epoch, seconds: course.tell(epoch, seconds, _head_score(head, held, labels).credit),
             say=course.notes.append,
         )
         steps, planned = trained.steps, trained.planned
-    credit, loss = _head_score(head, held, labels)
+    judged = _head_score(head, held, labels)
     after = bench.audit()
     _audit(before, after)
     return Finished(
-        rows=bench.rows("val"), credit=credit, worth=bench.worth(bench.rows("val")), loss=loss,
-        tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned, audit=after,
-        network=lambda: bench.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
+        rows=bench.rows("val"), credit=judged.credit, worth=bench.worth(bench.rows("val")), loss=judged.loss,
+        temperature=judged.temperature, tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned,
+        audit=after, network=lambda: bench.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip
 
 
-def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> tuple[NDArray[np.float64], float]:
+def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judged:
     head.eval()
     with torch.inference_mode():
         return score(head(features), labels)
@@ -348,18 +326,18 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         course.notes += bench.notes
     size = batch_for(bench.device)
 
-    def judge() -> tuple[NDArray[np.float64], float]:
+    def judge() -> Judged:
         network.eval()
         with torch.inference_mode():
             parts = [source.model(*source.judged(slice(i, i + size))).float().cpu() for i in range(0, len(held), size)]
         return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
-    last: tuple[NDArray[np.float64], float] = (np.zeros(len(held)), 0.0)
+    last = Judged(np.zeros(len(held)), 0.0, torch.zeros(0, bench.classes), held_labels[:0])
 
     def after_epoch(epoch: int, seconds: float) -> None:
         nonlocal last
         last = judge()
-        course.tell(epoch, seconds, last[0])
+        course.tell(epoch, seconds, last.credit)
 
     trained = train(
         source.model,
@@ -380,7 +358,8 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
     return Finished(
-        rows=held, credit=last[0], worth=bench.worth(held), loss=last[1], tap=course.tap, frozen=course.frozen,
+        rows=held, credit=last.credit, worth=bench.worth(held), loss=last.loss, temperature=last.temperature,
+        tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from advisor.network.ridge import class_weights, fit_ridge, standardise
+from advisor.network.ridge import class_weights, fit_ridge, fit_temperature, standardise
 
 
 def brute_force(features, labels, classes, lam, weights=None):
@@ -115,3 +115,18 @@ def test_temperature_improves_the_likelihood():
         return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(200), labels])
 
     assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature), nll(1.0)) + 1e-9
+
+
+def test_few_images_that_are_all_right_do_not_ask_for_certainty():
+    labels = np.arange(12) % 3
+    logits = np.eye(3)[labels]
+    assert fit_temperature(logits, labels) > 30  # nothing holds it back
+    assert 1 < fit_temperature(logits, labels, doubt=1.0) < 6
+    truth = np.eye(3, dtype=bool)[labels]
+    assert 1 < fit_temperature(2 * logits - 1, truth, doubt=1.0) < 6
+    rng = np.random.default_rng(0)
+    many = rng.integers(0, 3, 3000)
+    noisy = np.eye(3)[many] * 2 + rng.gumbel(size=(3000, 3))
+    said = np.exp(fit_temperature(noisy, many, doubt=1.0) * noisy)
+    sure = (said / said.sum(1, keepdims=True)).max(1)
+    assert sure.mean() == pytest.approx((noisy.argmax(1) == many).mean(), abs=0.02)

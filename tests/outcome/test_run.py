@@ -76,6 +76,20 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     assert report["test_images"] == 15
     assert report["test_interval_95"][0] <= report["test_accuracy"] <= report["test_interval_95"][1]
     assert report["plugins"]["tiny"]["version"] == "1.0"
+    assert 0.1 <= report["temperature"] <= 100
+    seen = pd.read_csv(result.folder / "predictions.csv")
+    assert len(seen) == 15
+    assert (seen["label"] == seen["predicted"]).mean() == pytest.approx(report["test_accuracy"], abs=1e-5)
+    again = advisor.predict(result.best, [str(tiny_folder)]).set_index("path")
+    for row in seen.to_dict("records"):
+        mine = again.loc[str(tiny_folder / row["path"])]
+        assert mine["label"] == row["predicted"]
+        assert mine["probability"] == pytest.approx(row["probability"], abs=1e-4)
+    evidence = json.loads((result.folder / "evidence.json").read_text())
+    assert {trial["number"] for trial in evidence["trials"]} == set(board["trial"])
+    wrong = seen[seen["label"] != seen["predicted"]]
+    assert {entry["path"] for entry in evidence["mistakes"]} == set(wrong["path"])
+    assert all(entry["picture"].startswith("data:image/jpeg;base64,") for entry in evidence["mistakes"])
     best = load_plan(result.best / "best.toml", load_catalog())
     assert not [value for value in best.recipe.values.values() if isinstance(value, Range)]
     assert not [path for path in result.folder.rglob("*") if path.suffix in {".pkl", ".pth", ".bin", ".pt"}]
