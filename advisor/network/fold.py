@@ -76,7 +76,7 @@ def fold_batchnorm(
     pairs = _pairs(network, example)
     if not pairs:
         return None
-    folded = copy.deepcopy(network)
+    folded = copy.deepcopy(network).eval()  # a traced network forgets it in the copy
     for conv_path, norm_path in pairs:
         conv, norm = folded.get_submodule(conv_path), network.get_submodule(norm_path)
         assert isinstance(conv, nn.Conv2d)

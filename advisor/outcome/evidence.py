@@ -34,12 +34,12 @@ _MISTAKES, _SIDE = 24, 128  # pictures and their width and height, pixels
 _FORMAT = 1
 
 
-def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, several: bool) -> str:
-    """The label of an image, or its labels, the likeliest first; (classes,) probabilities."""
+def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, several: bool, least: float = SAID) -> str:
+    """The label of an image, or all labels with `least` probability, the likeliest first; (classes,) probabilities."""
     if not several:
         return classes[int(probabilities.argmax())]
     order = np.argsort(-probabilities, kind="stable")
-    return SEPARATOR.join(classes[i] for i in order if probabilities[i] >= SAID)
+    return SEPARATOR.join(classes[i] for i in order if probabilities[i] >= least)
 
 
 def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities: NDArray[np.floating]) -> pd.DataFrame:

@@ -2,56 +2,96 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from advisor.builtin.datasets import is_image_name
 from advisor.data.decode import UnreadableImageError, decode_square
 from advisor.data.views import clean_view
-from advisor.errors import UsageError
-from advisor.network.sweep import BATCH
+from advisor.errors import AdvisorError
+from advisor.network.fold import fold_batchnorm
+from advisor.network.sweep import batch_for
 from advisor.outcome.bundle import Bundle, load
-from advisor.outcome.evidence import said
+from advisor.outcome.evidence import SAID, said
+from advisor.outcome.inputs import Source, find_images
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
+
+_AHEAD = 3  # batches that are decoded while one is computed
+_MOST_DECODERS = 8
+_WORTH_FOLDING = 64  # images; folding costs some three forward passes
 
 
 @dataclass(frozen=True)
-class _Source:
-    """One image to predict."""
+class Predicted:
+    """What a model says of one image.
+
+    Attributes:
+        path: of the image.
+        label: the likeliest, or all that are likely enough where an image may have several; empty where it could not
+            be read or none is likely enough.
+        probability: of the likeliest label, 0..1; NaN where it could not be read.
+        error: why it could not be read; empty if it could.
+        scores: (classes,) calibrated probabilities; NaN where it could not be read.
+    """
 
     path: str
-    read: Callable[[], bytes]
+    label: str
+    probability: float
+    error: str
+    scores: NDArray[np.float64]
+
+    def top(self, classes: Sequence[str], count: int) -> list[tuple[str, float]]:
+        """The likeliest labels with their probabilities; none of an image that could not be read."""
+        if self.error:
+            return []
+        return [(classes[i], float(self.scores[i])) for i in np.argsort(-self.scores, kind="stable")[:count]]
+
+    def to_dict(self, classes: Sequence[str], top: int) -> dict[str, Any]:
+        """Plain data for JSON: path, and either the error or label, probability and the likeliest labels."""
+        if self.error:
+            return {"path": self.path, "error": self.error}
+        return {
+            "path": self.path,
+            "label": self.label,
+            "probability": round(self.probability, 6),
+            "top": [{"label": name, "probability": round(p, 6)} for name, p in self.top(classes, top)],
+        }
 
 
 def predict(
     bundle: str | Path | Bundle,
-    inputs: Sequence[str | Path],
+    inputs: Iterable[str | Path],
     *,
     device: str = "auto",
     limit: int | None = None,
+    least: float = 0.0,
     catalog: Catalog | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Predict images with a handed-over model.
 
     Args:
-        bundle: a bundle or its folder.
-        inputs: image files, folders (searched for images), or locations of a dataset format such as
-            `digits:`.
+        bundle: a bundle, its folder or the folder of its run.
+        inputs: image files, folders (searched for images), patterns, or locations of a dataset format such as
+            `photos.csv` or `digits:`.
         device: `auto`, `cpu` or `cuda`.
         limit: at most this many images.
+        least: probability below which no label is given; of several labels an image it takes the place of one half.
         catalog: the installed plugins by default.
         progress: told how far it is.
 
@@ -62,78 +102,106 @@ def predict(
         and `probability` that of the first.
 
     Raises:
-        UsageError: an input is not there, or holds no images.
+        UsageError: nothing of the inputs is there, or a folder holds no images.
         BundleError: the bundle cannot be loaded.
     """
-    catalog, progress = catalog or load_catalog(), progress or Silent()
+    catalog = catalog or load_catalog()
     model = bundle if isinstance(bundle, Bundle) else load(bundle, device=device, catalog=catalog)
-    sources = [source for given in inputs for source in _sources(str(given), catalog)][:limit]
+    rows = list(predict_each(model, inputs, limit=limit, least=least, catalog=catalog, progress=progress))
+    frame = pd.DataFrame(
+        {name: [getattr(row, name) for row in rows] for name in ("path", "label", "probability", "error")}
+    )
+    scores = np.stack([row.scores for row in rows]) if rows else np.zeros((0, len(model.classes)))
+    return pd.concat([frame, pd.DataFrame(scores, columns=[f"p({name})" for name in model.classes])], axis=1)
+
+
+def predict_each(
+    model: Bundle,
+    inputs: Iterable[str | Path],
+    *,
+    limit: int | None = None,
+    least: float = 0.0,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Predicted]:
+    """The same one by one, as they are ready, in order: for more images than fit into a table.
+
+    Images are decoded while the network is at work on those before them.
+
+    Args:
+        model: a loaded bundle.
+        inputs: as for `predict`.
+        limit: at most this many images.
+        least: probability below which no label is given.
+        catalog: the installed plugins by default.
+        progress: told how far it is.
+
+    Raises:
+        UsageError: nothing of the inputs is there, or a folder holds no images.
+    """
+    catalog, progress = catalog or load_catalog(), progress or Silent()
+    sources = list(islice(find_images([str(given) for given in inputs], catalog), limit))
     where = next(model.network.parameters()).device
-    errors: dict[int, str] = {}
-    scores = np.full((len(sources), len(model.classes)), np.nan)
-    with progress.task("Predicting", len(sources)) as advance:
-        for start in range(0, len(sources), BATCH):
-            pixels, places = [], []
-            for place in range(start, min(start + BATCH, len(sources))):
-                outcome = _decode(sources[place], model)
-                if isinstance(outcome, str):
-                    errors[place] = outcome
-                else:
-                    pixels.append(outcome)
-                    places.append(place)
+    network, size = _quick(model, len(sources)), batch_for(where)
+    with (
+        progress.task("Predicting", len(sources)) as advance,
+        ThreadPoolExecutor(min(_MOST_DECODERS, os.cpu_count() or 1)) as pool,
+    ):
+        for batch, decoded in _decoded(sources, size, model, pool):
+            pixels = [outcome for outcome in decoded if not isinstance(outcome, str)]
+            scores = np.zeros((0, len(model.classes)))
             if pixels:
                 images = clean_view(torch.from_numpy(np.stack(pixels)).to(where), model.input)
                 with torch.inference_mode():
-                    scores[places] = model.probabilities(model.network(images)).cpu().numpy()
-            advance(min(BATCH, len(sources) - start))
-    best = np.where(np.isnan(scores).any(1), -1, np.nan_to_num(scores).argmax(1))
-    frame = pd.DataFrame(
-        {
-            "path": [source.path for source in sources],
-            "label": [
-                said(scores[row], model.classes, several=model.several) if i >= 0 else "" for row, i in enumerate(best)
-            ],
-            "probability": [float(scores[row, i]) if i >= 0 else np.nan for row, i in enumerate(best)],
-            "error": [errors.get(row, "") for row in range(len(sources))],
-        }
-    )
-    columns = pd.DataFrame(scores, columns=[f"p({name})" for name in model.classes])
-    return pd.concat([frame, columns], axis=1)
+                    scores = model.probabilities(network(images)).double().cpu().numpy()
+            known = iter(scores)
+            for source, outcome in zip(batch, decoded, strict=True):
+                if isinstance(outcome, str):
+                    nothing = np.full(len(model.classes), np.nan)
+                    yield Predicted(source.path, "", float("nan"), outcome, nothing)
+                else:
+                    own = next(known)
+                    yield Predicted(source.path, _label(own, model, least), float(own.max()), "", own)
+            advance(len(batch))
 
 
-def _sources(given: str, catalog: Catalog) -> Iterator[_Source]:
-    """An image file, the images below a folder, or what an installed format reads: a table, shards, `digits:`."""
-    path = Path(given)
-    if path.is_file() and is_image_name(path.name):
-        yield _Source(given, path.read_bytes)
-        return
-    found = sorted(file for file in path.rglob("*") if file.is_file() and is_image_name(file.name))
-    if found:
-        for file in found:
-            yield _Source(str(file), file.read_bytes)
-        return
-    others = [offer.item for name, offer in catalog.datasets.items() if name != "folder"]
-    score, place = max(((one.recognise(given), place) for place, one in enumerate(others)), default=(0.0, 0))
-    if score > 0:
-        listing = others[place].open(given)
-        for image in listing.paths:
-            yield _Source(f"{given}{'' if given.endswith(':') else '/'}{image}", partial(listing.read, image))
-    elif path.is_file():
-        yield _Source(given, path.read_bytes)
-    elif path.is_dir():
-        raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
-    else:
-        raise UsageError(
-            f"`{given}` is neither a file nor a folder.",
-            ways=["check the spelling"],
-            hint="advisor predict runs/<name>/best photo.jpg more/",
-        )
+def _quick(model: Bundle, images: int) -> nn.Module:
+    """The network, on a CPU and for many images with BatchNorm folded into its convolutions."""
+    where, size = next(model.network.parameters()).device, model.input.size
+    network = model.network.to(memory_format=torch.channels_last)
+    if where.type != "cpu" or images < _WORTH_FOLDING:
+        return network
+    folded = fold_batchnorm(network, torch.zeros(1, 3, size, size), lambda net, example: [net(example)])
+    return network if folded is None else folded
 
 
-def _decode(source: _Source, model: Bundle) -> NDArray[np.uint8] | str:
+def _label(scores: NDArray[np.float64], model: Bundle, least: float) -> str:
+    if model.several:
+        return said(scores, model.classes, several=True, least=least or SAID)
+    return said(scores, model.classes, several=False) if scores.max() >= least else ""
+
+
+def _decoded(
+    sources: Sequence[Source], size: int, model: Bundle, pool: ThreadPoolExecutor
+) -> Iterator[tuple[tuple[Source, ...], list[NDArray[np.uint8] | str]]]:
+    """Batches in order with their pixels, or why there are none; a few batches are decoded ahead."""
+    ahead: deque[tuple[tuple[Source, ...], list[Future[NDArray[np.uint8] | str]]]] = deque()
+    batches = (tuple(sources[start : start + size]) for start in range(0, len(sources), size))
+    while True:
+        while len(ahead) < _AHEAD and (batch := next(batches, None)):
+            ahead.append((batch, [pool.submit(_decode, source, model) for source in batch]))
+        if not ahead:
+            return
+        batch, futures = ahead.popleft()
+        yield batch, [future.result() for future in futures]
+
+
+def _decode(source: Source, model: Bundle) -> NDArray[np.uint8] | str:
     try:
         return decode_square(source.read(), model.input.resize, model.input.interpolation)
     except UnreadableImageError as error:
         return str(error)
     except OSError as error:
         return error.strerror or str(error)
+    except AdvisorError as error:  # a stranger's reader has failed in a way of its own
+        return error.message

@@ -6,7 +6,9 @@ from conftest import draw
 
 import advisor
 from advisor.errors import BundleError, UsageError
+from advisor.outcome import predict as predicting
 from advisor.outcome.interval import wilson
+from advisor.outcome.predict import predict_each
 from advisor.recipe import Plan, Recipe
 
 
@@ -37,6 +39,41 @@ def test_locations_of_dataset_formats_and_the_limit(best):
     frame = advisor.predict(best, ["digits:"], limit=10)
     assert len(frame) == 10
     assert frame["path"][0] == "digits:0000.png"
+
+
+def test_patterns_tables_and_what_is_not_there_beside_others(best, tiny_folder, tmp_path):
+    found = advisor.predict(best, [f"{tiny_folder}/*/0[0-2].png"])
+    assert len(found) == 9
+    assert found["path"].is_monotonic_increasing
+    (tmp_path / "photos.csv").write_text(
+        f"path,label\n{tiny_folder}/across/00.png,across\n{tmp_path}/gone.png,across\n"
+    )
+    table = advisor.predict(best, [tmp_path / "photos.csv", tiny_folder / "across" / "01.png", "never.jpg"])
+    assert table["error"].tolist() == ["", "No such file or directory", "", "No such file or directory"]
+    with pytest.raises(UsageError, match="matches is an image"):
+        advisor.predict(best, [f"{tiny_folder}/*/*.tiff"])
+
+
+def test_no_label_below_the_least_probability(best, tiny_folder):
+    plain = advisor.predict(best, [tiny_folder])
+    middle = float(plain["probability"].median())
+    some = advisor.predict(best, [tiny_folder], least=middle)
+    assert ((some["label"] == "") == (plain["probability"] < middle)).all()
+    assert (some["probability"] == plain["probability"]).all()
+
+
+def test_one_by_one_is_the_same_as_the_table_and_folding_changes_no_label(best, tiny_folder, monkeypatch):
+    model = advisor.load(best)
+    table = advisor.predict(model, [tiny_folder])
+    assert len(table) >= 64  # so BatchNorm was folded away
+    monkeypatch.setattr(predicting, "_WORTH_FOLDING", 10_000)
+    rows = list(predict_each(model, [tiny_folder]))
+    assert [row.path for row in rows] == table["path"].tolist()
+    assert [row.label for row in rows] == table["label"].tolist()
+    np.testing.assert_allclose([row.probability for row in rows], table["probability"], atol=1e-4)
+    plain = rows[0].to_dict(model.classes, 2)
+    assert plain["top"][0]["label"] == plain["label"]
+    assert plain["top"][0]["probability"] >= plain["top"][1]["probability"]
 
 
 def test_what_is_not_there(best, tmp_path):

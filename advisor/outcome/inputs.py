@@ -1,0 +1,93 @@
+"""Where the images to predict are: files, folders, patterns, and whatever a dataset format reads."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from advisor.builtin.datasets import is_image_name
+from advisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from advisor.plugins import Catalog
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image to predict.
+
+    Attributes:
+        path: as a person would find it again.
+        read: its bytes; raises `OSError`.
+    """
+
+    path: str
+    read: Callable[[], bytes]
+
+
+def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[Source]:
+    """The images of some inputs, in order, found as they are asked for.
+
+    Args:
+        inputs: image files; folders, searched for images; patterns such as `photos/**/*.jpg`; locations of a dataset
+            format such as `photos.csv` or `digits:`. What is not there, beside others, comes as an image that cannot be
+            read.
+        catalog: for dataset formats.
+
+    Raises:
+        UsageError: a folder holds no images, a pattern matches none, or all there is to predict is not there.
+    """
+    for given in inputs:
+        path = Path(given)
+        if path.is_file() and is_image_name(path.name):
+            yield Source(given, path.read_bytes)
+        elif path.is_dir() and (found := _below(path)):
+            yield from (Source(str(file), file.read_bytes) for file in found)
+        elif (listed := _listed(given, catalog)) is not None:
+            yield from listed
+        elif path.is_dir():
+            raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
+        elif not path.exists() and glob.has_magic(given):
+            yield from _matched(given)
+        elif len(inputs) == 1 and not path.exists():
+            raise UsageError(
+                f"`{given}` is neither a file nor a folder.",
+                ways=["check the spelling"],
+                hint="advisor predict runs/<name>/best photo.jpg more/",
+            )
+        else:
+            yield Source(given, path.read_bytes)
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and is_image_name(file.name))
+
+
+def _matched(pattern: str) -> Iterator[Source]:
+    """Images that match a pattern, and those below folders that do."""
+    found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute ones, too
+    files = [file for path in found for file in (_below(path) if path.is_dir() else [path])]
+    images = dict.fromkeys(file for file in files if is_image_name(file.name))
+    if not images:
+        raise UsageError(
+            f"Nothing that `{pattern}` matches is an image.",
+            ways=["check the pattern", "give a folder: it is searched at every depth"],
+            hint="advisor predict runs/<name>/best 'photos/**/*.jpg'",
+        )
+    yield from (Source(str(file), file.read_bytes) for file in images)
+
+
+def _listed(given: str, catalog: Catalog) -> list[Source] | None:
+    """What an installed format other than folders reads: a table, shards, `digits:`; None where none does."""
+    others = [offer.item for name, offer in catalog.datasets.items() if name != "folder"]
+    score, place = max(((one.recognise(given), place) for place, one in enumerate(others)), default=(0.0, 0))
+    if score <= 0:
+        return None
+    listing = others[place].open(given)
+    start = f"{given}{'' if given.endswith(':') else '/'}"
+    return [Source(f"{start}{image}", partial(listing.read, image)) for image in listing.paths]
