@@ -9,7 +9,7 @@ from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
-from advisor.errors import UsageError
+from advisor.errors import UNSEEN, UsageError
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def filled(template: str, words: Mapping[str, str], suffix: str, ready: Mapping[
 
 def one_line(text: str) -> str:
     """Text without line ends and whatever else cannot be seen."""
-    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return UNSEEN.sub(" ", text).strip()
 
 
 def quoted(text: str) -> str:
