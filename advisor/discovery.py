@@ -62,6 +62,7 @@ _CALLABLE = {
     RecipeFile: ("read",),
     Command: ("run",),
 }
+_COLUMNS = ("paths", "labels", "splits", "groups", "ignored")  # of a Listing
 # By the annotation of a field: what may stand in it.
 _PLAIN: dict[object, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
@@ -330,13 +331,30 @@ class _Guarded:
                 ways=["tell its author", "do without it"],
                 hint=f"ADVISOR_DISABLE={self._plugin.name}",
             ) from error
+        return self._sound(answer)
+
+    def _sound(self, answer: Any) -> Any:  # noqa: ANN401
+        """What it answered, guarded in turn.
+
+        Raises:
+            PluginError: it is not what its hook promises.
+        """
+        whose = f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin})"
+        if self._quiet is not None and not (isinstance(answer, int | float) and 0 <= answer <= 1):
+            self._quiet(f"{whose} gave {answer!r:.40}, which is not 0 to 1")
+            return 0.0
         if isinstance(answer, Backbone):  # a family has resolved a name
             if flaw := flaw_of(answer):
-                raise PluginError(f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin}) gave {flaw}.")
+                raise PluginError(f"{whose} gave {flaw}.")
             return guarded(answer, self._plugin, lambda _text: None)
         if isinstance(answer, Listing):
             read = _Guarded(answer.read, self._plugin, "`read` of an image", expected=(AdvisorError, OSError))
-            return replace(answer, read=read)
+            # Columns of tables count otherwise than lists, and generators are gone when they have been counted.
+            try:
+                columns: dict[str, Any] = {name: list(getattr(answer, name)) for name in _COLUMNS}
+            except TypeError as error:
+                raise PluginError(f"{whose} gave a Listing whose columns are no sequences: {error}.") from error
+            return replace(answer, read=read, **columns)
         return answer
 
 

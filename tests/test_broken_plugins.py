@@ -238,6 +238,16 @@ def test_a_backbone_that_lies_is_found_out_and_crashes_nothing(install, tiny_fol
 LISTING = "lambda place: Listing('bad', {paths}, {labels}, read={read})"
 FORMATS = {
     "an error when it is asked": ("lambda place: 1 / 0", "lambda place: None", "ZeroDivisionError", 0),
+    "a confidence that is none": ("lambda place: 7.0", "lambda place: None", "gave 7.0, which is not 0 to 1", 0),
+    "a confidence in words": ("lambda place: 'sure'", "lambda place: None", "gave 'sure'", 0),
+    "a confidence that is no number": ("lambda place: float('nan')", "lambda place: None", "gave nan", 0),
+    "columns that are none": (
+        "lambda place: 0.9", LISTING.format(paths="7", labels="['x']", read="str"), "no sequences", 1,
+    ),
+    "columns that are gone when they have been counted": (
+        "lambda place: 0.9", LISTING.format(paths="(p for p in 'ab')", labels="(p for p in 'xyz')", read="str"),
+        "2 images and 3 labels", 1,
+    ),
     "an error when it opens": ("lambda place: 0.9", "lambda place: {}['x']", "KeyError: 'x'", 1),
     "fewer labels than images": (
         "lambda place: 0.9", LISTING.format(paths="['a', 'b', 'c']", labels="['x', 'y']", read="str"),
