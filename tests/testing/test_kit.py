@@ -159,6 +159,12 @@ def test_labels_that_are_none_are_found_out(labels, words):
         datasets.lists_without_reading(datasets.Place(few, "few:"))
 
 
+def test_images_with_several_labels_or_none_are_sound():
+    listing = Listing("few", ["1.png", "2.png"], [(), ("a", "b")], read=str.encode)
+    few = DatasetFormat("few", recognise=lambda _place: 0.9, open=lambda _place: listing)
+    datasets.lists_without_reading(datasets.Place(few, "few:"))
+
+
 def test_the_fixtures_keep_off_the_hub_even_where_its_client_has_been_imported(request, monkeypatch):
     from huggingface_hub import constants
 
