@@ -134,7 +134,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:
-        """Probabilities (n, k) of the classes, in the order of `classes_`; uncalibrated softmax."""
+        """Probabilities (n, k) of the classes, in the order of `classes_`, calibrated on validation images."""
         check_is_fitted(self, "bundle_")
         spec, network = self.bundle_.input, self.bundle_.network
         where = next(network.parameters()).device
@@ -148,7 +148,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if len(pixels) == BATCH or number == len(X) - 1:
                 with torch.inference_mode():
                     logits = network(clean_view(torch.from_numpy(np.stack(pixels)).to(where), spec))
-                parts.append(logits.double().softmax(1).cpu().numpy())
+                parts.append((self.bundle_.temperature * logits.double()).softmax(1).cpu().numpy())
                 pixels = []
         return np.concatenate(parts)
 

@@ -1,7 +1,9 @@
 """The scikit-learn interface."""
 
+import copy
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +50,11 @@ def test_it_learns_predicts_and_survives_pickling(tiny, images):
     assert model.score(X, y) > 0.8
     probabilities = model.predict_proba(X[:5])
     assert probabilities.shape == (5, 3)
+    sharper = copy.copy(model)
+    ours = {**model.bundle_.config["advisor"], "temperature": 3 * model.bundle_.temperature}
+    sharper.bundle_ = replace(model.bundle_, config={**model.bundle_.config, "advisor": ours})
+    cubes = probabilities**3  # as `advisor predict` does with the temperature of the bundle
+    np.testing.assert_allclose(sharper.predict_proba(X[:5]), cubes / cubes.sum(1, keepdims=True), atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1)
     assert (model.predict(X[:5]) == model.classes_[probabilities.argmax(1)]).all()
     assert 0 <= model.test_interval_[0] <= model.test_accuracy_ <= model.test_interval_[1] <= 1
