@@ -12,6 +12,7 @@ Environment:
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from advisor import hookspecs
-from advisor.errors import AdvisorError, PluginError, closest
+from advisor.errors import UNSEEN, AdvisorError, PluginError, closest, words_of
 from advisor.stability import HookWarning
 from advisor.types import (
     Backbone,
@@ -40,6 +41,7 @@ from advisor.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 GROUP = "advisor"
@@ -60,6 +62,9 @@ _CALLABLE = {
     RecipeFile: ("read",),
     Command: ("run",),
 }
+_COLUMNS = ("paths", "labels", "splits", "groups", "ignored")  # of a Listing
+# By the annotation of a field: what may stand in it.
+_PLAIN: dict[object, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 @dataclass
@@ -130,8 +135,7 @@ class Discovery:
         wanted = wanted if self._only is None else set(self._only)
         disabled = {part.strip() for part in os.environ.get("ADVISOR_DISABLE", "").split(",")}
         for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-            distribution = entry.dist.name if entry.dist else entry.value
-            plugin = Plugin(entry.name, distribution, entry.dist.version if entry.dist else "unknown")
+            plugin = Plugin(entry.name, *distribution_of(entry))
             if entry.name in disabled or (wanted is not None and entry.name not in wanted):
                 yield replace(plugin, status="disabled")
                 continue
@@ -141,12 +145,15 @@ class Discovery:
                     warnings.filterwarnings("always", category=HookWarning)
                     module = entry.load()
                     self._manager.register(module, name=plugin.key)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - importing a stranger's module may raise anything
+                    misspelled = _misspelled(module)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - importing a stranger's module may raise anything
                 yield self._broken(plugin, error)
                 continue
             for warning in said:
                 self._warn(f"plugin {entry.name} ({plugin.origin}): {warning.message}")
-            for hook in _misspelled(module):
+            for hook in misspelled:
                 self._warn(
                     f"plugin {entry.name} ({plugin.origin}) implements an unknown hook `{hook}`; "
                     f"{closest(hook, PROMISED) or 'known: ' + ', '.join(PROMISED)}"
@@ -162,7 +169,9 @@ class Discovery:
                 for hook in plugin.hooks
                 for item in _checked(hook, self._manager.subset_hook_caller(hook, others)())
             ]
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's hook may raise anything
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a stranger's hook may raise anything
             found.plugins.append(self._broken(plugin, error))
             return
         found.plugins.append(plugin)
@@ -192,8 +201,7 @@ class Discovery:
         )
 
     def _broken(self, plugin: Plugin, error: BaseException) -> Plugin:
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        reason = f"{type(error).__name__}: {said}"
+        reason = words_of(error)
         self._warn(f"plugin {plugin.name} ({plugin.origin}) is skipped: {reason}")
         return replace(plugin, status="broken", reason=reason)
 
@@ -202,23 +210,56 @@ class Discovery:
         return tuple(sorted(caller.name for caller in callers if caller.name in PROMISED))
 
 
+def distribution_of(entry: EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that brought an entry point, as far as its metadata can be read."""
+    try:
+        if entry.dist is not None:
+            known = entry.dist.metadata
+            return str(known["Name"] or entry.value), str(known["Version"] or "unknown")
+    except Exception:  # noqa: BLE001, S110 - a damaged file of a stranger's, in any way; what is left is said below
+        pass
+    return entry.value, "unknown"
+
+
 def flaw_of(item: object) -> str:
     """What is wrong with the fields of something yielded, or the empty string; nothing of it is called."""
-    kind = type(item)
+    kind = next((known for known in _CALLABLE if isinstance(item, known)), type(item))
     name = getattr(item, "prefix" if kind is BackboneFamily else "name", None)
-    if not isinstance(name, str) or not name or re.search(r"\s", name):
-        return f"a {kind.__name__} whose name is {name!r}; a name is text without blanks"
+    if not isinstance(name, str) or not name or re.search(r"\s", name) or not name.isprintable():
+        return f"a {kind.__name__} whose name is {name!r}; a name is text without blanks and unseen letters"
     for attribute in _CALLABLE.get(kind, ()):
         if not callable(getattr(item, attribute)):
             return f"the {kind.__name__} `{name}`, whose `{attribute}` cannot be called"
+    if flaw := _flaw_of_values(item):
+        return f"the {kind.__name__} `{name}`, whose {flaw}"
     if isinstance(item, Head):
         return _flaw_of_head(item)
     return _flaw_of_backbone(item) if isinstance(item, Backbone) else ""
 
 
+def _flaw_of_values(item: object) -> str:
+    """What is wrong with those of its fields that hold plain values, in words that go behind `whose`."""
+    for part in fields(item):  # type: ignore[arg-type]
+        value = getattr(item, part.name)
+        if part.type in _PLAIN and not isinstance(value, _PLAIN[part.type]):
+            return f"`{part.name}` is {value!r:.40}, not {part.type}"
+        if part.type == "str" and UNSEEN.search(value):
+            return f"`{part.name}` is no single line of text"
+    return ""
+
+
 def _flaw_of_head(item: Head) -> str:
-    if not all(isinstance(param, Param) for param in item.params):
+    given: object = item.params
+    if not (isinstance(given, tuple | list) and all(isinstance(param, Param) for param in given)):
         return f"the Head `{item.name}`, whose `params` are no Params"
+    if "." in item.name:  # a recipe says `[head.NAME]`
+        return f"a Head whose name is {item.name!r}; a head's name has no dot"
+    for param in item.params:
+        if not str(param.name).isidentifier():
+            return f"the Head `{item.name}`, whose parameter {param.name!r} cannot be a keyword argument"
+        plain = (param.default, *param.choices, *(end for end in (param.low, param.high) if end is not None))
+        if not all(isinstance(value, bool | int | float | str) for value in plain) or _flaw_of_values(param):
+            return f"the Head `{item.name}`, whose parameter `{param.name}` holds what is no plain value"
     if item.tokens and (item.fit is not None or item.linear):
         return f"the Head `{item.name}`, which reads tokens and is linear or has a `fit`; it can only learn by steps"
     return ""
@@ -228,6 +269,9 @@ def _flaw_of_backbone(item: Backbone) -> str:
     given: tuple[object, object] = (item.input, item.weights)  # whatever a stranger put there
     if not (isinstance(given[0], InputSpec) and isinstance(given[1], Weights)):
         return f"the Backbone `{item.name}`, whose `input` is no InputSpec or whose `weights` are no Weights"
+    for card in (item.input, item.weights):
+        if flaw := _flaw_of_values(card):
+            return f"the Backbone `{item.name}`, whose {type(card).__name__}'s {flaw}"
     if item.weights.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", item.weights.sha256):
         return f"the Backbone `{item.name}`, whose SHA-256 is not 64 hexadecimal digits"
     return ""
@@ -275,12 +319,10 @@ class _Guarded:
             answer = self.__wrapped__(*args, **values)
         except self._expected:
             raise
-        except (Exception, SystemExit) as error:
-            said = (str(error) or "no reason given").splitlines()[0]
-            message = (
-                f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin}) failed: "
-                f"{type(error).__name__}: {said}"
-            )
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            message = f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin}) failed: {words_of(error)}"
             if self._quiet is not None:
                 self._quiet(message)
                 return 0.0
@@ -289,13 +331,30 @@ class _Guarded:
                 ways=["tell its author", "do without it"],
                 hint=f"ADVISOR_DISABLE={self._plugin.name}",
             ) from error
+        return self._sound(answer)
+
+    def _sound(self, answer: Any) -> Any:  # noqa: ANN401
+        """What it answered, guarded in turn.
+
+        Raises:
+            PluginError: it is not what its hook promises.
+        """
+        whose = f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin})"
+        if self._quiet is not None and not (isinstance(answer, int | float) and 0 <= answer <= 1):
+            self._quiet(f"{whose} gave {answer!r:.40}, which is not 0 to 1")
+            return 0.0
         if isinstance(answer, Backbone):  # a family has resolved a name
             if flaw := flaw_of(answer):
-                raise PluginError(f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin}) gave {flaw}.")
+                raise PluginError(f"{whose} gave {flaw}.")
             return guarded(answer, self._plugin, lambda _text: None)
         if isinstance(answer, Listing):
             read = _Guarded(answer.read, self._plugin, "`read` of an image", expected=(AdvisorError, OSError))
-            return replace(answer, read=read)
+            # Columns of tables count otherwise than lists, and generators are gone when they have been counted.
+            try:
+                columns: dict[str, Any] = {name: list(getattr(answer, name)) for name in _COLUMNS}
+            except TypeError as error:
+                raise PluginError(f"{whose} gave a Listing whose columns are no sequences: {error}.") from error
+            return replace(answer, read=read, **columns)
         return answer
 
 
@@ -314,4 +373,6 @@ def _checked(hook: str, answers: list[Iterable[object]]) -> Iterable[object]:
 
 def _misspelled(module: object) -> list[str]:
     """Functions marked as hooks whose names are no hook's, whatever they begin with."""
-    return [name for name in dir(module) if name not in PROMISED and hasattr(getattr(module, name), "advisor_impl")]
+    # As pluggy does, functions alone are asked: other objects may answer to every name, or raise.
+    known = ((name, getattr(module, name)) for name in dir(module) if name not in PROMISED)
+    return [name for name, value in known if inspect.isroutine(value) and hasattr(value, "advisor_impl")]

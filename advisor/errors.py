@@ -14,10 +14,16 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+# Terminals obey the first, the others turn lines around or end them.
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]|[\u202a-\u202e\u2066-\u2069]|[\u2028\u2029]")
+_MOST = 300  # letters of what an error says
 
 
 class ExitCode(enum.IntEnum):
@@ -50,7 +56,7 @@ class AdvisorError(Exception):
         lines = [self.message, *(f"  - {way}" for way in self.ways)]
         if self.hint:
             lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 class UsageError(AdvisorError):
@@ -87,3 +93,18 @@ def closest(word: str, known: Iterable[str]) -> str:
     """A `did you mean` fragment for a mistyped word, or the empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean `{matches[0]}`?" if matches else ""
+
+
+def printable(text: str) -> str:
+    """Text in which what a terminal would obey, such as an escape sequence in a file's name, is written out."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def words_of(error: BaseException) -> str:
+    """The kind of a stranger's error and the first line of what it says; short, and never an error itself."""
+    try:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+    except Exception:  # noqa: BLE001 - its `__str__` is a stranger's, too
+        lines = []
+    said = lines[0] if lines else "no reason given"
+    return printable(f"{type(error).__name__}: {said if len(said) <= _MOST else said[:_MOST] + '…'}")

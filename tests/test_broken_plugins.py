@@ -1,5 +1,9 @@
 """Plugins that are broken in every way we could think of: each a clear line that names it, none a crash."""
 
+import json
+import sys
+from pathlib import Path
+
 import pytest
 
 from advisor.cli.main import main
@@ -42,6 +46,43 @@ WHOLE = {
     "a hash that is none": (
         HOOK.format(hook="backbones", body="yield card(resnet, sha256='abc')"), "not 64 hexadecimal digits",
     ),
+    "an exception that is no Exception": ("class Skipped(BaseException): pass\nraise Skipped('no GPU')", "Skipped: no GPU"),
+    "a hook that is cancelled": (
+        HOOK.format(hook="heads", body="import asyncio; raise asyncio.CancelledError"), "CancelledError: no reason",
+    ),
+    "an error that cannot be told": (
+        "class Odd(Exception):\n    def __str__(self): raise KeyError('told')\nraise Odd", "Odd: no reason given",
+    ),
+    "an error that commands the terminal": ("raise ValueError('\\n\x1b[31mred\x07')", r"ValueError: \x1b[31mred\x07"),
+    "an error without end": ("raise ValueError('x' * 10**6)", "xxx…"),
+    "an object that raises whatever it is asked": (
+        HOOK.format(hook="heads", body="return 3") + "class Lazy:\n    def __getattr__(self, name): raise OSError\nlazy = Lazy()\n",
+        "not iterable",
+    ),
+    "a name with unseen letters": (HOOK.format(hook="heads", body="yield Head('a\\u200b', linear)"), "unseen letters"),
+    "a head with a dot in its name": (HOOK.format(hook="heads", body="yield Head('a.b', linear)"), "has no dot"),
+    "a summary that is no text": (HOOK.format(hook="heads", body="yield Head('a', linear, summary=7)"), "`summary` is 7"),
+    "a summary of two lines": (
+        HOOK.format(hook="heads", body="yield Head('a', linear, summary='a\\nb')"), "no single line of text",
+    ),
+    "a subclass whose function is none": (
+        HEAD + "class Own(Head): pass\n" + HOOK.format(hook="heads", body="yield Own('a', 'x')").removeprefix(HEAD),
+        "`create` cannot be called",
+    ),
+    "parameters that are gone when they are read": (
+        HOOK.format(hook="heads", body="yield Head('a', linear, params=(Param(n, default=1) for n in 'xy'))"),
+        "`params` are no Params",
+    ),
+    "a parameter that is no value": (
+        HOOK.format(hook="heads", body="yield Head('a', linear, params=(Param('x', default=[]),))"), "no plain value",
+    ),
+    "a parameter with a blank": (
+        HOOK.format(hook="heads", body="yield Head('a', linear, params=(Param('x y', default=1),))"), "keyword argument",
+    ),
+    "a size that is text": (
+        HOOK.format(hook="backbones", body="yield Backbone('a', resnet, InputSpec('64'), Weights('seed'))"),
+        "`size` is '64', not int",
+    ),
     "parameters that are none": (
         HOOK.format(hook="heads", body="yield Head('a', linear, params=('hidden',))"), "`params` are no Params",
     ),
@@ -62,6 +103,43 @@ def test_it_is_named_and_everything_else_goes_on(install, capsys, case):
     assert '"broken"' in capsys.readouterr().out
     assert main(["plugins", "check", "bad"]) == 1
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("metadata", [None, b"", b"Name: caf\xe9\nVersion: 1\n", b"Metadata-Version: 2.1\n\n"])
+def test_a_distribution_whose_metadata_are_damaged_stops_nothing(install, capsys, metadata):
+    install("bad", HOOK.format(hook="heads", body="yield Head('a', linear)"), module="advisor_bad_one")
+    info = Path(sys.path[0]) / "advisor_bad-1.0.dist-info"
+    (info / "METADATA").unlink()
+    if metadata is not None:
+        (info / "METADATA").write_bytes(metadata)
+    assert main(["heads", "--json"]) == 0
+    assert {"name": "a", "from": "advisor_bad_one unknown"}.items() <= json.loads(capsys.readouterr().out)[0].items()
+    assert main(["plugins", "check", "bad"]) == 1
+    assert "no licence" in capsys.readouterr().out
+
+
+def test_what_is_printed_meanwhile_stays_out_of_a_document(install, tiny_folder, tmp_path, capsys):
+    talk = "    print('talk')\n"
+    source = HOOK.format(hook="backbones", body="print('talk'); yield card(create)") + "print('talk')\n"
+    install("bad", source + "def create(pretrained):\n" + talk + "    return resnet(pretrained)\n")
+    for command in (
+        ["backbones"],
+        ["recommend", str(tiny_folder), "--backbone", "bad", "-o", str(tmp_path / "a.toml")],
+    ):
+        assert main([*command, "--json"]) == 0
+        said = capsys.readouterr()
+        json.loads(said.out)
+        assert "talk" in said.err
+
+
+def test_a_name_in_the_data_commands_no_terminal(tiny, tiny_folder, tmp_path, capsys):
+    (tiny_folder / "blobs").rename(tiny_folder / "blobs\x1b]0;title\x07\n")
+    assert main(["profile", str(tiny_folder), "--without-network"]) == 0
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert r"blobs\x1b]0;title\x07\n" in said.out
+    assert main(["profile", str(tmp_path / "no\x1bwhere")]) == 2
+    assert r"no\x1bwhere" in capsys.readouterr().err
 
 
 def test_a_module_without_a_hook_and_a_misspelled_one(install, capsys):
@@ -160,6 +238,16 @@ def test_a_backbone_that_lies_is_found_out_and_crashes_nothing(install, tiny_fol
 LISTING = "lambda place: Listing('bad', {paths}, {labels}, read={read})"
 FORMATS = {
     "an error when it is asked": ("lambda place: 1 / 0", "lambda place: None", "ZeroDivisionError", 0),
+    "a confidence that is none": ("lambda place: 7.0", "lambda place: None", "gave 7.0, which is not 0 to 1", 0),
+    "a confidence in words": ("lambda place: 'sure'", "lambda place: None", "gave 'sure'", 0),
+    "a confidence that is no number": ("lambda place: float('nan')", "lambda place: None", "gave nan", 0),
+    "columns that are none": (
+        "lambda place: 0.9", LISTING.format(paths="7", labels="['x']", read="str"), "no sequences", 1,
+    ),
+    "columns that are gone when they have been counted": (
+        "lambda place: 0.9", LISTING.format(paths="(p for p in 'ab')", labels="(p for p in 'xyz')", read="str"),
+        "2 images and 3 labels", 1,
+    ),
     "an error when it opens": ("lambda place: 0.9", "lambda place: {}['x']", "KeyError: 'x'", 1),
     "fewer labels than images": (
         "lambda place: 0.9", LISTING.format(paths="['a', 'b', 'c']", labels="['x', 'y']", read="str"),

@@ -6,7 +6,9 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from advisor.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LOG_EVERY = 10.0  # seconds between log lines where there is no terminal
+_DOCUMENTS: list[TextIO] = []  # where JSON goes while everything else keeps off stdout
 
 
 class Talk:
@@ -37,7 +40,7 @@ class Talk:
     def say(self, text: str) -> None:
         """One line of talk."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(*map(printable, text.split("\n")), sep="\n", file=sys.stderr, flush=True)
 
 
 def page() -> Console:
@@ -49,9 +52,28 @@ def page() -> Console:
     return Console(highlight=False, soft_wrap=True, width=width)
 
 
+def escape(text: str) -> str:
+    """Text as rich shows it letter by letter, with nothing in it that a terminal obeys: names are other people's."""
+    from rich.markup import escape as escape_markup
+
+    return escape_markup(printable(text))
+
+
+@contextmanager
+def only_documents() -> Iterator[None]:
+    """Keep stdout for JSON: whatever plugins and libraries print meanwhile goes to stderr."""
+    _DOCUMENTS.append(sys.stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = _DOCUMENTS.pop()
+
+
 def print_json(data: Any) -> None:  # noqa: ANN401
     """One JSON document on stdout; what is not a finite number becomes null."""
-    print(json.dumps(_finite(data), indent=2, ensure_ascii=False))
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=False)
+    print(text, file=_DOCUMENTS[-1] if _DOCUMENTS else sys.stdout)
 
 
 def _finite(data: Any) -> Any:  # noqa: ANN401

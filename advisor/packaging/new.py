@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING
 
-from advisor.errors import UsageError
+from advisor.errors import UNSEEN, UsageError
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ _SUMMARIES = {
     "dataset": "Labelled images for transfer-advisor.",
     "recipe": "A recipe for transfer-advisor.",
 }
+
+
+# What would begin something else in Markdown: a code span, a cell, a tag, a link, an emphasis.
+_MARKDOWN = str.maketrans({"\\": "\\\\", "`": "'", "|": "\\|", "<": "&lt;", "[": "\\[", "*": "\\*"})
 
 
 def new_plugin(name: str, parent: Path, *, kind: str = "backbone", licence: str = "MIT") -> Path:
@@ -93,7 +98,36 @@ def write_template(source: Traversable, folder: Path, words: Mapping[str, str]) 
     for entry in source.iterdir():
         place = places.get(entry.name, folder / entry.name)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(Template(entry.read_text("utf-8")).substitute(words), "utf-8")
+        place.write_text(filled(entry.read_text("utf-8"), words, place.suffix), "utf-8")
+
+
+def filled(template: str, words: Mapping[str, str], suffix: str, ready: Mapping[str, str] | None = None) -> str:
+    """A template with its words in place, each written so that it stays a word.
+
+    They come from names of folders and from cards of other people's networks: none may end a string of Python or TOML,
+    where a licence could go on as code, nor a line or a cell of Markdown.
+
+    Args:
+        template: whose words in Python and TOML stand between double quotes.
+        words: by their names in the template.
+        suffix: of the file that it becomes.
+        ready: further words, already written as they have to stand there.
+    """
+    lines = {name: one_line(word) for name, word in words.items()}
+    written = {
+        name: line.translate(_MARKDOWN) if suffix == ".md" else quoted(line)[1:-1] for name, line in lines.items()
+    }
+    return Template(template).substitute({**written, **(ready or {})})
+
+
+def one_line(text: str) -> str:
+    """Text without line ends and whatever else cannot be seen."""
+    return UNSEEN.sub(" ", text).strip()
+
+
+def quoted(text: str) -> str:
+    """Text between double quotes, as Python, TOML and YAML all read it."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _seeded_weights() -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from advisor.errors import AdvisorError
+from advisor.errors import AdvisorError, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,8 +52,9 @@ def run_checks(about: str, item: object, checks: Sequence[Check]) -> Iterable[Fi
             yield Finding(about, title(check), str(flaw))
         except AdvisorError as error:
             yield Finding(about, title(check), error.message)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's code may raise anything
-            said = (str(error) or "no reason given").splitlines()[0]
-            yield Finding(about, title(check), f"it raised {type(error).__name__}: {said}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything
+            yield Finding(about, title(check), f"it raised {words_of(error)}")
         else:
             yield Finding(about, title(check))

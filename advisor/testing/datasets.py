@@ -46,6 +46,10 @@ def lists_without_reading(place: Place) -> None:
     ask(len(listing.labels) == count, f"{count} images and {len(listing.labels)} labels")
     ask(len(set(listing.paths)) == count, "two images have the same identifier")
     ask(all(isinstance(path, str) for path in listing.paths), "an identifier is not text")
+    labels: tuple[object, ...] = tuple(listing.labels)  # whatever a stranger put there
+    odd = [label for label in labels if not isinstance(label, str | tuple) or label == ""]
+    ask(not odd, f"{odd[:1]} is among its labels; they are text, and not empty")
+    ask(len(set(listing.labels)) > 1, "all its images have the same label")
     ask(len(listing.splits) in (0, count), f"{count} images and {len(listing.splits)} splits")
     ask(len(listing.groups) in (0, count), f"{count} images and {len(listing.groups)} groups")
     unknown = set(listing.splits) - {"train", "val", "test", ""}

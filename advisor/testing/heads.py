@@ -99,7 +99,7 @@ def learns_what_is_easy(head: Head) -> None:
 
 
 def fits_whatever_classes_there_are(head: Head) -> None:
-    """Its fit, if it has one, bears a class without images, weights where it takes them, and gives the same twice."""
+    """Its fit, if it has one, bears a class without images and weights, changes no input, and gives the same twice."""
     import torch
 
     if head.fit is None:
@@ -109,7 +109,7 @@ def fits_whatever_classes_there_are(head: Head) -> None:
     more: dict[str, Any] = _defaults(head)
     if "weights" in inspect.signature(head.fit).parameters:
         more["weights"] = torch.ones(len(labels))
-    answers = []
+    answers, given = [], (features.clone(), labels.clone())
     for _ in range(2):
         torch.manual_seed(0)
         module = head.create(_WIDTH, 3, **_defaults(head))
@@ -117,6 +117,8 @@ def fits_whatever_classes_there_are(head: Head) -> None:
         module.eval()
         with torch.no_grad():
             answers.append(module(features))
+    same = torch.equal(features, given[0]) and torch.equal(labels, given[1])
+    ask(same, "its fit changes the features or labels that it is given, which others read after it")
     ask(answers[0].isfinite().all(), "with a class that has no images it answers with what is not finite")
     ask(torch.allclose(answers[0], answers[1], atol=1e-5), "fitted twice on the same features it answers differently")
 

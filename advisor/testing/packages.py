@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.discovery import GROUP
+from advisor.discovery import GROUP, distribution_of
 from advisor.errors import PluginError, closest
 from advisor.plugins import load_catalog
 from advisor.testing import backbones, datasets, heads, recipes
@@ -22,9 +22,10 @@ from advisor.types import BackboneFamily
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from advisor.types import DatasetFormat
+    from advisor.types import DatasetFormat, Offer
 
 _HEAVY = ("torch", "timm", "torchvision", "pandas", "numpy", "scipy", "sklearn", "PIL", "datasets")
+_PATIENCE = 120  # seconds for an import
 
 
 @dataclass(frozen=True)
@@ -47,24 +48,40 @@ class Package:
 
 
 def find(name: str) -> Package:
-    """The installed plugin of an entry point or a distribution.
+    """The installed plugin of an entry point, or the first of a distribution.
 
     Raises:
         PluginError: there is none.
     """
-    entries = [entry for entry in importlib.metadata.entry_points(group=GROUP) if entry.dist is not None]
-    for entry in entries:
-        assert entry.dist is not None
-        if name in {entry.name, entry.dist.name}:
-            known = entry.dist.metadata
-            metadata = {str(key): str(value) for key, value in known.json.items()}
-            return Package(entry.name, entry.value, entry.dist.name, metadata, tuple(entry.dist.requires or ()))
+    return find_all(name)[0]
+
+
+def find_all(name: str) -> list[Package]:
+    """The installed plugins of an entry point's or a distribution's name, sorted by theirs.
+
+    Raises:
+        PluginError: there is none.
+    """
+    entries = sorted(importlib.metadata.entry_points(group=GROUP), key=lambda entry: entry.name)
+    if found := [_package(entry) for entry in entries if name in {entry.name, distribution_of(entry)[0]}]:
+        return found
     names = [entry.name for entry in entries]
     raise PluginError(
         f"There is no plugin `{name}` installed, and no folder of that name with a pyproject.toml.",
         ways=[f"installed: {', '.join(sorted(names)) or 'none'}", "give the folder of a plugin's source"],
         hint=closest(name, names) or "advisor plugins",
     )
+
+
+def _package(entry: importlib.metadata.EntryPoint) -> Package:
+    """What is known of an entry point's distribution; nothing where its metadata cannot be read."""
+    metadata: dict[str, str] = {}
+    requires: tuple[str, ...] = ()
+    if entry.dist is not None:
+        with contextlib.suppress(UnicodeDecodeError, OSError, LookupError):
+            metadata = {str(key): str(value) for key, value in entry.dist.metadata.json.items()}
+            requires = tuple(entry.dist.requires or ())
+    return Package(entry.name, entry.module, distribution_of(entry)[0], metadata, requires)
 
 
 def imports_nothing_heavy(package: Package) -> None:
@@ -74,7 +91,9 @@ def imports_nothing_heavy(package: Package) -> None:
         f"import {package.module}\n"
         f"print('HEAVY', *[name for name in {_HEAVY!r} if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE)  # noqa: S603
     if done.returncode:
         raise Flaw(f"it cannot be imported: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
     heavy = done.stdout.rpartition("HEAVY")[2].split()
@@ -84,8 +103,8 @@ def imports_nothing_heavy(package: Package) -> None:
 def is_active(package: Package) -> None:
     """It loads beside everything else that is installed, without a warning, and implements a hook."""
     said: list[str] = []
-    plugins = {plugin.name: plugin for plugin in load_catalog(on_warning=said.append).plugins}
-    mine = plugins[package.name]
+    plugins = {plugin.key: plugin for plugin in load_catalog(on_warning=said.append).plugins}
+    mine = plugins[f"{package.distribution}:{package.name}"]
     about = [line for line in said if mine.origin in line]
     ask(not about, " ".join(about))
     ask(mine.status == "active", f"it is {mine.status}: {mine.reason or 'by ADVISOR_PLUGINS or ADVISOR_DISABLE'}")
@@ -95,7 +114,8 @@ def is_active(package: Package) -> None:
 def is_described(package: Package) -> None:
     """Its metadata state a licence, a summary, a README, and that it needs transfer-advisor."""
     known = package.metadata
-    ask(known.get("license_expression") or known.get("license"), 'no licence: [project] license = "MIT"')
+    licence = known.get("license_expression") or known.get("license") or "License ::" in known.get("classifier", "")
+    ask(licence, 'no licence: [project] license = "MIT"')
     ask(known.get("summary"), 'no summary: [project] description = "…"')
     ask(known.get("description"), 'no README: [project] readme = "README.md"')
     ask(any(one.startswith("transfer-advisor") for one in package.requires), "it does not require transfer-advisor")
@@ -115,11 +135,12 @@ def examine(target: str, location: str = "") -> Iterator[Finding]:
         PluginError: there is no such plugin.
     """
     with contextlib.ExitStack() as stack:
-        names = [target]
         if (Path(target) / "pyproject.toml").is_file():
-            names = stack.enter_context(_installed_from(Path(target)))
-        for name in names:
-            package = find(name)
+            names, distribution = stack.enter_context(_installed_from(Path(target)))
+            packages = [one for name in names for one in find_all(name) if one.distribution == distribution]
+        else:
+            packages = find_all(target)
+        for package in packages:
             yield from run_checks(f"plugin {package.name}", package, CHECKS)
             yield from _offers(package, location)
 
@@ -127,17 +148,21 @@ def examine(target: str, location: str = "") -> Iterator[Finding]:
 def _offers(package: Package, location: str) -> Iterator[Finding]:
     catalog = load_catalog(on_warning=lambda _line: None, only=[package.name])
     for name, offer in catalog.backbones.items():
-        if offer.plugin.name == package.name and not isinstance(offer.item, BackboneFamily):
+        if _is_of(offer, package) and not isinstance(offer.item, BackboneFamily):
             yield from run_checks(f"backbone {name}", offer.item, backbones.CHECKS)
     for name, offer in catalog.heads.items():
-        if offer.plugin.name == package.name:
+        if _is_of(offer, package):
             yield from run_checks(f"head {name}", offer.item, heads.CHECKS)
     for name, offer in catalog.datasets.items():
-        if offer.plugin.name == package.name:
+        if _is_of(offer, package):
             yield from _format(name, offer.item, location)
     for name, offer in catalog.recipes.items():
-        if offer.plugin.name == package.name:
+        if _is_of(offer, package):
             yield from run_checks(f"recipe {name}", recipes.Cookbook(offer.item, catalog), recipes.CHECKS)
+
+
+def _is_of(offer: Offer, package: Package) -> bool:
+    return (offer.plugin.distribution, offer.plugin.name) == (package.distribution, package.name)
 
 
 def _format(name: str, dataset_format: DatasetFormat, location: str) -> Iterator[Finding]:
@@ -151,8 +176,8 @@ def _format(name: str, dataset_format: DatasetFormat, location: str) -> Iterator
 
 
 @contextlib.contextmanager
-def _installed_from(folder: Path) -> Iterator[list[str]]:
-    """The plugins of a source folder as if they were installed; names of their entry points.
+def _installed_from(folder: Path) -> Iterator[tuple[list[str], str]]:
+    """The plugins of a source folder as if they were installed; names of their entry points, and the distribution's.
 
     Raises:
         PluginError: its pyproject.toml is broken or names no entry point.
@@ -171,7 +196,8 @@ def _installed_from(folder: Path) -> Iterator[list[str]]:
             hint="advisor plugins new my-backbone",
         )
     name, version = str(project.get("name", folder.name)), str(project.get("version", "0"))
-    readme = folder / str(project.get("readme", ""))
+    stated = project.get("readme", "")
+    readme = folder / str(stated.get("file", "") if isinstance(stated, dict) else stated)
     body = readme.read_text("utf-8") if readme.is_file() else ""
     licence = project.get("license", "")
     lines = [
@@ -180,7 +206,7 @@ def _installed_from(folder: Path) -> Iterator[list[str]]:
         f"Version: {version}",
         f"Summary: {project.get('description', '')}",
     ]
-    lines += [f"License-Expression: {licence if isinstance(licence, str) else licence.get('text', '')}"]
+    lines += [f"License-Expression: {licence if isinstance(licence, str) else ' '.join(map(str, licence.values()))}"]
     lines += [f"Requires-Dist: {one}" for one in project.get("dependencies", [])]
     with tempfile.TemporaryDirectory() as site:
         info = Path(site) / f"{name.replace('-', '_')}-{version}.dist-info"
@@ -193,7 +219,7 @@ def _installed_from(folder: Path) -> Iterator[list[str]]:
         added = [site, str(root.resolve())]
         sys.path[:0] = added
         try:
-            yield sorted(entries)
+            yield sorted(entries), name
         finally:
             for path in added:
                 sys.path.remove(path)

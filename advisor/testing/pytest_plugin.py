@@ -6,6 +6,7 @@ entry points that are let in, empty unless a test or a conftest overrides it.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,8 @@ def advisor_home(
     monkeypatch.setenv("ADVISOR_PLUGINS", ",".join(advisor_plugins))
     monkeypatch.delenv("ADVISOR_DISABLE", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    if "huggingface_hub" in sys.modules:  # it has read the environment already
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return home
 
 

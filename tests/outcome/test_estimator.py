@@ -1,12 +1,15 @@
 """The scikit-learn interface."""
 
+import copy
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import draw
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import estimator_checks
@@ -47,6 +50,11 @@ def test_it_learns_predicts_and_survives_pickling(tiny, images):
     assert model.score(X, y) > 0.8
     probabilities = model.predict_proba(X[:5])
     assert probabilities.shape == (5, 3)
+    sharper = copy.copy(model)
+    ours = {**model.bundle_.config["advisor"], "temperature": 3 * model.bundle_.temperature}
+    sharper.bundle_ = replace(model.bundle_, config={**model.bundle_.config, "advisor": ours})
+    cubes = probabilities**3  # as `advisor predict` does with the temperature of the bundle
+    np.testing.assert_allclose(sharper.predict_proba(X[:5]), cubes / cubes.sum(1, keepdims=True), atol=1e-6)
     np.testing.assert_allclose(probabilities.sum(1), 1)
     assert (model.predict(X[:5]) == model.classes_[probabilities.argmax(1)]).all()
     assert 0 <= model.test_interval_[0] <= model.test_accuracy_ <= model.test_interval_[1] <= 1
@@ -95,3 +103,30 @@ def test_everything_experimental_is_on_its_page():
     assert marked
     assert re.findall(r"\| `advisor\.(\w+)` \| (\S+) \|", page) == [(n, t.__experimental__) for n, t in marked.items()]
     assert all("it may change in any release" in thing.__doc__ for thing in marked.values())
+
+
+def test_pictures_of_every_mode_one_image_alone_and_none_at_all(tiny, images):
+    X, y = images
+    made = AdvisorClassifier(backbone=tiny, recipe="small-similar", budget="60s", trials=1, device="cpu")
+    model = made.set_params(random_state=np.random.RandomState(3)).fit(X, y)
+    modes = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "I;16", "F", "YCbCr")
+    assert model.predict([Image.new(mode, (9, 7)) for mode in modes]).shape == (len(modes),)
+    for one in (X[0], "photo.jpg", draw(0, 1)):
+        with pytest.raises(DatasetError, match="This is one image"):
+            model.predict(one)
+    with pytest.raises(DatasetError, match="Image 1 is an array of shape"):
+        model.predict([X[0], np.zeros((0, 8, 3), np.uint8)])
+    with pytest.raises(DatasetError, match="Image 0, of mode HSV"):
+        model.predict([Image.new("HSV", (9, 7))])
+
+
+def test_a_second_fit_that_fails_leaves_the_first_model_and_missing_labels_are_said(tiny, images):
+    X, y = images
+    model = AdvisorClassifier(backbone=tiny, recipe="small-similar", budget="60s", trials=1, device="cpu").fit(X, y)
+    before = model.predict(X[:4])
+    with pytest.raises(DatasetError, match="only one class"):
+        model.fit(X, ["a"] * len(X))
+    np.testing.assert_array_equal(model.predict(X[:4]), before)
+    for labels in ([None, *y[1:].astype(str)], [float("nan"), *y[1:]]):
+        with pytest.raises(UsageError, match="1 of 36 images have no label"):
+            model.fit(X, labels)

@@ -1,8 +1,10 @@
 """A tuned model in other forms."""
 
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import timm
@@ -11,7 +13,7 @@ import torch
 import advisor
 from advisor.cli.main import main
 from advisor.errors import UsageError
-from advisor.outcome.export import export_hub_folder, export_program
+from advisor.outcome.export import export_hub_folder, export_plugin, export_program
 from advisor.recipe import Plan, Recipe
 from advisor.tuning.study import Search
 
@@ -89,6 +91,56 @@ def test_a_folder_for_the_hub_has_a_card_and_loads(best, tmp_path):
     assert timm.create_model(f"local-dir:{made}", pretrained=True).num_classes == 3
     with pytest.raises(UsageError, match="there already"):
         export_hub_folder(best("whole"), made)
+
+
+CODE = 'MIT", summary=print("ran"), licence="\n"""\nprint("ran")\n"""'
+
+
+def test_no_name_or_licence_becomes_code_or_breaks_what_is_written(best, tiny_folder, tmp_path, capsys, monkeypatch):
+    for old, new in {"across": 'a "quoted" {x} $name', "blobs": "two\nlines | `tick` <b>", "down": "---\n```"}.items():
+        (tiny_folder / old).rename(tiny_folder / new)
+    folder = best("whole")
+    report = json.loads((folder / "report.json").read_text())
+    report["backbone"] |= {"licence": CODE, "trained_on": CODE}
+    report["dataset"]["location"] = f"data/{CODE}"
+    (folder / "report.json").write_text(json.dumps(report))
+    made = export_plugin(folder, tmp_path, name="my-shapes", licence='MIT"\n[tool.x]\ny = "')
+    project = tomllib.loads((made / "pyproject.toml").read_text())
+    assert set(project) == {"build-system", "project", "tool"}
+    assert set(project["tool"]) == {"setuptools"}
+    assert len(project["project"]["description"].splitlines()) == 1
+    monkeypatch.syspath_prepend(str(made / "src"))
+    (backbone,) = importlib.import_module("advisor_my_shapes").advisor_backbones()
+    assert "ran" not in capsys.readouterr().out.splitlines()
+    assert backbone.weights.licence == CODE.replace("\n", " ")
+    (row,) = [line for line in (made / "README.md").read_text().splitlines() if line.startswith("| classes")]
+    assert row == "| classes | --- ''', a \"quoted\" {x} $name, two lines \\| 'tick' &lt;b> |"
+    card = (export_hub_folder(folder, tmp_path / 'a"b') / "README.md").read_text()
+    head, _, rest = card.removeprefix("---\n").partition("\n---\n")
+    assert [line.partition(":")[0] for line in head.splitlines()[:4]] == [
+        "license",
+        "library_name",
+        "pipeline_tag",
+        "tags",
+    ]
+    assert json.loads(head.splitlines()[0].partition(": ")[2]) == CODE.replace("\n", " ").lower()
+    assert rest.count("\n---\n") == 0
+    assert 'create_model("hf-hub:OWNER/a\\"b", pretrained=True)' in rest
+
+
+def test_only_the_model_s_own_files_leave_and_a_report_without_figures_is_said(best, tmp_path, capsys):
+    folder = best("whole")
+    (folder / "notes").mkdir()
+    (folder / "secret.txt").write_text("mine")
+    hub, plugin = export_hub_folder(folder, tmp_path / "hub"), export_plugin(folder, tmp_path, name="a")
+    own = {"config.json", "model.safetensors", "best.toml", "report.json"}
+    assert {file.name for file in hub.iterdir()} == own | {"README.md"}
+    assert {file.name for file in (plugin / "src" / "advisor_a" / "model").iterdir()} == own
+    assert export_program(folder, tmp_path / "new" / "model.pt2").is_file()
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["model.pt2"]
+    (folder / "report.json").write_text("{}")
+    assert main(["export", str(folder), "--as", "plugin", "--name", "b", "--into", str(tmp_path)]) == 1
+    assert "has no report that can be read" in capsys.readouterr().err
 
 
 def test_a_form_and_a_name_are_needed(tmp_path, capsys):

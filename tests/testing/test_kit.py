@@ -1,13 +1,17 @@
 """`advisor plugins new` and `advisor plugins check`, as an author meets them."""
 
 import json
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from advisor.cli.main import main
 from advisor.packaging.new import KINDS
 from advisor.plugins import load_catalog
-from advisor.testing import BackboneSuite, DatasetFormatSuite, HeadSuite, RecipeSuite
+from advisor.testing import BackboneSuite, DatasetFormatSuite, Flaw, HeadSuite, RecipeSuite, datasets, heads
+from advisor.types import DatasetFormat, Listing
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -90,3 +94,80 @@ class TestCoreRecipes(RecipeSuite):
     @pytest.fixture(params=sorted(load_catalog(only=[]).recipes))
     def recipe_file(self, request):
         return load_catalog().recipe(request.param)
+
+
+TWO = """
+from advisor import hookimpl
+from advisor.types import Head
+def create(width, classes):
+    from torch import nn
+    return nn.Linear(width, classes{more})
+@hookimpl
+def advisor_heads():
+    yield Head("{name}", create, summary="A head.")
+"""
+
+
+def test_every_plugin_of_a_distribution_is_checked_and_ways_to_state_things_are_known(tmp_path, install, capsys):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "README.txt").write_text("Two heads.")
+    for name, more in (("one", ""), ("two", " + 1")):
+        (tmp_path / "src" / f"advisor_pair_{name}.py").write_text(TWO.format(name=f"pair-{name}", more=more))
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "advisor-pair"\nversion = "1"\ndescription = "Two."\ndependencies = ["transfer-advisor"]\n'
+        'readme = {file = "README.txt", content-type = "text/plain"}\nlicense = {file = "LICENSE"}\n'
+        '[project.entry-points.advisor]\npair-a = "advisor_pair_one"\npair-b = "advisor_pair_two"\n'
+    )
+    install("pair-a", "raise OSError('another distribution, of the same name')")
+    assert main(["plugins", "check", str(tmp_path), "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)
+    assert {finding["about"] for finding in findings if finding["flaw"]} == {"head pair-two"}
+    assert {"plugin pair-a", "plugin pair-b", "head pair-one"} < {finding["about"] for finding in findings}
+
+
+def test_an_entry_point_may_name_an_object_and_a_distribution_two_of_them(install, capsys):
+    module = (
+        "from advisor import hookimpl\nclass Plugin:\n    @hookimpl\n    def advisor_heads(self):\n        return []\n"
+    )
+    install("thing", module + "plugin, other = Plugin(), 7\n", module="advisor_thing")
+    info = Path(sys.path[0]) / "advisor_thing-1.0.dist-info"
+    (info / "entry_points.txt").write_text("[advisor]\nthing = advisor_thing:plugin\nthong = advisor_thing:other\n")
+    assert main(["plugins", "check", "advisor-thing", "--json"]) == 1
+    found = {(one["about"], one["check"][:9]): one["flaw"] for one in json.loads(capsys.readouterr().out)}
+    assert found["plugin thing", "Importing"] == found["plugin thing", "It loads "] == ""
+    assert found["plugin thong", "It loads "] == "it implements no hook"
+
+
+def test_a_fit_that_changes_what_it_is_given_is_found_out():
+    def fit(module, features, labels):
+        features -= features.mean(0)
+        known = load_catalog().head("ridge")
+        known.fit(module, features, labels, **{param.name: param.default for param in known.params})
+
+    head = replace(load_catalog().head("ridge"), fit=fit, params=())
+    with pytest.raises(Flaw, match="changes the features"):
+        heads.fits_whatever_classes_there_are(head)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [((1, 2), "are text"), (("", "a"), "not empty"), (("a", "a"), "same label")]
+)
+def test_labels_that_are_none_are_found_out(labels, words):
+    listing = Listing("few", ["1.png", "2.png"], labels, read=str.encode)
+    few = DatasetFormat("few", recognise=lambda _place: 0.9, open=lambda _place: listing)
+    with pytest.raises(Flaw, match=words):
+        datasets.lists_without_reading(datasets.Place(few, "few:"))
+
+
+def test_images_with_several_labels_or_none_are_sound():
+    listing = Listing("few", ["1.png", "2.png"], [(), ("a", "b")], read=str.encode)
+    few = DatasetFormat("few", recognise=lambda _place: 0.9, open=lambda _place: listing)
+    datasets.lists_without_reading(datasets.Place(few, "few:"))
+
+
+def test_the_fixtures_keep_off_the_hub_even_where_its_client_has_been_imported(request, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    request.getfixturevalue("advisor_home")
+    assert constants.HF_HUB_OFFLINE

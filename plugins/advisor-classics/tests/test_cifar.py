@@ -82,3 +82,10 @@ def test_a_file_cut_short_is_named(ten):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(DatasetError, match=r"data_batch_3\.bin"):
         open_cifar(str(ten))
+
+
+def test_an_image_that_is_not_there_is_missing(ten):
+    listing = open_cifar(str(ten))
+    for path in ("data_batch_1.bin/99999.png", "data_batch_1.bin/1.png", f"data_batch_1.bin/{'9' * 5000}.png"):
+        with pytest.raises(FileNotFoundError):
+            listing.read(path)

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from advisor_classics.idx import open_idx
+from advisor_classics.idx import IDX, open_idx
 from PIL import Image
 
 from advisor import open_dataset
@@ -60,3 +60,29 @@ def test_a_cut_or_mismatched_file_is_named(folder):
     labels.write_bytes(whole)
     with pytest.raises(DatasetError, match="t10k-images"):
         open_idx(str(folder))
+
+
+@pytest.mark.parametrize("shape", [(2**31, 2**31, 4), (2**32 - 1,) * 3, (6, 0, 7)])
+def test_a_header_that_lies_is_named(folder, shape):
+    data = bytes((0, 0, 8, 3)) + struct.pack(">3I", *shape)
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(data))
+    with pytest.raises(DatasetError, match="train-images"):
+        open_idx(str(folder))
+
+
+def test_a_damaged_stream_is_named_and_what_is_not_there_is_missing(folder):
+    listing = open_idx(str(folder))
+    for path in ("train/00006.png", "train/4.png", "train/-0001.png", f"train/{'9' * 5000}.png"):
+        with pytest.raises(FileNotFoundError):
+            listing.read(path)
+    images = folder / "train-images-idx3-ubyte.gz"
+    data = bytearray(images.read_bytes())
+    data[12:40] = bytes(255 for _ in range(28))
+    images.write_bytes(data)
+    with pytest.raises(DatasetError, match="train-images"):
+        open_idx(str(folder))
+    write(folder, "train", np.zeros((0, 5, 7), np.uint8), [])
+    write(folder, "t10k", np.zeros((0, 5, 7), np.uint8), [])
+    with pytest.raises(DatasetError, match="hold no image"):
+        open_idx(str(folder))
+    assert IDX.recognise("a\0b") == 0

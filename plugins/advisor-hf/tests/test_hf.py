@@ -81,6 +81,34 @@ def test_labels_that_are_hidden_are_said(tmp_path):
         open_set(str(tmp_path / "hidden"))
 
 
+def test_splits_that_number_their_classes_differently_or_lack_a_column(tmp_path):
+    datasets.DatasetDict({"train": made(4), "test": made(2, ("auk", "owl"))}).save_to_disk(tmp_path / "two")
+    assert open_set(str(tmp_path / "two")).labels == ["owl", "auk", "owl", "auk", "auk", "owl"]
+    datasets.DatasetDict({"train": made(4), "test": made(2).remove_columns("species")}).save_to_disk(tmp_path / "less")
+    with pytest.raises(DatasetError, match=r"split `test` .* has no column `species`"):
+        open_set(str(tmp_path / "less"))
+
+
+def test_cells_and_columns_that_hold_nothing(saved, tmp_path):
+    with pytest.raises(DatasetError, match="no image column `species`"):
+        open_set(f"{saved}?image=species")
+    made(4).map(lambda row: {"place": ""}).save_to_disk(tmp_path / "nameless")
+    with pytest.raises(DatasetError, match="images without a label"):
+        open_set(f"{tmp_path}/nameless?label=place")
+    cells = [None, None]
+    features = datasets.Features({"img": datasets.Image(), "label": datasets.Value("string")})
+    datasets.Dataset.from_dict({"img": cells, "label": ["a", "b"]}, features=features).save_to_disk(tmp_path / "empty")
+    listing = open_set(str(tmp_path / "empty"))
+    for path in (*listing.paths, "all/0000002", "all/7"):
+        with pytest.raises(OSError, match=r"cell is empty|no image"):
+            listing.read(path)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "dataset_dict.json").write_text('{"splits": []}')
+    with pytest.raises(DatasetError, match="no splits"):
+        open_set(str(tmp_path / "none"))
+    assert recognise("a" * 5000) == 0
+
+
 def test_a_set_that_is_nowhere_is_said_at_once(monkeypatch):
     import time
 

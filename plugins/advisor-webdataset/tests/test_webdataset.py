@@ -124,3 +124,54 @@ def test_nothing_is_unpacked(folder, tmp_path, monkeypatch):
     prepared = prepare(str(folder), InputSpec(32), catalog=load_catalog(), seed=0, progress=Silent())
     assert prepared.profile.images == 28
     assert not [path for path in tmp_path.rglob("*") if path.suffix in {".png", ".jpg", ".cls"}]
+
+
+def test_a_mask_beside_an_image_is_not_the_image(tmp_path):
+    shard(tmp_path / "a.tar", [
+        ("0", {"jpg": png(1), "mask.png": png(2), "cls": b"x"}), ("1", {"depth.png": png(3), "png": png(4), "cls": b"y"}),
+        ("2", {"v2.png": png(5), "cls": b"y"}),
+    ])  # fmt: skip
+    found = open_shards(str(tmp_path))
+    assert list(found.paths) == ["a.tar/0.jpg", "a.tar/1.png", "a.tar/2.v2.png"]
+    assert found.read("a.tar/0.jpg") == png(1)
+    assert found.read("a.tar/1.png") == png(4)
+
+
+def test_labels_that_only_look_alike_stay_apart_and_marks_at_their_start_do_not_count(tmp_path):
+    shard(
+        tmp_path / "a.tar", [("0", {"png": png(1), "cls": b"\xef\xbb\xbfcat"}), ("1", {"png": png(2), "cls": b"cat"})]
+    )
+    assert open_shards(str(tmp_path)).labels == ["cat", "cat"]
+    shard(tmp_path / "a.tar", [("0", {"png": png(1), "cls": b"caf\xe9"}), ("1", {"png": png(2), "cls": b"caf\xe8"})])
+    with pytest.raises(DatasetError, match=r"`\.cls` of the sample `a\.tar/0` is not in UTF-8"):
+        open_shards(str(tmp_path))
+
+
+@pytest.mark.parametrize("part", [{"json": b"[" * 100_000}, {"json": b"\xff{"}, {"txt": b"a\nb"}])
+def test_what_is_no_label_is_said(tmp_path, part):
+    shard(tmp_path / "a.tar", [("0", {"png": png(1), **part})])
+    with pytest.raises(DatasetError, match=r"`a\.tar/0` (has no label|is not in UTF-8)"):
+        open_shards(str(tmp_path))
+
+
+def test_numbers_without_a_name_stay_numbers(tmp_path):
+    many = b"9" * 5000
+    samples = [(str(i), {"png": png(i), "cls": label}) for i, label in enumerate((b"0", b"1", b"7", many))]
+    shard(tmp_path / "a.tar", samples)
+    (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\r\n\r\n")
+    assert open_shards(str(tmp_path)).labels == ["cat", "1", "7", many.decode()]
+    (tmp_path / "classes.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DatasetError, match="names of the classes, cannot be read"):
+        open_shards(str(tmp_path))
+
+
+def test_names_that_come_twice(tmp_path):
+    for part in ("a", "b"):
+        (tmp_path / part).mkdir()
+        shard(tmp_path / part / "0.tar", [("0", {"png": png(ord(part)), "cls": part.encode()})])
+    found = open_shards(f"{tmp_path}/*/0.tar")
+    assert list(zip(map(found.read, found.paths), found.labels, strict=True)) == [(png(97), "a"), (png(98), "b")]
+    shard(tmp_path / "a" / "0.tar", [("0", {"png": png(1), "cls": b"x"}), ("1", {"png": png(2), "cls": b"x"}),
+                                     ("0", {"png": png(3), "cls": b"y"})])  # fmt: skip
+    with pytest.raises(DatasetError, match=r"holds `0\.png` twice"):
+        open_shards(str(tmp_path / "a"))

@@ -135,3 +135,34 @@ def test_the_command_is_found(file, capsys):
     assert "advisor weights add" in capsys.readouterr().out
     assert main(["weights", "lst"]) == 2
     assert main(["wieghts"]) == 2
+
+
+@pytest.mark.parametrize("name", ["my net", "../elsewhere", "a/b", "a\x1b[31m", ".hidden", "-v"])
+def test_a_name_that_is_none_is_refused_before_it_breaks_anything(file, folder, tmp_path, name):
+    with pytest.raises(UsageError, match="cannot name a checkpoint"):
+        add(file, "--architecture", "test_resnet", f"--name={name}")
+    assert not folder.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["net.pth"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_a_broken_configuration_is_said(network, tmp_path, text):
+    save_for_hf(network, str(tmp_path / "net"), safe_serialization=True)
+    (tmp_path / "net" / "config.json").write_text(text)
+    with pytest.raises(UsageError, match=r"config\.json` (cannot be read|holds no table)"):
+        add(tmp_path / "net")
+
+
+def test_what_another_adds_meanwhile_stays(file, folder, monkeypatch):
+    from advisor_weights import checkpoints
+
+    slow = checkpoints.load
+
+    def load(*arguments):
+        monkeypatch.setattr(checkpoints, "load", slow)
+        assert add(file, "--architecture", "test_resnet", "--name", "other") == 0
+        slow(*arguments)
+
+    monkeypatch.setattr(checkpoints, "load", load)
+    assert add(file, "--architecture", "test_resnet", "--name", "mine") == 0
+    assert [backbone.name for backbone in advisor_backbones()] == ["mine", "other"]

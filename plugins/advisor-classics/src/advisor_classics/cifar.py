@@ -86,9 +86,11 @@ def open_cifar(location: str) -> Listing:
         labels += [names[number] for number in arrays[name][:, place].tolist()]
         splits += [part] * len(arrays[name])
 
+    known = set(paths)
+
     def read(path: str) -> bytes:
         name, _, number = path.partition("/")
-        if name not in arrays or not number[:-4].isdecimal():
+        if path not in known:
             raise FileNotFoundError(path)
         pixels = arrays[name][int(number[:-4]), -_PIXELS:].reshape(3, _SIDE, _SIDE).transpose(1, 2, 0)
         buffer = io.BytesIO()
@@ -116,7 +118,7 @@ def _kind_of(folder: Path) -> _Kind | None:
 
 def _names(file: Path) -> list[str]:
     try:
-        return [line for line in file.read_text("utf-8").splitlines() if line.strip()]
+        return [line for line in file.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"`{file}`, the names of the classes, cannot be read: {error}.") from error
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +50,13 @@ def open_idx(location: str) -> Listing:
         labels += [str(label) for label in found.tolist()]
         splits += [_SPLITS.get(part, "train")] * len(found)
 
+    if not paths:
+        raise DatasetError(f"The IDX files of `{location}` hold no image.", hint="fetch the files again")
+    known = set(paths)
+
     def read(path: str) -> bytes:
         part, _, name = path.partition("/")
-        if part not in arrays or not name[:-4].isdecimal():
+        if path not in known:
             raise FileNotFoundError(path)
         buffer = io.BytesIO()
         Image.fromarray(arrays[part][int(name[:-4])]).save(buffer, "PNG", compress_level=1)
@@ -64,7 +70,7 @@ def _pairs(folder: Path) -> dict[str, tuple[Path, Path]]:
     found = {}
     try:
         files = {file.name.removesuffix(".gz"): file for file in folder.iterdir()}
-    except OSError:
+    except (OSError, ValueError):  # a zero byte in the name is a ValueError
         return {}
     for name, file in sorted(files.items()):
         part = name.removesuffix(_IMAGES)
@@ -79,11 +85,12 @@ def _read(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f"`{path}` cannot be read: {error}.", hint="fetch the file again") from error
     start = 4 + 4 * dimensions
     shape = struct.unpack(f">{dimensions}I", data[4:start]) if len(data) >= start else ()
-    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) != start + int(np.prod(shape)):
+    # math.prod, since a header that lies overflows numpy's.
+    if data[:4] != bytes((0, 0, 8, dimensions)) or len(data) != start + math.prod(shape) or 0 in shape[1:]:
         raise DatasetError(
             f"`{path}` is not an IDX file of unsigned bytes with {dimensions} dimensions, or it is cut short.",
             hint="fetch the file again",

@@ -38,7 +38,10 @@ def recognise(location: str) -> float:
 
 def is_saved(folder: Path) -> bool:
     """Whether `save_to_disk` wrote it."""
-    return any((folder / name).is_file() for name in _SAVED)
+    try:
+        return any((folder / name).is_file() for name in _SAVED)
+    except OSError:  # a name that is too long for a file
+        return False
 
 
 def open_set(location: str) -> Listing:

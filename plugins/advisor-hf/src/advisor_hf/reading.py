@@ -11,8 +11,9 @@ from advisor.types import PARTS, Listing
 from advisor_hf import PREFIX, is_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+_IMAGE_TYPES = ("binary", "large_binary", "string", "large_string")  # encoded images, or their paths
 _WORDS = ("image", "label", "config")
 
 
@@ -40,24 +41,27 @@ def read_set(location: str) -> Listing:
         _image_column(features, words.get("image"), location),
         _label_column(features, words.get("label"), location),
     )
-    names = getattr(features[label], "names", None)
+    _require_columns(splits, (image, label), location)
     encoded = {name: part.cast_column(image, Image(decode=False)) for name, part in splits.items()}
     paths, labels, parts = [], [], []
     for name, part in encoded.items():
         found = part[label][:]
-        if any(value is None or value == -1 for value in found):
+        if any(value in (None, -1, "") for value in found):
             raise DatasetError(
                 f"The split `{name}` of `{location}` has images without a label.",
                 ways=["leave it out of the set", "name another column: ?label="],
                 hint="hidden test labels are given as -1 by some sets",
             )
         paths += [f"{name}/{number:07d}" for number in range(len(part))]
+        names = getattr(part.features[label], "names", None)  # splits may number their classes differently
         labels += [names[value] if names else str(value) for value in found]
         parts += [PARTS.get(name.lower(), "")] * len(part)
 
+    known = set(paths)
+
     def read(path: str) -> bytes:
         name, _, number = path.partition("/")
-        if name not in encoded or not number.isdecimal() or int(number) >= len(encoded[name]):
+        if path not in known:
             raise FileNotFoundError(f"no image `{path}` in the set")
         cell = encoded[name][int(number)][image]
         if cell is None:
@@ -99,14 +103,28 @@ def _load(where: str, config: str | None) -> dict[str, Any]:
                   "save it on a machine with a network (save_to_disk) and give the folder"],
             hint=f"python -c \"import datasets; datasets.load_dataset('{where}').save_to_disk('saved')\"",
         ) from error  # fmt: skip
+    if not found and isinstance(found, dict):
+        raise DatasetError(f"The set `{where}` has no splits.", hint="save it again with save_to_disk")
     return dict(found) if isinstance(found, dict) else {str(found.split or "all"): found}
 
 
+def _require_columns(splits: Mapping[str, Any], columns: Sequence[str], location: str) -> None:
+    for name, part in splits.items():
+        if missing := [column for column in columns if column not in part.features]:
+            raise DatasetError(
+                f"The split `{name}` of `{location}` has no column `{missing[0]}`.",
+                ways=[f"its columns: {', '.join(part.features)}", "leave the split out of the set"],
+                hint="every split needs the same columns",
+            )
+
+
 def _image_column(features: Mapping[str, Any], named: str | None, location: str) -> str:
-    from datasets import Image
+    from datasets import Image, Value
 
     images = [name for name, kind in features.items() if isinstance(kind, Image)]
-    return _one(images, named, "image", list(features), location)
+    # Of another type, a column cannot be read as images.
+    others = [name for name, kind in features.items() if isinstance(kind, Value) and kind.dtype in _IMAGE_TYPES]
+    return _one(images, named, "image", images + others, location)
 
 
 def _label_column(features: Mapping[str, Any], named: str | None, location: str) -> str:

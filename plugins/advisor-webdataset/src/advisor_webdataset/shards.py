@@ -18,9 +18,19 @@ from advisor.types import PARTS, Listing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff", "gif"})
+_IMAGES = (
+    "jpg",
+    "jpeg",
+    "png",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "gif",
+)  # the first of them that a sample has is its image
 _KEYS = ("label", "class", "category", "cls")  # of a sample's JSON
 _MOST_OF_A_LABEL = 1 << 20  # bytes
+_MOST_DIGITS = 9  # of a class's number
 _GZIP = b"\x1f\x8b"
 
 
@@ -29,12 +39,18 @@ class Sample:
     """One sample while its shard is read.
 
     Attributes:
-        image: its name, and offset and length of its bytes in the shard.
+        images: by extension, such as `jpg` or `mask.png`, name, and offset and length of the bytes in the shard.
         parts: small files by extension, such as `cls`.
     """
 
-    image: tuple[str, int, int] | None = None
+    images: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     parts: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def image(self) -> tuple[str, int, int] | None:
+        """The one that is classified: a mask or a depth map (`mask.png`) only where there is nothing else."""
+        order = sorted(self.images, key=lambda extension: ("." in extension, _IMAGES.index(_last(extension))))
+        return self.images[order[0]] if order else None
 
 
 def recognise(location: str) -> float:
@@ -73,6 +89,7 @@ def open_shards(location: str) -> Listing:
             hint="advisor recommend 'shards/train-{000..015}.tar'",
         )
     names = _class_names(shards[0].parent)
+    alike = len({shard.name for shard in shards}) < len(shards)  # as of `*/00000.tar`
     places: dict[str, tuple[Path, int, int]] = {}
     labels: list[str] = []
     splits: list[str] = []
@@ -82,10 +99,16 @@ def open_shards(location: str) -> Listing:
         for key, sample in _samples(shard):
             if sample.image is None:
                 continue
-            label = _label(sample.parts, wanted, f"{shard.name}/{key}")
-            label = names[int(label)] if label.isdecimal() and int(label) < len(names) else label
+            label = _named(_label(sample.parts, wanted, f"{shard.name}/{key}"), names)
             name, offset, length = sample.image
-            places[f"{shard.name}/{name}"] = (shard, offset, length)
+            path = f"{shard if alike else shard.name}/{name}"
+            if path in places:
+                raise DatasetError(
+                    f"`{shard}` holds `{name}` twice.",
+                    ways=["write the shard again, each sample once", "leave it out"],
+                    hint=f"tar tf {shard} | sort | uniq -d",
+                )
+            places[path] = (shard, offset, length)
             labels.append(known.setdefault(label, label))
             splits.append(split)
     if not places:
@@ -147,8 +170,8 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
             for key, group in itertools.groupby(members, key=lambda pair: pair[0][0]):
                 sample = Sample()
                 for (_, extension), member in group:
-                    if extension.rpartition(".")[2] in _IMAGES:
-                        sample.image = (member.name, member.offset_data, member.size)
+                    if _last(extension) in _IMAGES:
+                        sample.images[extension] = (member.name, member.offset_data, member.size)
                     elif member.size <= _MOST_OF_A_LABEL:
                         content = archive.extractfile(member)
                         sample.parts[extension] = content.read() if content else b""
@@ -170,13 +193,23 @@ def _split_name(name: str) -> tuple[str, str]:
     return str(path.parent / stem), extension.lower()
 
 
+def _last(extension: str) -> str:
+    return extension.rpartition(".")[2]
+
+
 def _label(parts: dict[str, bytes], wanted: str, what: str) -> str:
     extension, _, key = wanted.partition(".")
     order = [extension] if extension else ["cls", "json", "txt"]
     for name in order:
         if name not in parts:
             continue
-        text = parts[name].decode("utf-8", "replace").strip()
+        try:
+            text = parts[name].decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            # Put right letter by letter, two classes might become one.
+            raise DatasetError(
+                f"The label `.{name}` of the sample `{what}` is not in UTF-8.", hint="write the shards again in UTF-8"
+            ) from error
         if name == "json":
             found = _from_json(text, [key] if key else list(_KEYS))
             if found is not None:
@@ -195,7 +228,7 @@ def _label(parts: dict[str, bytes], wanted: str, what: str) -> str:
 def _from_json(text: str, keys: list[str]) -> str | None:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     for key in keys:
         value = found.get(key) if isinstance(found, dict) else None
@@ -207,7 +240,17 @@ def _from_json(text: str, keys: list[str]) -> str | None:
 def _class_names(folder: Path) -> list[str]:
     """Names of numbered classes, one a line."""
     file = folder / "classes.txt"
-    return file.read_text("utf-8").splitlines() if file.is_file() else []
+    try:
+        return file.read_text("utf-8-sig").splitlines() if file.is_file() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"`{file}`, the names of the classes, cannot be read: {error}.") from error
+
+
+def _named(label: str, names: list[str]) -> str:
+    """The name of a numbered class; the label itself where there is none."""
+    if label.isdecimal() and len(label) <= _MOST_DIGITS and int(label) < len(names):
+        return names[int(label)].strip() or label
+    return label
 
 
 def _is_shard(name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from advisor.errors import BackboneError, ExitCode, UsageError, closest
-from advisor_weights.folder import Entry, read_manifest, weights_dir, write_manifest
+from advisor_weights.folder import MANIFEST, Entry, read_manifest, weights_dir, write_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(args: argparse.Namespace) -> ExitCode:
-    from advisor.data.cache import disk_errors
+    from advisor.data.cache import disk_errors, lock_for
     from advisor_weights.checkpoints import build, load, sha256_of
 
     folder = weights_dir()
@@ -68,6 +68,12 @@ def _add(args: argparse.Namespace) -> ExitCode:
         )
     name = args.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(args.file).name.removesuffix(given.suffix))
     entries = {entry.name: entry for entry in read_manifest(folder)}
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):  # it names a file, and is typed
+        raise UsageError(
+            f"`{name}` cannot name a checkpoint.",
+            ways=["letters, digits, and . _ - within"],
+            hint=f"--name {re.sub(r'[^A-Za-z0-9._-]+', '-', name).strip('-._') or 'my-resnet'}",
+        )
     if name in entries:
         raise UsageError(
             f"There is a checkpoint `{name}` already.",
@@ -86,7 +92,8 @@ def _add(args: argparse.Namespace) -> ExitCode:
             name=name, file=target.name, sha256=sha256_of(target), architecture=architecture, licence=args.licence,
             source=args.source or str(given.resolve()), trained_on=args.trained_on, **_input(network, config),
         )  # fmt: skip
-        write_manifest(folder, [*entries.values(), entry])
+        with lock_for(folder / MANIFEST):  # another may have added one meanwhile
+            write_manifest(folder, [*(one for one in read_manifest(folder) if one.name != name), entry])
     if args.json:
         print(json.dumps(asdict(entry), indent=1))  # noqa: T201 - a command prints
     else:
@@ -142,7 +149,7 @@ def _source(path: Path) -> tuple[Path, dict[str, Any]]:
                 ways=["it needs config.json and model.safetensors", "give the file of weights itself"],
                 hint=f"ls {path}",
             )
-        return file, json.loads((path / "config.json").read_text("utf-8"))
+        return file, _config(path / "config.json")
     if not path.is_file():
         raise UsageError(f"There is no file `{path}`.", ways=["check the spelling"], hint="advisor weights add --help")
     if path.suffix not in {".safetensors", ".pth", ".pt", ".bin"}:
@@ -152,6 +159,16 @@ def _source(path: Path) -> tuple[Path, dict[str, Any]]:
             hint="torch.save(network.state_dict(), 'network.pth') writes one",
         )
     return path, {}
+
+
+def _config(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"`{file}` cannot be read: {error}.", hint="give the file of weights itself") from error
+    if not isinstance(found, dict):
+        raise UsageError(f"`{file}` holds no table.", hint="give the file of weights itself")
+    return found
 
 
 def _input(network: Any, config: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
