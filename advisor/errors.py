@@ -12,8 +12,10 @@ AdvisorError          could not do it (exit code 1)
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -87,3 +89,17 @@ def closest(word: str, known: Iterable[str]) -> str:
     """A `did you mean` fragment for a mistyped word, or the empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean `{matches[0]}`?" if matches else ""
+
+
+def closest_path(path: str | Path) -> str:
+    """A `did you mean` fragment for a path with one mistyped part, or the empty string."""
+    path = Path(path)
+    for there, name in zip(path.parents, [path, *path.parents][:-1], strict=True):
+        if there.is_dir():
+            with contextlib.suppress(OSError):  # a folder that may not be read has no names to tell
+                for match in difflib.get_close_matches(name.name, [one.name for one in there.iterdir()], n=3):
+                    meant = there / match / path.relative_to(name)
+                    if meant.exists():
+                        return f"did you mean `{meant}`?"
+            break
+    return ""

@@ -6,7 +6,7 @@ import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import Talk, page, print_json
-from advisor.errors import BackboneError, ExitCode, UsageError
+from advisor.errors import BackboneError, ExitCode, UsageError, closest
 from advisor.plugins import load_catalog
 from advisor.sizes import parse_size
 
@@ -304,6 +304,7 @@ def backbones(args: argparse.Namespace) -> ExitCode:
 
     catalog = load_catalog()
     rows: list[dict[str, Any]] = []
+    known = list(catalog.backbones)
     for name, offer in sorted(catalog.backbones.items()):
         item = offer.item
         if isinstance(item, BackboneFamily):
@@ -312,8 +313,9 @@ def backbones(args: argparse.Namespace) -> ExitCode:
                 rows.append({"name": f"{name}<name>", "input": "", "weights": "", "summary": item.summary,
                              "from": offer.plugin.origin})  # fmt: skip
             elif args.pattern.startswith(name) or args.pattern.startswith("*"):
+                known += (names := item.names())
                 rows += [{"name": full, "input": "", "weights": "hub", "summary": "", "from": offer.plugin.origin}
-                         for full in item.names() if fnmatch.fnmatch(full, args.pattern)]  # fmt: skip
+                         for full in names if fnmatch.fnmatch(full, args.pattern)]  # fmt: skip
         elif fnmatch.fnmatch(name, args.pattern or "*"):
             rows.append({"name": name, "input": item.input.size,
                          "weights": f"{item.weights.trained_on}, {item.weights.licence}",
@@ -322,7 +324,7 @@ def backbones(args: argparse.Namespace) -> ExitCode:
         raise BackboneError(
             f"No backbone is named like `{args.pattern}`.",
             ways=["patterns match whole names: timm/*resnet*"],
-            hint="advisor backbones 'timm/*resnet18*'",
+            hint=closest(args.pattern, known) or "advisor backbones 'timm/*resnet18*'",
         )
     return _listing(args, "backbones", rows)
 
@@ -369,6 +371,19 @@ def recipes(args: argparse.Namespace) -> ExitCode:
         for name, recipe in loaded.items()
     ]  # fmt: skip
     return _listing(args, "recipes", rows)
+
+
+def completion(args: argparse.Namespace) -> ExitCode:
+    """`advisor completion`."""
+    from advisor.cli.completion import script
+    from advisor.cli.main import build_parser
+
+    text = script(build_parser(), args.shell, load_catalog())
+    if args.json:
+        print_json({"shell": args.shell, "script": text})
+    else:
+        print(text)
+    return ExitCode.OK
 
 
 def _require_enough(images: int) -> None:
