@@ -373,6 +373,26 @@ def recipes(args: argparse.Namespace) -> ExitCode:
     return _listing(args, "recipes", rows)
 
 
+def doctor(args: argparse.Namespace) -> ExitCode:
+    """`advisor doctor`."""
+    from dataclasses import asdict
+
+    from advisor.cli import pages
+    from advisor.doctor.examination import PROBLEM, examine
+
+    _talk(args).say("Looking at the installation; the import of torch takes some seconds.")
+    found, out = [], page()
+    for one in examine():
+        found.append(one)
+        if not args.json:
+            pages.finding(out, one)
+    if args.json:
+        print_json([asdict(one) for one in found])
+    else:
+        pages.diagnosis(out, found)
+    return ExitCode.COULD_NOT if any(one.state == PROBLEM for one in found) else ExitCode.OK
+
+
 def completion(args: argparse.Namespace) -> ExitCode:
     """`advisor completion`."""
     from advisor.cli.completion import script

@@ -150,6 +150,7 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     command("datasets", "list the dataset formats")
     sub = command("recipes", "list the recipes")
     sub.add_argument("--keys", action="store_true", help="list every key a recipe may hold")
+    command("doctor", "check the installation, and say what to do where something is wrong")
     sub = command("completion", "print what makes a shell complete commands, options, files and names")
     sub.add_argument("shell", choices=SHELLS, help="the shell that it is for")
     parser.set_defaults(known=tuple(commands.choices))

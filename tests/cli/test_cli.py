@@ -103,7 +103,7 @@ def test_every_command_has_help_and_every_option_an_explanation():
     (subparsers,) = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
     assert set(subparsers.choices) == {
         "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference", "export",
-        "cache", "explain", "completion",
+        "cache", "explain", "completion", "doctor",
     }  # fmt: skip
     for command in subparsers.choices.values():
         assert command.description

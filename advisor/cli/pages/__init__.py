@@ -1,6 +1,8 @@
 """Pages for people, a module each: plain words first, numbers beside them, readable without colour."""
 
 from advisor.cli.pages.dataset import profile as profile
+from advisor.cli.pages.doctor import diagnosis as diagnosis
+from advisor.cli.pages.doctor import finding as finding
 from advisor.cli.pages.explanation import explanation as explanation
 from advisor.cli.pages.listing import cache as cache
 from advisor.cli.pages.listing import table as table
