@@ -114,7 +114,7 @@ def _libraries() -> Iterator[Finding]:
         again = "pip install --force-reinstall advisor-efficientnet-lite, or name another with --backbone"
         yield Finding("weights", PROBLEM, f"{DEFAULT_BACKBONE} cannot be opened: {weights['error']}", again)
     else:
-        yield Finding("weights", OK, f"{DEFAULT_BACKBONE} opens ({weights['source']})")
+        yield Finding("weights", OK, f"{DEFAULT_BACKBONE} opens, {weights['source'].rpartition('/')[2]}")
 
 
 def _gpu(torch: Mapping[str, Any]) -> Finding:

@@ -4,32 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from rich.cells import cell_len, set_cell_size
 
 from advisor.advice import priors
+from advisor.cli.console import escape
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from advisor.advice.inspection import Inspected
     from advisor.advice.recommend import Recommendation
+    from advisor.cli.page import Page
     from advisor.data.profile import DatasetProfile
 
 _MANY = 5
 
 
-def profile(out: Console, found: DatasetProfile, seen: Inspected | None) -> None:
+def profile(out: Page, found: DatasetProfile, seen: Inspected | None) -> None:
     """The page of `advisor profile`."""
     data(out, found)
     if seen is not None:
         classes(out, seen)
-    width = max(len(name) for name in found.per_class)
+    width = min(max(map(cell_len, found.per_class)), max(10, out.width - 22))
+    bar = max(10, min(40, out.width - width - 12))
     most = max(found.per_class.values())
     for name, count in found.per_class.items():
-        out.print(f"  {escape(name):<{width}} {count:>7} {'#' * max(1, round(40 * count / most))}")
+        shown = name if cell_len(name) <= width else set_cell_size(name, width - 1) + "…"
+        shown += " " * (width - cell_len(shown))
+        out.command(f"  {escape(shown)} {count:>7} {'#' * max(1, round(bar * count / most))}")
 
 
-def data(out: Console, found: DatasetProfile) -> None:
+def data(out: Page, found: DatasetProfile) -> None:
     """What the files are like: counts, sizes, copies, leaks, and what gives the class away."""
     splits = ", ".join(f"{name} {count}" for name, count in found.splits.items() if count)
     out.print(
@@ -72,7 +75,7 @@ def data(out: Console, found: DatasetProfile) -> None:
     out.print()
 
 
-def classes(out: Console, found: Recommendation | Inspected) -> None:
+def classes(out: Page, found: Recommendation | Inspected) -> None:
     """What the probes say about single images and classes."""
     for suspect in found.suspects[:_MANY]:
         out.print(

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
+from advisor.cli.console import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
+    from advisor.cli.page import Page
     from advisor.doctor.examination import Finding
 
+_HANG = 22  # columns before the words
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
-def finding(out: Console, one: Finding) -> None:
+def finding(out: Page, one: Finding) -> None:
     """One line, and what to do below it."""
     state = f"[{_STYLES[one.state]}]{one.state:<8}[/]"
-    out.print(f"{state} {one.about:<12} {escape(one.words)}")
+    out.hanging(f"{state} {one.about:<12} {escape(one.words)}", _HANG)
     if one.advice:
-        out.print(f"{'':<21} do: {escape(one.advice)}")
+        out.hanging(f"{'':<{_HANG}}do: {escape(one.advice)}", _HANG + 4)
 
 
-def diagnosis(out: Console, found: Sequence[Finding]) -> None:
+def diagnosis(out: Page, found: Sequence[Finding]) -> None:
     """The last line."""
     problems, notes = (sum(one.state == state for one in found) for state in ("problem", "note"))
     out.print()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
+from advisor.cli.console import escape
 from advisor.cli.pages.listing import cell
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from advisor.cli.page import Page
     from advisor.outcome.explain import Explanation
 
 
-def explanation(out: Console, found: Explanation, folder: str) -> None:
+def explanation(out: Page, found: Explanation, folder: str) -> None:
     """The page of `advisor explain`."""
     out.print(f"[bold]Why trial {found.trial} won[/bold]")
     for key, share in found.importances.items():

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
-
+from advisor.cli.console import escape
 from advisor.recipe import show_duration
 from advisor.sizes import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
+    from advisor.cli.page import Page
     from advisor.data.cache import CacheEntry
 
 
-def table(out: Console, title: str, rows: list[dict[str, Any]]) -> None:
+def table(out: Page, title: str, rows: list[dict[str, Any]]) -> None:
     """Rows of equal keys."""
     if not rows:
         out.print(f"No {title} are installed.")
         return
-    shown = Table(box=None, pad_edge=False, header_style="bold")
     columns = [key for key in rows[0] if any(row[key] not in ("", [], None) for row in rows)]
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    out.table(columns, [[escape(cell(row[column])) for column in columns] for row in rows])
+
+
+def plugins(out: Page, rows: list[dict[str, Any]]) -> None:
+    """The page of `advisor plugins`: who brings what, and why somebody does not."""
+    columns = ["name", "from", "status", "offers", "reason"]
+    cells = []
     for row in rows:
-        shown.add_row(*(escape(cell(row[column])) for column in columns))
-    out.print(shown)
+        offers = [f"command {name}" for name in row["commands"]] + [hook for hook in row["hooks"] if hook != "commands"]
+        cells.append(
+            [row["name"], f"{row['distribution']} {row['version']}", row["status"], ", ".join(offers), row["reason"]]
+        )
+    if not any(row["reason"] for row in rows):
+        columns, cells = columns[:-1], [row[:-1] for row in cells]
+    out.table(columns, [[escape(value) for value in row] for row in cells])
 
 
-def cache(out: Console, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
+def cache(out: Page, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
     """The page of `advisor cache`: what is there, or after clearing what is left."""
     if freed is not None:
         out.print(f"{show_size(freed)} freed.")
     elif entries:
-        shown = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("kind", "what", "size", "last used"):
-            shown.add_column(column, justify="right" if column == "size" else "left", overflow="fold")
-        for entry in entries:
-            shown.add_row(entry.kind, escape(entry.what), show_size(entry.bytes), _ago(now - entry.used))
-        out.print(shown)
+        rows = [(entry.kind, escape(entry.what), show_size(entry.bytes), _ago(now - entry.used)) for entry in entries]
+        out.table(("kind", "what", "size", "last used"), rows, right=("size",))
     out.print(f"{show_size(sum(entry.bytes for entry in entries))} in {len(entries)} folders under {escape(where)}")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
+from advisor.cli.console import escape
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console
+
+    from advisor.cli.page import Page
 
 
 def prediction_rows(frame: pd.DataFrame, top: int) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def prediction_rows(frame: pd.DataFrame, top: int) -> list[dict[str, Any]]:
     return rows
 
 
-def predictions(out: Console, rows: list[dict[str, Any]]) -> None:
+def predictions(out: Page, rows: list[dict[str, Any]]) -> None:
     """The page of `advisor predict`."""
     width = max((len(row["path"]) for row in rows), default=0)
     for row in rows:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-from rich.table import Table
-
 from advisor.advice import priors
 from advisor.advice.scenario import SCENARIOS
+from advisor.cli.console import escape
 from advisor.cli.pages.dataset import classes, data
 from advisor.recipe import Choices, Range, show_duration
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from advisor.advice.recommend import Recommendation, WayCost
+    from advisor.cli.page import Page
     from advisor.recipe import Value
 
+_WIDE = 80  # columns
 _CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
 
 
-def recommendation(out: Console, found: Recommendation, plan: str) -> None:
+def recommendation(out: Page, found: Recommendation, plan: str) -> None:
     """The page of `advisor recommend`."""
     verdict, recipe = found.verdict, found.plan.recipe
     _headline(out, found)
@@ -37,14 +35,7 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
         f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out {found.curve.metric} on "
         f"{found.curve.images} images{_CODES[found.curve.codes]}; in brackets that of the ten nearest neighbours"
     )
-    for point in found.curve.points:
-        bar = "#" * round(30 * point.accuracy)
-        mark = " <- read here" if point.stage == verdict.tap_stage else ""
-        tied = " tied with the best" if point.tied and point.stage != found.curve.best.stage else ""
-        out.print(
-            f"  {point.stage:>2} {escape(point.name):<12} {point.accuracy:.3f} ± {point.se:.3f} "
-            f"({point.neighbours:.3f}) {bar}{tied}{mark}"
-        )
+    _curve(out, found)
     out.print()
     _ways(out, found)
     _labels(out, found)
@@ -72,10 +63,25 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
     out.print()
     default = "" if plan == "advisor.toml" else f" {escape(plan)}"
-    out.print(f"Written to {escape(plan)}. Next:  advisor tune{default}")
+    out.command(f"Written to {escape(plan)}. Next:  advisor tune{default}")
 
 
-def _headline(out: Console, found: Recommendation) -> None:
+def _curve(out: Page, found: Recommendation) -> None:
+    """A line for each stage, with a bar as long as there is room for."""
+    points, best = found.curve.points, found.curve.best.stage
+    tied, read = (" tied with the best", " <- read here") if out.width >= _WIDE else (" tied", " <- read")
+    width = max(12, *(len(point.name) for point in points))
+    most = max(5, min(30, out.width - width - 29 - max(len(tied), len(read))))
+    for point in points:
+        out.print(
+            f"  {point.stage:>2} {escape(point.name):<{width}} {point.accuracy:.3f} ± {point.se:.3f} "
+            f"({point.neighbours:.3f}) {'#' * round(most * point.accuracy)}"
+            f"{tied if point.tied and point.stage != best else ''}"
+            f"{read if point.stage == found.verdict.tap_stage else ''}"
+        )
+
+
+def _headline(out: Page, found: Recommendation) -> None:
     verdict = found.verdict
     size, distance, what = SCENARIOS[verdict.scenario]
     if not verdict.learnable:
@@ -90,42 +96,39 @@ def _headline(out: Console, found: Recommendation) -> None:
     out.print()
 
 
-def _ways(out: Console, found: Recommendation) -> None:
+def _ways(out: Page, found: Recommendation) -> None:
     """What each scenario's way may bring and cost."""
     verdict = found.verdict
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way"):
-        table.add_column(column, justify="left")
+    columns = ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way")
+    rows = []
     for number, (large, far, way) in SCENARIOS.items():
         expected = verdict.expected[str(number)]
         mark = "*" if number == verdict.scenario else " "
-        table.add_row(
+        rows.append((
             f"{mark}{number} {large}, {far}",
             f"{verdict.probabilities[number]:.2f}",
             f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
             *_cost(found.cost.ways[str(number)]),
             way,
-        )
+        ))  # fmt: skip
     if priors.LP_FT in found.cost.ways:
         expected = verdict.expected[priors.LP_FT]
-        table.add_row(
+        rows.append((
             " lp-ft",
             "",
             f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
             *_cost(found.cost.ways[priors.LP_FT]),
             "head first, then the whole network gently",
-        )
-    out.print(table)
+        ))  # fmt: skip
+    out.table(columns, rows, header="")
 
 
-def _backbones(out: Console, found: Recommendation) -> None:
+def _backbones(out: Page, found: Recommendation) -> None:
     if not found.backbones:
         return
-    shown = Table(box=None, pad_edge=False, header_style="")
-    for column in ("backbone", found.curve.metric, "best stage", "published", "parameters", "here", "weights"):
-        shown.add_column(column)
-    for row in found.backbones:
-        shown.add_row(
+    columns = ("backbone", found.curve.metric, "best stage", "published", "parameters", "here", "weights")
+    rows = [
+        (
             ("*" if row.name == found.backbone else " ") + escape(row.name),
             f"{row.accuracy:.3f} ± {row.se:.3f}{' tied' if row.tied else ''}",
             escape(row.stage),
@@ -134,12 +137,14 @@ def _backbones(out: Console, found: Recommendation) -> None:
             f"{row.forward_ms:.0f} ms per image",
             escape(f"{row.trained_on}, {row.licence}"),
         )
-    out.print(shown)
+        for row in found.backbones
+    ]
+    out.table(columns, rows, header="")
     out.print("Of those tied, the one with the best published ImageNet accuracy is taken (*).")
     out.print()
 
 
-def _labels(out: Console, found: Recommendation) -> None:
+def _labels(out: Page, found: Recommendation) -> None:
     labels = found.labels
     if labels is None:
         return

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
-
+from advisor.cli.console import escape
 from advisor.recipe import show_duration
 
 if TYPE_CHECKING:
     import optuna
-    from rich.console import Console
 
+    from advisor.cli.page import Page
     from advisor.outcome.handover import Result
 
 
-def result(out: Console, found: Result) -> None:
+def result(out: Page, found: Result) -> None:
     """The page of `advisor tune`."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended"):
-        table.add_column(column)
-    for row in found.trials.head(8).to_dict("records"):
-        table.add_row(*_board_row({str(key): value for key, value in row.items()}))
-    out.print(table)
+    columns = ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended")
+    best = [
+        _board_row({str(key): value for key, value in row.items()}) for row in found.trials.head(8).to_dict("records")
+    ]
+    out.table(columns, best, header="")
     if len(found.trials) > 8:
         out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
     out.print()
@@ -57,11 +54,11 @@ def result(out: Console, found: Result) -> None:
             out.print(f"              {more[found.metric]}")
     out.print()
     out.print(f"Handed over in {escape(str(found.best))}. To use it:")
-    out.print(f"  advisor predict {escape(str(found.best))} photo.jpg")
+    out.command(f"  advisor predict {escape(str(found.best))} photo.jpg")
     if found.timm_loads_it:
-        out.print(f"  timm.create_model('local-dir:{escape(str(found.best))}', pretrained=True)")
+        out.command(f"  timm.create_model('local-dir:{escape(str(found.best))}', pretrained=True)")
     else:
-        out.print(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
+        out.command(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
     if found.ended == "interrupted":
         out.print("To go on: run the same command again.")
 
@@ -84,7 +81,7 @@ def _why_this(found: Result) -> list[str]:
     return lines
 
 
-def _failures(out: Console, found: Result) -> None:
+def _failures(out: Page, found: Result) -> None:
     failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
     if len(failed):
         out.print(f"{len(failed)} trials failed:")
@@ -96,10 +93,15 @@ def _failures(out: Console, found: Result) -> None:
         out.print("No trial fitted into the budget; the probe is handed over. Give more time with --budget.")
 
 
+def trial_name(trial: optuna.trial.FrozenTrial) -> str:
+    """What a trial is called in talk."""
+    return "probe" if trial.user_attrs.get("kind") == "probe" else f"trial {trial.number}"
+
+
 def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
     """One line of talk for a trial that ended; `best` holds the best accuracy so far."""
     attrs = trial.user_attrs
-    name = "probe  " if attrs.get("kind") == "probe" else f"trial {trial.number:<2}"
+    name = f"{trial_name(trial):<8}"
     if trial.state.name != "COMPLETE" or not trial.values:
         return f"{name} {trial.state.name.lower()}: {attrs.get('reason', '')}"
     accuracy = trial.values[0]
