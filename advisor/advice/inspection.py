@@ -146,9 +146,8 @@ def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, pro
             hint="advisor profile shows the number of images per label",
         )
     truth = truth[:, told]
-    with progress.task("Probing every stage", 1) as advance:
-        curve = probe_several(measured.features, truth, stages)
-        advance(1)
+    with progress.task("Probing every stage", len(measured.features)) as advance:
+        curve = probe_several(measured.features, truth, stages, advance)
     precision = average_precisions(curve.fits[curve.best.stage - 1].loo, truth)
     classes = tuple(
         ClassAdvice(

@@ -168,7 +168,12 @@ def probe(
     )  # fmt: skip
 
 
-def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_], stages: Stages) -> ProbeCurve:
+def probe_several(
+    features: list[NDArray[np.float32]],
+    truth: NDArray[np.bool_],
+    stages: Stages,
+    advance: Callable[[int], None] = lambda _stages: None,
+) -> ProbeCurve:
     """Fit a ridge classifier at every stage where an image may have several labels or none.
 
     Judged by mean average precision, with jackknife errors that are paired between stages.
@@ -177,6 +182,7 @@ def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_],
         features: for each stage (n, width).
         truth: (n, classes), whether an image has a label.
         stages: of the network, for their names and how they were read.
+        advance: told of every stage when its classifier is fitted.
 
     Returns:
         The curve, input side first.
@@ -188,7 +194,10 @@ def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_],
     share = truth.mean(0)
     if not ((share > 0) & (share < 1)).all():
         raise ValueError(f"labels {np.flatnonzero((share == 0) | (share == 1)).tolist()} are on all images or on none")
-    fits = [fit_ridge(stage, truth, classes) for stage in features]
+    fits = []
+    for stage in features:
+        fits.append(fit_ridge(stage, truth, classes))
+        advance(1)
     credit = [precision_credit(fit.loo, truth) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (credit[i].mean(), i))
     points = []
