@@ -12,9 +12,11 @@ AdvisorError          could not do it (exit code 1)
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import enum
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -108,3 +110,17 @@ def words_of(error: BaseException) -> str:
         lines = []
     said = lines[0] if lines else "no reason given"
     return printable(f"{type(error).__name__}: {said if len(said) <= _MOST else said[:_MOST] + '…'}")
+
+
+def closest_path(path: str | Path) -> str:
+    """A `did you mean` fragment for a path with one mistyped part, or the empty string."""
+    path = Path(path)
+    for there, name in zip(path.parents, [path, *path.parents][:-1], strict=True):
+        if there.is_dir():
+            with contextlib.suppress(OSError):  # a folder that may not be read has no names to tell
+                for match in difflib.get_close_matches(name.name, [one.name for one in there.iterdir()], n=3):
+                    meant = there / match / path.relative_to(name)
+                    if meant.exists():
+                        return f"did you mean `{meant}`?"
+            break
+    return ""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from advisor.discovery import Discovery
-from advisor.errors import BackboneError, UsageError, closest
+from advisor.errors import BackboneError, UsageError, closest, closest_path
 from advisor.types import Backbone, BackboneFamily
 
 if TYPE_CHECKING:
@@ -154,7 +154,9 @@ class Catalog:
             raise UsageError(
                 f"Nothing here can read `{location}` as a set of labelled images.",
                 ways=[f"readable: {examples}", "check the spelling: a folder must exist"],
-                hint="advisor datasets",
+                hint=closest_path(location)
+                or closest(location, [o.item.example for o in self.datasets.values()])
+                or "advisor datasets",
             )
         _refuse_conflict(self._all, "dataset", name)
         return self.datasets[name].item  # type: ignore[no-any-return]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 class Progress(Protocol):
     """What a front end offers to the rooms behind it."""
 
-    def task(self, label: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
-        """A stretch of work of `total` units; the yielded function advances it."""
+    def task(self, label: str, total: int, *, seconds: float = ...) -> AbstractContextManager[Callable[[int], None]]:
+        """A stretch of work of `total` units; the yielded function advances it. It ends after `seconds` in any case."""
 
     def say(self, text: str) -> None:
         """One line of talk."""
@@ -24,7 +25,7 @@ class Silent:
     """A `Progress` that nobody watches."""
 
     @contextlib.contextmanager
-    def task(self, label: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def task(self, label: str, total: int, *, seconds: float = math.inf) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
         """Do the work without a word."""
         yield lambda _count: None
 

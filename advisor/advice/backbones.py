@@ -117,7 +117,7 @@ def compare_backbones(
         raise BackboneError(
             f"None of the {len(names)} backbones can be used; the last: {last.message}",
             ways=list(last.ways),
-            hint="advisor backbones",
+            hint=last.hint,
         )
     top = max(range(len(found)), key=lambda i: float(str(found[i]["accuracy"])))
     static = sorted(found, key=lambda row: (-float(str(row["imagenet_top1"])), float(str(row["parameters"]))))

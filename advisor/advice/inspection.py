@@ -105,8 +105,8 @@ def inspect(
     # Of very many classes only a part is probed; what follows knows no others.
     kinds, labels = np.unique(measured.labels, return_inverse=True)
     names = [prepared.dataset.classes[int(kind)] for kind in kinds]
-    with progress.task("Probing every stage", 1) as advance:
-        curve = probe(measured.features, labels, len(names), stages)
+    with progress.task("Probing every stage", len(measured.features) + 1) as advance:
+        curve = probe(measured.features, labels, len(names), stages, advance)
         best = curve.best
         growth = label_curve(
             measured.features[best.stage - 1], labels, len(names), best.accuracy,
@@ -146,9 +146,8 @@ def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, pro
             hint="advisor profile shows the number of images per label",
         )
     truth = truth[:, told]
-    with progress.task("Probing every stage", 1) as advance:
-        curve = probe_several(measured.features, truth, stages)
-        advance(1)
+    with progress.task("Probing every stage", len(measured.features)) as advance:
+        curve = probe_several(measured.features, truth, stages, advance)
     precision = average_precisions(curve.fits[curve.best.stage - 1].loo, truth)
     classes = tuple(
         ClassAdvice(

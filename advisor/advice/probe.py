@@ -12,6 +12,8 @@ from advisor.network.precision import precision_credit
 from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from advisor.network.stages import Stages
@@ -110,7 +112,13 @@ class ProbeCurve:
         }
 
 
-def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: Stages) -> ProbeCurve:
+def probe(
+    features: list[NDArray[np.float32]],
+    labels: NDArray[np.int64],
+    classes: int,
+    stages: Stages,
+    advance: Callable[[int], None] = lambda _stages: None,
+) -> ProbeCurve:
     """Fit a ridge classifier at every stage.
 
     Args:
@@ -118,6 +126,7 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
         labels: (n,).
         classes: number of classes.
         stages: of the network, for their names and how they were read.
+        advance: told of every stage when its classifier is fitted.
 
     Returns:
         The curve, input side first.
@@ -126,7 +135,10 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
     counts = np.bincount(labels, minlength=classes)
     balanced = bool(counts.max() > priors.IMBALANCED * counts[counts > 0].min())
     weights = class_weights(labels, classes)
-    fits = [fit_ridge(stage, labels, classes, weights=weights if balanced else None) for stage in features]
+    fits = []
+    for stage in features:
+        fits.append(fit_ridge(stage, labels, classes, weights=weights if balanced else None))
+        advance(1)
     worth = weights if balanced else np.ones(n)
     right = [fit.correct(labels).astype(np.float64) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (np.mean(worth * right[i]), i))
@@ -156,7 +168,12 @@ def probe(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classe
     )  # fmt: skip
 
 
-def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_], stages: Stages) -> ProbeCurve:
+def probe_several(
+    features: list[NDArray[np.float32]],
+    truth: NDArray[np.bool_],
+    stages: Stages,
+    advance: Callable[[int], None] = lambda _stages: None,
+) -> ProbeCurve:
     """Fit a ridge classifier at every stage where an image may have several labels or none.
 
     Judged by mean average precision, with jackknife errors that are paired between stages.
@@ -165,6 +182,7 @@ def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_],
         features: for each stage (n, width).
         truth: (n, classes), whether an image has a label.
         stages: of the network, for their names and how they were read.
+        advance: told of every stage when its classifier is fitted.
 
     Returns:
         The curve, input side first.
@@ -176,7 +194,10 @@ def probe_several(features: list[NDArray[np.float32]], truth: NDArray[np.bool_],
     share = truth.mean(0)
     if not ((share > 0) & (share < 1)).all():
         raise ValueError(f"labels {np.flatnonzero((share == 0) | (share == 1)).tolist()} are on all images or on none")
-    fits = [fit_ridge(stage, truth, classes) for stage in features]
+    fits = []
+    for stage in features:
+        fits.append(fit_ridge(stage, truth, classes))
+        advance(1)
     credit = [precision_credit(fit.loo, truth) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (credit[i].mean(), i))
     points = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, Any
 
-from advisor.cli.console import Talk, page, print_json
-from advisor.errors import BackboneError, ExitCode, UsageError
+from advisor.cli.console import page, print_json
+from advisor.cli.talk import Talk
+from advisor.errors import AdvisorError, BackboneError, ExitCode, UsageError, closest
 from advisor.plugins import load_catalog
 from advisor.sizes import parse_size
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import optuna
+
+_HEAVY = ("torch", "timm", "pandas")
 
 
 def recommend(args: argparse.Namespace) -> ExitCode:
@@ -74,7 +77,10 @@ def tune(args: argparse.Namespace) -> ExitCode:
     best = [-1.0]
 
     def on_trial(trial: optuna.trial.FrozenTrial) -> None:
+        before = best[0]
         talk.say(pages.trial_line(trial, best))
+        if best[0] > before:
+            talk.note = f"best {best[0]:.3f} ({pages.trial_name(trial)})"
 
     result = run(
         plan,
@@ -135,7 +141,7 @@ def predict(args: argparse.Namespace) -> ExitCode:
 def profile(args: argparse.Namespace) -> ExitCode:
     """`advisor profile`."""
     _require_enough(args.images)
-    talk = _talk(args)
+    talk = _talk(args, network=not args.without_network)
     catalog = load_catalog()
     from advisor.cli import pages
     from advisor.data.prepare import prepare
@@ -250,7 +256,13 @@ def plugins(args: argparse.Namespace) -> ExitCode:
          "commands": [name for name, offer in catalog.commands.items() if offer.plugin == p], "reason": p.reason}
         for p in catalog.plugins
     ]  # fmt: skip
-    return _listing(args, "plugins", rows)
+    if args.json:
+        print_json(rows)
+    else:
+        from advisor.cli import pages
+
+        pages.plugins(page(), rows)
+    return ExitCode.OK
 
 
 def _new_plugin(args: argparse.Namespace) -> ExitCode:
@@ -304,6 +316,7 @@ def backbones(args: argparse.Namespace) -> ExitCode:
 
     catalog = load_catalog()
     rows: list[dict[str, Any]] = []
+    known = list(catalog.backbones)
     for name, offer in sorted(catalog.backbones.items()):
         item = offer.item
         if isinstance(item, BackboneFamily):
@@ -312,8 +325,9 @@ def backbones(args: argparse.Namespace) -> ExitCode:
                 rows.append({"name": f"{name}<name>", "input": "", "weights": "", "summary": item.summary,
                              "from": offer.plugin.origin})  # fmt: skip
             elif args.pattern.startswith(name) or args.pattern.startswith("*"):
+                known += (names := item.names())
                 rows += [{"name": full, "input": "", "weights": "hub", "summary": "", "from": offer.plugin.origin}
-                         for full in item.names() if fnmatch.fnmatch(full, args.pattern)]  # fmt: skip
+                         for full in names if fnmatch.fnmatch(full, args.pattern)]  # fmt: skip
         elif fnmatch.fnmatch(name, args.pattern or "*"):
             rows.append({"name": name, "input": item.input.size,
                          "weights": f"{item.weights.trained_on}, {item.weights.licence}",
@@ -322,7 +336,7 @@ def backbones(args: argparse.Namespace) -> ExitCode:
         raise BackboneError(
             f"No backbone is named like `{args.pattern}`.",
             ways=["patterns match whole names: timm/*resnet*"],
-            hint="advisor backbones 'timm/*resnet18*'",
+            hint=closest(args.pattern, known) or "advisor backbones 'timm/*resnet18*'",
         )
     return _listing(args, "backbones", rows)
 
@@ -371,13 +385,70 @@ def recipes(args: argparse.Namespace) -> ExitCode:
     return _listing(args, "recipes", rows)
 
 
+def doctor(args: argparse.Namespace) -> ExitCode:
+    """`advisor doctor`."""
+    from dataclasses import asdict
+
+    from advisor.cli import pages
+    from advisor.doctor.examination import PROBLEM, examine
+
+    _talk(args, network=False).say("Looking at the installation; the import of torch takes some seconds.")
+    found, out = [], page()
+    for one in examine():
+        found.append(one)
+        if not args.json:
+            pages.finding(out, one)
+    if args.json:
+        print_json([asdict(one) for one in found])
+    else:
+        pages.diagnosis(out, found)
+    return ExitCode.COULD_NOT if any(one.state == PROBLEM for one in found) else ExitCode.OK
+
+
+def completion(args: argparse.Namespace) -> ExitCode:
+    """`advisor completion`."""
+    from advisor.cli.completion import script
+    from advisor.cli.main import build_parser
+
+    text = script(build_parser(), args.shell, load_catalog())
+    if args.json:
+        print_json({"shell": args.shell, "script": text})
+    else:
+        print(text)
+    return ExitCode.OK
+
+
 def _require_enough(images: int) -> None:
     if images < 16:
         raise UsageError("--images must be at least 16; fewer measure nothing.", hint="--images 2000")
 
 
-def _talk(args: argparse.Namespace) -> Talk:
-    return Talk(quiet=args.quiet)
+def _talk(args: argparse.Namespace, *, network: bool = True) -> Talk:
+    """What tells progress. Where a network will be needed, its libraries are imported at once: they take seconds.
+
+    Raises:
+        AdvisorError: one of them cannot be imported.
+    """
+    import sys
+    from importlib import import_module
+
+    talk = Talk(quiet=args.quiet)
+    names = [name for name in _HEAVY if name not in sys.modules] if network else []
+    with talk.task("Loading libraries", len(names)) as advance:
+        for name in names:
+            try:
+                import_module(name)
+            except (ImportError, OSError) as error:
+                raise AdvisorError(
+                    f"{name} cannot be imported: {(str(error) or type(error).__name__).splitlines()[0]}",
+                    ways=[
+                        "see what else is wrong: advisor doctor",
+                        "install torch and torchvision again, from one index",
+                    ],
+                    hint="advisor doctor",
+                ) from error
+            advance(1)
+    return talk
 
 
 def _listing(args: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> ExitCode:

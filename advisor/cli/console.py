@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 from advisor.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from rich.console import Console
+    from advisor.cli.page import Page
 
-_LOG_EVERY = 10.0  # seconds between log lines where there is no terminal
 _DOCUMENTS: list[TextIO] = []  # where JSON goes while everything else keeps off stdout
+_UNFOLDED = 120  # columns of tables without a terminal, where nobody says how many there are
 
 
-class Talk:
-    """A `Progress` on stderr: bars on a terminal, log lines elsewhere, nothing when quiet."""
+def page() -> Page:
+    """Where pages go: as wide as the terminal or `COLUMNS`; colour only on a terminal, and not with `NO_COLOR`."""
+    from advisor.cli.page import Page
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
-
-    @contextmanager
-    def task(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show how far a stretch of work is, how fast, and how long it will take."""
-        if self.quiet or total == 0:
-            yield lambda _count: None
-        elif sys.stderr.isatty():
-            with _bar(label, total) as advance:
-                yield advance
-        else:
-            with _log(label, total) as advance:
-                yield advance
-
-    def say(self, text: str) -> None:
-        """One line of talk."""
-        if not self.quiet:
-            print(*map(printable, text.split("\n")), sep="\n", file=sys.stderr, flush=True)
-
-
-def page() -> Console:
-    """Where pages go; rich drops colour for `NO_COLOR` and without a terminal."""
-    from rich.console import Console
-
-    # Without a terminal rich would take 80 columns and fold tables into them.
-    width = None if sys.stdout.isatty() else 120
-    return Console(highlight=False, soft_wrap=True, width=width)
+    given = os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty()
+    return Page(wraps=given, highlight=False, soft_wrap=True, width=None if given else _UNFOLDED)
 
 
 def escape(text: str) -> str:
@@ -82,41 +57,3 @@ def _finite(data: Any) -> Any:  # noqa: ANN401
     if isinstance(data, dict):
         return {str(key): _finite(value) for key, value in data.items()}
     return [_finite(value) for value in data] if isinstance(data, list | tuple) else data
-
-
-@contextmanager
-def _bar(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("{task.fields[rate]}"), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(label, total=total, rate="")
-        began, done = time.monotonic(), 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            seconds = time.monotonic() - began
-            progress.update(task, advance=count, rate=f"{done / seconds:.0f}/s" if seconds > 1 else "")
-
-        yield advance
-
-
-@contextmanager
-def _log(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    began = last = time.monotonic()
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done, last
-        done += count
-        now = time.monotonic()
-        if now - last >= _LOG_EVERY:
-            last = now
-            left = (now - began) * (total - done) / max(1, done)
-            print(f"{label}: {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
-
-    yield advance
-    print(f"{label}: {done}/{total} in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)

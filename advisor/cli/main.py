@@ -8,10 +8,12 @@ import os
 import sys
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from advisor.cli.completion import SHELLS
+from advisor.cli.parsing import Parser
 from advisor.data.cache import KINDS
-from advisor.errors import AdvisorError, ExitCode, UsageError, closest
+from advisor.errors import AdvisorError, ExitCode
 from advisor.network.stages import CODES
 from advisor.packaging.new import KINDS as KINDS_OF_PLUGIN
 
@@ -32,26 +34,13 @@ Exit codes: 0 done, 1 could not, 2 wrong usage, 130 interrupted (finished work i
 _UNITS = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}  # seconds
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors read like all others, with close matches."""
-
-    def error(self, message: str) -> NoReturn:
-        hint = f"{self.prog} --help"
-        words = message.split("'")
-        if "invalid choice" in message and len(words) > 1:
-            known = message.rpartition("(choose from ")[2].rstrip(")").replace("'", "").split(", ")
-            raise UsageError(f"There is no `{words[1]}`.", ways=[f"known: {', '.join(known)}"],
-                             hint=closest(words[1], known) or hint)  # fmt: skip
-        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=hint)
-
-
 def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of options
     """The whole command line."""
-    common: argparse.ArgumentParser = _Parser(add_help=False)
+    common: argparse.ArgumentParser = Parser(add_help=False)
     common.add_argument("--json", action="store_true", help="one JSON document on stdout")
     common.add_argument("-q", "--quiet", action="store_true", help="no progress and no talk")
     common.add_argument("-v", "--verbose", action="store_true", help="tracebacks for errors")
-    parser: argparse.ArgumentParser = _Parser(
+    parser: argparse.ArgumentParser = Parser(
         prog="advisor",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -162,6 +151,9 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     command("datasets", "list the dataset formats")
     sub = command("recipes", "list the recipes")
     sub.add_argument("--keys", action="store_true", help="list every key a recipe may hold")
+    command("doctor", "check the installation, and say what to do where something is wrong")
+    sub = command("completion", "print what makes a shell complete commands, options, files and names")
+    sub.add_argument("shell", choices=SHELLS, help="the shell that it is for")
     parser.set_defaults(known=tuple(commands.choices))
     return parser
 

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from advisor.data.dataset import ImageDataset
@@ -39,21 +41,23 @@ def group_copies(dataset: ImageDataset, pixels: PixelStore, *, progress: Progres
         groups = exact
         notes = (*notes, f"near copies were not looked for: that takes too long above {MOST} images")
     else:
-        with progress.task("Looking for copies", 1) as advance:
-            first = np.unique(exact, return_index=True)[1]
-            near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first])
+        first = np.unique(exact, return_index=True)[1]
+        with progress.task("Looking for copies", len(first)) as advance:
+            near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first], advance)
             groups = near[exact]
-            advance(1)
     frame["group"] = groups.astype(np.int64)
     return replace(dataset, frame=frame, notes=notes)
 
 
-def near_copies(pixels: PixelStore, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def near_copies(
+    pixels: PixelStore, rows: NDArray[np.int64], advance: Callable[[int], None] = lambda _images: None
+) -> NDArray[np.int64]:
     """Group images that are near copies of each other.
 
     Args:
         pixels: decoded images.
         rows: (n,) places in the store.
+        advance: told how many more images have been compared with all others.
 
     Returns:
         (n,) group numbers; images without a near copy are alone in theirs.
@@ -72,6 +76,7 @@ def near_copies(pixels: PixelStore, rows: NDArray[np.int64]) -> NDArray[np.int64
         later = i < j
         i, j = i[later] + start, j[later] + start
         pairs += [_confirmed(thumbs, i[k : k + _BLOCK], j[k : k + _BLOCK]) for k in range(0, len(i), _BLOCK)]
+        advance(min(_BLOCK, n - start))
     found = np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
     found = found[~(flat[found[:, 0]] | flat[found[:, 1]])]
     graph = coo_array((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))

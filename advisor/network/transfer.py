@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from advisor.errors import BackboneError, UsageError
+from advisor.errors import BackboneError, UsageError, closest
 from advisor.network.ridge import SHARED_VARIANCE
 from advisor.network.stages import TOKENS
 
@@ -277,7 +277,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
-            f"`{name}` is not a device.", ways=["auto, cpu, cuda, cuda:1"], hint="--device auto"
+            f"`{name}` is not a device.",
+            ways=["auto, cpu, cuda, cuda:1"],
+            hint=closest(name, ("auto", "cpu", "cuda")) or "--device auto",
         ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise BackboneError(

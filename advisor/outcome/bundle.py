@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from advisor.data.cache import new_folder
-from advisor.errors import BundleError
+from advisor.errors import BundleError, closest_path
 from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
 from advisor.network.tapped import TappedNetwork
@@ -191,7 +191,7 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
         raise BundleError(
             f"`{folder}` is not a tuned model: {Path(str(error.filename)).name} is missing.",
             ways=["give the `best` folder of a run"],
-            hint="advisor predict runs/<name>/best photo.jpg",
+            hint=closest_path(folder) or "advisor predict runs/<name>/best photo.jpg",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -135,8 +135,13 @@ def tune(
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:
-            with _helpers(plan, machine, folder, seconds, wanted, deadline, progress):
-                ended = search.run(trials=wanted, deadline=deadline, on_trial=_keeping_board(folder, search, on_trial))
+            left = max(0, wanted - len(search.searched()))
+            with (
+                _helpers(plan, machine, folder, seconds, wanted, deadline, progress),
+                progress.task("Searching", left, seconds=deadline - time.monotonic()) as advance,
+            ):
+                told = _keeping_board(folder, search, on_trial, advance)
+                ended = search.run(trials=wanted, deadline=deadline, on_trial=told)
             search.bury_dead()
             search.confirm(deadline)
         except KeyboardInterrupt:
@@ -360,12 +365,20 @@ def _require_several(plan: Plan, catalog: Catalog) -> None:
 
 
 def _keeping_board(
-    folder: Path, search: Search, on_trial: Callable[[optuna.trial.FrozenTrial], None] | None
+    folder: Path,
+    search: Search,
+    on_trial: Callable[[optuna.trial.FrozenTrial], None] | None,
+    advance: Callable[[int], None],
 ) -> Callable[[optuna.trial.FrozenTrial], None]:
-    """Keep `leaderboard.csv` up to date, so that a killed run leaves one."""
+    """Keep `leaderboard.csv` up to date, so that a killed run leaves one, and tell how many trials are done."""
+    done = len(search.searched())
 
     def told(trial: optuna.trial.FrozenTrial) -> None:
+        nonlocal done
         write_whole(folder / "leaderboard.csv", leaderboard(search).to_csv(index=False))
+        now = len(search.searched())
+        advance(now - done)
+        done = now
         if on_trial is not None:
             on_trial(trial)
 

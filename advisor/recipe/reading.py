@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advisor.errors import RecipeError, UsageError, closest
+from advisor.errors import RecipeError, UsageError, closest, closest_path
 from advisor.recipe.schema import (
     FREE_TABLES,
     KEYS,
@@ -108,7 +108,7 @@ def _read(path: Path) -> str:
         raise UsageError(
             f"There is no file `{path}`.",
             ways=["let `advisor recommend` write one", "give the path of an existing plan"],
-            hint="advisor recommend ./data",
+            hint=closest_path(path) or "advisor recommend ./data",
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"`{path}` cannot be read: {error}.", hint="a plan is a UTF-8 text file") from error

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import torch
     from torch import Tensor, nn
 
 _WORKING_COPIES = 3  # of the largest map, while the backward pass is at it
@@ -30,13 +29,22 @@ def free_memory(device: torch.device, root: Path = _ROOT) -> int:
         root: of the file system that tells.
     """
     if device.type == "cuda":
+        import torch
+
         return int(torch.cuda.mem_get_info(device)[0])
+    return free_main_memory(root)
+
+
+def free_main_memory(root: Path = _ROOT) -> int:
+    """`free_memory` of the CPU; it works without torch."""
     return max(0, min([_available(root), *_left_by_groups(root)]))
 
 
 def used_memory(device: torch.device) -> int:
     """Bytes that this process holds: in main memory on the CPU, reserved by the allocator on a GPU."""
     if device.type == "cuda":
+        import torch
+
         return int(torch.cuda.memory_reserved(device))
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -145,6 +153,8 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _kept(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     """Bytes of all distinct tensors kept for the backward pass that are not the model's own."""
+    import torch
+
     saved: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:

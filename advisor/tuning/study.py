@@ -320,7 +320,9 @@ class Search:
                 trial.set_user_attr("kind", "repeat")
                 trial.set_user_attr("values", values)
                 trial.set_user_attr("reason", f"the same values as trial {earlier.number}")
-                self.study.tell(trial, earlier.values, earlier.state)
+                # A pruned trial holds its last figure as its value, and none may be told of another.
+                same = earlier.values if earlier.state == _States.COMPLETE else None
+                self.study.tell(trial, same, earlier.state)
                 return False
             trial.set_user_attr("kind", "trial")
             trial.set_user_attr("values", values)

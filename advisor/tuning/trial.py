@@ -339,20 +339,28 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         last = judge()
         course.tell(epoch, seconds, last.credit)
 
-    trained = train(
-        source.model,
-        source.take,
-        bench.labels("train").to(bench.device),
-        _schedule(values, bench),
-        rates=_rates(network, source.model, values),
-        loss=course.kind.loss,
-        seed=course.seed,
-        # Leave time to score the last epoch.
-        deadline=course.deadline - len(held) * bench.seconds_per_image() * source.share,
-        micro_batch=_micro_batch(course, source),
-        after_epoch=after_epoch,
-        say=course.notes.append,
-    )
+    labels, schedule = bench.labels("train").to(bench.device), _schedule(values, bench)
+    steps = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
+    with bench.progress.task("Training", steps, seconds=course.deadline - time.monotonic()) as advance:
+
+        def take(rows: Tensor, epoch: int) -> Tensor | tuple[Tensor, ...]:
+            advance(1)
+            return source.take(rows, epoch)
+
+        trained = train(
+            source.model,
+            take,
+            labels,
+            schedule,
+            rates=_rates(network, source.model, values),
+            loss=course.kind.loss,
+            seed=course.seed,
+            # Leave time to score the last epoch.
+            deadline=course.deadline - len(held) * bench.seconds_per_image() * source.share,
+            micro_batch=_micro_batch(course, source),
+            after_epoch=after_epoch,
+            say=course.notes.append,
+        )
     after = network.frozen_digest()
     _audit(before, after)
     kept = sum(p.numel() for p in network.trunk.parameters())

@@ -103,7 +103,7 @@ def test_every_command_has_help_and_every_option_an_explanation():
     (subparsers,) = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
     assert set(subparsers.choices) == {
         "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference", "export",
-        "cache", "explain",
+        "cache", "explain", "completion", "doctor",
     }  # fmt: skip
     for command in subparsers.choices.values():
         assert command.description
@@ -114,6 +114,11 @@ def test_wrong_words(run):
     failed(run("recomend", "x"), 2, "There is no `recomend`", "did you mean `recommend`?")
     failed(run("recommend"), 2, "required: data")
     failed(run("recommend", "x", "--colour"), 2, "--colour")
+    failed(run("recommend", "--bakbone", "lite0"), 2, "no option `--bakbone`", "did you mean `--backbone`?")
+    failed(run("plugins", "new", "x", "--knd=head"), 2, "no option `--knd`", "did you mean `--kind`?")
+    failed(run("plugins", "nwe"), 2, "did you mean `new`?")
+    failed(run("recommend", "x", "--codes", "meen"), 2, "There is no `meen`", "did you mean `mean`?")
+    failed(run("recommend", "x", "--out", "p.toml"), 2, "no option `--out`", "did you mean `--output`?")
     failed(run("recommend", "x", "--seed", "y"), 2, "`y` is not a whole number")
     code, out, _ = run()
     assert code == 2
@@ -174,6 +179,14 @@ def test_other_wrong_arguments(run, tiny, tiny_folder, tmp_path):
     failed(run("recommend", tiny_folder, "-o", tmp_path / "none" / "plan.toml"), 2, "There is no folder")
     failed(run("recommend", tiny_folder, "--images", 0), 2, "--images must be at least 16")
     failed(run("tune"), 2, "There is no file `advisor.toml`", "advisor recommend")
+    (tmp_path / "my-plan.toml").touch()
+    failed(run("tune", "my-paln.toml"), 2, "There is no file", "did you mean `my-plan.toml`?")
+    failed(run("predict", "shaps", "x.jpg"), 1, "is not a tuned model", "did you mean `shapes`?")
+    failed(run("recommend", "shaps"), 2, "did you mean `shapes`?")
+    failed(run("recommend", "digts:"), 2, "did you mean `digits:`?")
+    failed(run("recommend", tiny_folder, "--backbones", "tny"), 1, f"did you mean `{tiny}`?")
+    failed(run("backbones", "lite22"), 1, "did you mean `lite2`?")
+    failed(run("recommend", tiny_folder, "--backbone", tiny, "--device", "cdua"), 2, "did you mean `cuda`?")
     failed(run("tune", tiny_folder), 2, "cannot be read")
     failed(run("predict", tmp_path, "x.jpg"), 1, "is not a tuned model")
 

@@ -1,8 +1,10 @@
 """Whole runs on small real networks and images."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -174,6 +176,19 @@ def test_running_again_adds_nothing_when_done_and_goes_on_when_not(tiny, tiny_fo
 
 def _study(folder):
     return optuna.load_study(study_name="advisor", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def test_values_that_were_pruned_once_are_not_tried_again_and_are_no_failure(tiny, tiny_folder, tmp_path):
+    found = plan(tiny_folder, freeze__depth=0.4, optimizer__lr=3e-4, search__trials=1)
+    folder = run(found, tmp_path).folder
+    with contextlib.closing(sqlite3.connect(folder / "study.db")) as file, file:
+        # A pruned trial keeps its last figure as its value.
+        file.execute("UPDATE trials SET state = 'PRUNED' WHERE study_id = 1 AND number = 0")
+    result = run(found, tmp_path, trials=5)
+    assert result.ended == "exhausted"
+    searched = _study(folder).trials
+    assert {trial.state.name for trial in searched} == {"PRUNED"}
+    assert {trial.user_attrs["reason"] for trial in searched[1:]} == {"the same values as trial 0"}
 
 
 def test_another_dataset_or_plan_is_refused(tiny, tiny_folder, tmp_path):

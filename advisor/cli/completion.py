@@ -1,0 +1,58 @@
+"""What a shell completes: commands, options, files and the names of backbones and recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from advisor.plugins import Catalog
+
+SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
+_FILES = {"FILE", "data", "plan", "run", "model", "image", "best", "target"}  # metavars and names of arguments
+_FOLDERS = {"FOLDER"}
+
+
+def script(parser: argparse.ArgumentParser, shell: str, catalog: Catalog) -> str:
+    """The completion script of a shell.
+
+    Args:
+        parser: of the whole command; it is changed.
+        shell: one of `SHELLS`.
+        catalog: whose names and commands are completed; a script knows those that were there when it was written.
+    """
+    import shtab
+
+    commands = _commands_of(parser)
+    for name, offer in catalog.commands.items():
+        commands.add_parser(name, help=offer.item.summary)
+    names = {
+        "backbone": [name for name, offer in catalog.backbones.items() if hasattr(offer.item, "create")],
+        "recipe": list(catalog.recipes),
+    }
+    for action in _actions(parser):
+        told = {action.dest, action.metavar}
+        if told & _FILES:
+            action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
+        elif told & _FOLDERS:
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        elif action.dest in names:
+            action.choices = sorted(names[action.dest])
+    return str(shtab.complete(parser, shell=shell))
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> Any:  # noqa: ANN401 - argparse keeps the class to itself
+    return next(action for action in parser._actions if action.nargs == "A...")  # noqa: SLF001
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Every argument and option, those of subcommands included."""
+    for action in parser._actions:  # noqa: SLF001
+        if action.nargs == "A...":
+            inner: Mapping[str, argparse.ArgumentParser] = action.choices  # type: ignore[assignment]
+            for sub in inner.values():
+                yield from _actions(sub)
+        else:
+            yield action

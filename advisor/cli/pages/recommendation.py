@@ -1,0 +1,172 @@
+"""The page of `advisor recommend`: what to do, why, and what would change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advisor.advice import priors
+from advisor.advice.scenario import SCENARIOS
+from advisor.cli.console import escape
+from advisor.cli.pages.dataset import classes, data
+from advisor.recipe import Choices, Range, show_duration
+
+if TYPE_CHECKING:
+    from advisor.advice.recommend import Recommendation, WayCost
+    from advisor.cli.page import Page
+    from advisor.recipe import Value
+
+_WIDE = 80  # columns
+_CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
+
+
+def recommendation(out: Page, found: Recommendation, plan: str) -> None:
+    """The page of `advisor recommend`."""
+    verdict, recipe = found.verdict, found.plan.recipe
+    _headline(out, found)
+    out.print("[bold]Why[/bold]")
+    for reason in verdict.reasons:
+        out.print(f"  - {escape(reason)}")
+    out.print()
+    data(out, found.profile)
+    if verdict.learnable:
+        classes(out, found)
+    _backbones(out, found)
+    out.print(
+        f"[bold]Linear probe at every stage[/bold] of {found.backbone}, leave-one-out {found.curve.metric} on "
+        f"{found.curve.images} images{_CODES[found.curve.codes]}; in brackets that of the ten nearest neighbours"
+    )
+    _curve(out, found)
+    out.print()
+    _ways(out, found)
+    _labels(out, found)
+    out.print()
+    runner = SCENARIOS[verdict.runner_up]
+    out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
+    out.print("[bold]What would change this[/bold]")
+    for flip in found.flips:
+        out.print(f"  - {escape(flip)}")
+    out.print()
+    out.print(f"[bold]Recipe[/bold] {recipe.name}, starting from")
+    for label, key in (
+        ("tap", "features.tap"), ("freeze depth", "freeze.depth"), ("head", "head.name"),
+        ("learning rate", "optimizer.lr"), ("head : backbone", "optimizer.lr_ratio"),
+        ("weight decay", "optimizer.weight_decay"), ("augmentation", "train.augment"),
+    ):  # fmt: skip
+        out.print(f"  {label:<16} {_value(recipe.get(key))}")
+    out.print()
+    cost = found.cost
+    out.print(
+        f"[bold]Cost here[/bold] {cost.forward_ms:.0f} ms per image forward, {cost.train_ms:.0f} ms in training; "
+        f"this advice took {show_duration(cost.seconds)}"
+    )
+    weights = found.weights
+    out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
+    out.print()
+    default = "" if plan == "advisor.toml" else f" {escape(plan)}"
+    out.command(f"Written to {escape(plan)}. Next:  advisor tune{default}")
+
+
+def _curve(out: Page, found: Recommendation) -> None:
+    """A line for each stage, with a bar as long as there is room for."""
+    points, best = found.curve.points, found.curve.best.stage
+    tied, read = (" tied with the best", " <- read here") if out.width >= _WIDE else (" tied", " <- read")
+    width = max(12, *(len(point.name) for point in points))
+    most = max(5, min(30, out.width - width - 29 - max(len(tied), len(read))))
+    for point in points:
+        out.print(
+            f"  {point.stage:>2} {escape(point.name):<{width}} {point.accuracy:.3f} ± {point.se:.3f} "
+            f"({point.neighbours:.3f}) {'#' * round(most * point.accuracy)}"
+            f"{tied if point.tied and point.stage != best else ''}"
+            f"{read if point.stage == found.verdict.tap_stage else ''}"
+        )
+
+
+def _headline(out: Page, found: Recommendation) -> None:
+    verdict = found.verdict
+    size, distance, what = SCENARIOS[verdict.scenario]
+    if not verdict.learnable:
+        out.print("[bold]Nothing that could be learned is visible: check the labels before anything else.[/bold]")
+        out.print()
+    out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
+    if verdict.scenario == 1 and verdict.earlier_helps:
+        name = found.curve.points[verdict.tap_stage - 1].name
+        out.print(f"Here an earlier layer ({escape(name)}) is expected to serve better than the last, so it is read.")
+    if verdict.scenario == 3 and not verdict.earlier_helps:
+        out.print("Here no earlier layer is better than the last, so the last is read.")
+    out.print()
+
+
+def _ways(out: Page, found: Recommendation) -> None:
+    """What each scenario's way may bring and cost."""
+    verdict = found.verdict
+    columns = ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way")
+    rows = []
+    for number, (large, far, way) in SCENARIOS.items():
+        expected = verdict.expected[str(number)]
+        mark = "*" if number == verdict.scenario else " "
+        rows.append((
+            f"{mark}{number} {large}, {far}",
+            f"{verdict.probabilities[number]:.2f}",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[str(number)]),
+            way,
+        ))  # fmt: skip
+    if priors.LP_FT in found.cost.ways:
+        expected = verdict.expected[priors.LP_FT]
+        rows.append((
+            " lp-ft",
+            "",
+            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
+            *_cost(found.cost.ways[priors.LP_FT]),
+            "head first, then the whole network gently",
+        ))  # fmt: skip
+    out.table(columns, rows, header="")
+
+
+def _backbones(out: Page, found: Recommendation) -> None:
+    if not found.backbones:
+        return
+    columns = ("backbone", found.curve.metric, "best stage", "published", "parameters", "here", "weights")
+    rows = [
+        (
+            ("*" if row.name == found.backbone else " ") + escape(row.name),
+            f"{row.accuracy:.3f} ± {row.se:.3f}{' tied' if row.tied else ''}",
+            escape(row.stage),
+            f"{row.imagenet_top1:.1f} %" if row.imagenet_top1 else "unknown",
+            f"{row.parameters:.1f} M",
+            f"{row.forward_ms:.0f} ms per image",
+            escape(f"{row.trained_on}, {row.licence}"),
+        )
+        for row in found.backbones
+    ]
+    out.table(columns, rows, header="")
+    out.print("Of those tied, the one with the best published ImageNet accuracy is taken (*).")
+    out.print()
+
+
+def _labels(out: Page, found: Recommendation) -> None:
+    labels = found.labels
+    if labels is None:
+        return
+    low, high = labels.doubled_interval
+    more = (
+        f"two points more need about {labels.images_for_gain} labelled images"
+        if labels.images_for_gain
+        else "two points more are not to be had by labels alone, as far as the curve can see"
+    )
+    out.print(
+        f"[bold]More labels[/bold] with twice as many the probe would reach about {labels.doubled:.2f} "
+        f"({low:.2f} to {high:.2f}); {more}"
+    )
+
+
+def _cost(way: WayCost) -> tuple[str, str]:
+    return show_duration(way.seconds), f"+ {way.extra_bytes / 1e9:.1f} GB" if way.extra_bytes else ""
+
+
+def _value(value: Value) -> str:
+    if isinstance(value, Range):
+        return f"{value.first:.3g}  (searched {value.low:g} to {value.high:g})"
+    if isinstance(value, Choices):
+        return f"{value.first}  (searched: {', '.join(str(choice) for choice in value.choices)})"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,138 @@
+"""The page of `advisor tune`, and its line for each trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from advisor.cli.console import escape
+from advisor.recipe import show_duration
+
+if TYPE_CHECKING:
+    import optuna
+
+    from advisor.cli.page import Page
+    from advisor.outcome.handover import Result
+
+
+def result(out: Page, found: Result) -> None:
+    """The page of `advisor tune`."""
+    columns = ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended")
+    best = [
+        _board_row({str(key): value for key, value in row.items()}) for row in found.trials.head(8).to_dict("records")
+    ]
+    out.table(columns, best, header="")
+    if len(found.trials) > 8:
+        out.print(f"… and {len(found.trials) - 8} more in {escape(str(found.folder / 'leaderboard.csv'))}")
+    out.print()
+    _failures(out, found)
+    why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you",
+           "exhausted": "nothing new is left to try"}[found.ended]  # fmt: skip
+    winner = "the closed-form probe" if found.winner.kind == "probe" else f"trial {found.winner.number}"
+    out.print(f"{why[0].upper()}{why[1:]} after {show_duration(found.seconds)}. The winner is {winner}.")
+    for line in _why_this(found):
+        out.print(f"  {line}")
+    metric = "balanced" if found.metric == "balanced" else "validation"
+    how = f"{found.folds}-fold cross-validation" if found.folds > 1 else "one validation part"
+    seeds = len(found.winner.credit)
+    how += f", mean of {seeds} seeds" if seeds > 1 else ""
+    probe = "" if found.probe_accuracy is None else f"; the best probe: {found.probe_accuracy:.3f}"
+    out.print(f"  {metric:<11} {found.validation:.3f}  ({how}{probe})")
+    if found.choice.optimism > 0:
+        out.print(
+            f"              the best figure of a search is too high, here by about {100 * found.choice.optimism:.1f} "
+            "points (bootstrap)"
+        )
+    if found.test is not None:
+        low, high = found.test_interval
+        out.print(
+            f"  [bold]test        {found.test:.3f}[/bold]  (95 % interval {low:.3f} to {high:.3f}, "
+            f"{found.test_images} images never used before)"
+        )
+        more = {"map": "mean average precision over the labels, here and above",
+                "balanced": f"balanced over the classes {found.test_balanced or 0.0:.3f}"}  # fmt: skip
+        if found.metric in more:
+            out.print(f"              {more[found.metric]}")
+    out.print()
+    out.print(f"Handed over in {escape(str(found.best))}. To use it:")
+    out.command(f"  advisor predict {escape(str(found.best))} photo.jpg")
+    if found.timm_loads_it:
+        out.command(f"  timm.create_model('local-dir:{escape(str(found.best))}', pretrained=True)")
+    else:
+        out.command(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
+    if found.ended == "interrupted":
+        out.print("To go on: run the same command again.")
+
+
+def _why_this(found: Result) -> list[str]:
+    """Why the winner and not another trial, in words."""
+    choice = found.choice
+    lines = []
+    if choice.chosen is not choice.best:
+        lines.append(
+            f"It is the cheapest within one standard error of the best: trial {choice.best.number} is "
+            f"{100 * choice.behind:.1f} ± {100 * choice.behind_se:.1f} points ahead."
+        )
+    if choice.unsure:
+        whole = choice.sure + choice.unsure
+        lines.append(f"{choice.unsure} of the {whole} leaders were not judged under every seed.")
+    if found.importances:
+        words = [f"{key} {share:.0%}" for key, share in list(found.importances.items())[:3]]
+        lines.append(f"What made the difference between trials: {', '.join(words)}")
+    return lines
+
+
+def _failures(out: Page, found: Result) -> None:
+    failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
+    if len(failed):
+        out.print(f"{len(failed)} trials failed:")
+        for reason, count in failed["reason"].value_counts().items():
+            out.print(f"  - {count} × {escape(str(reason))}")
+    if found.all_failed:
+        out.print("No searched trial succeeded; only the probe is handed over.")
+    if found.none_fitted and found.ended == "time":
+        out.print("No trial fitted into the budget; the probe is handed over. Give more time with --budget.")
+
+
+def trial_name(trial: optuna.trial.FrozenTrial) -> str:
+    """What a trial is called in talk."""
+    return "probe" if trial.user_attrs.get("kind") == "probe" else f"trial {trial.number}"
+
+
+def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
+    """One line of talk for a trial that ended; `best` holds the best accuracy so far."""
+    attrs = trial.user_attrs
+    name = f"{trial_name(trial):<8}"
+    if trial.state.name != "COMPLETE" or not trial.values:
+        return f"{name} {trial.state.name.lower()}: {attrs.get('reason', '')}"
+    accuracy = trial.values[0]
+    mark = " *" if accuracy > best[0] else "  "
+    best[0] = max(best[0], accuracy)
+    values = attrs["values"]
+    if attrs.get("kind") == "repeat":
+        return f"{name} {accuracy:.3f}, {attrs['reason']}"
+    rest = f"lr {values['optimizer.lr']:.1e}, {attrs['steps']} steps, " if attrs["steps"] else ""
+    return (
+        f"{name} validation {accuracy:.3f}{mark} tap {attrs['tap']}, frozen {attrs['frozen']}, "
+        f"{values['head.name']}, {rest}{attrs['seconds']:.1f} s  (best {best[0]:.3f})"
+        + "".join(f"\n        {note}" for note in attrs.get("notes", ()))
+    )
+
+
+def _board_row(row: dict[str, Any]) -> list[str]:
+    def number(key: str, form: str) -> str:
+        value = row.get(key)
+        return "" if value is None or value != value else format(value, form)  # noqa: PLR0124 - NaN
+
+    training = bool(row.get("steps")) and row["steps"] == row["steps"]
+    ended = str(row["state"]).lower()
+    return [
+        "probe" if row["kind"] == "probe" else str(row["trial"]),
+        number("validation_accuracy", ".3f"),
+        number("tap", ".0f"),
+        number("frozen", ".0f"),
+        str(row.get("head.name") or "") if row.get("head.name") == row.get("head.name") else "",
+        number("optimizer.lr", ".1e") if training else "",
+        number("optimizer.lr_ratio", ".1f") if training else "",
+        number("seconds", ".1f"),
+        escape(f"{ended}: {row['reason']}" if row["reason"] else ended),
+    ]
