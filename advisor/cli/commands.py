@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import page, print_json
@@ -13,9 +15,12 @@ from advisor.sizes import parse_size
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import optuna
+
+    from advisor.outcome.predict import Predicted
 
 _HEAVY = ("torch", "timm", "pandas")
 
@@ -119,23 +124,73 @@ def explain(args: argparse.Namespace) -> ExitCode:
 
 def predict(args: argparse.Namespace) -> ExitCode:
     """`advisor predict`."""
+    from pathlib import Path
+
+    _require_sensible(args)
+    talk = _talk(args)
+    from advisor.cli import pages
+    from advisor.outcome.bundle import load
+    from advisor.outcome.predict import predict_each
+    from advisor.outcome.writing import format_of, text_writer, writing
+
+    output = Path(args.output) if args.output else None
+    if output is not None:
+        _require_writable(output, "the predictions", "-o predictions.csv")
+        format_of(output)
+    catalog = load_catalog()
+    model = load(args.model, device=args.device, catalog=catalog)
+    found = predict_each(model, _given(args.inputs), limit=args.limit, least=args.least, catalog=catalog, progress=talk)
+    rows: list[dict[str, Any]] = []
+    count = unreadable = 0
+    with ExitStack() as stack:
+        write: Callable[[Predicted], object] = lambda row: rows.append(row.to_dict(model.classes, args.top))  # noqa: E731
+        if output is not None:
+            write = stack.enter_context(writing(output, model.classes, args.top))
+        elif args.format:
+            write = text_writer(sys.stdout, args.format, model.classes, args.top)
+        for row in found:
+            count += 1
+            unreadable += bool(row.error)
+            write(row)
+    if args.json:
+        print_json({"written": str(output), "images": count, "unreadable": unreadable} if output else rows)
+    elif output is not None:
+        print(f"Written to {output}: {count} images.")
+    else:
+        pages.predictions(page(), rows)
+    if unreadable:
+        talk.say(f"{unreadable} of {count} files could not be read.")
+    return ExitCode.COULD_NOT if unreadable == count else ExitCode.OK
+
+
+def _require_sensible(args: argparse.Namespace) -> None:
+    """Refuse numbers that mean nothing to `predict`, and two ways out at once."""
     for name in ("top", "limit"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UsageError(f"--{name} must be at least 1.", hint=f"--{name} 3")
-    talk = _talk(args)
-    from advisor.cli import pages
-    from advisor.outcome.predict import predict as run
+    if not 0 <= args.least <= 1:
+        raise UsageError("--least is a probability, from 0 to 1.", hint="--least 0.6")
+    if args.format and (args.json or args.output):
+        raise UsageError(
+            "--format says what goes to stdout; --json says it too, and --output leaves nothing for it.",
+            hint="--format jsonl, or -o predictions.jsonl",
+        )
 
-    frame = run(args.model, args.inputs, device=args.device, limit=args.limit, progress=talk)
-    rows = pages.prediction_rows(frame, args.top)
-    if args.json:
-        print_json(rows)
-    else:
-        pages.predictions(page(), rows)
-    unreadable = int((frame["error"] != "").sum())
-    if unreadable:
-        talk.say(f"{unreadable} of {len(frame)} files could not be read.")
-    return ExitCode.COULD_NOT if unreadable == len(frame) else ExitCode.OK
+
+def _given(inputs: Sequence[str]) -> list[str]:
+    """The inputs, with those that stdin names in the place of `-`: one a line, or ended by zero bytes."""
+    found = []
+    for given in inputs:
+        if given == "-":
+            text = sys.stdin.read()
+            found += [name for name in (text.split("\0") if "\0" in text else text.splitlines()) if name]
+        else:
+            found.append(given)
+    if not found:
+        raise UsageError(
+            "There is nothing to predict: no path came in.", hint="find . -name '*.jpg' | advisor predict runs/x/best -"
+        )
+    return found
 
 
 def profile(args: argparse.Namespace) -> ExitCode:

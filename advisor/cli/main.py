@@ -15,6 +15,7 @@ from advisor.cli.parsing import Parser
 from advisor.data.cache import KINDS
 from advisor.errors import AdvisorError, ExitCode
 from advisor.network.stages import CODES
+from advisor.outcome.writing import TEXTS
 from advisor.packaging.new import KINDS as KINDS_OF_PLUGIN
 
 if TYPE_CHECKING:
@@ -108,8 +109,13 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
 
     sub = command("predict", "predict images with a tuned model")
     sub.add_argument("model", help="the `best` folder of a run")
-    sub.add_argument("inputs", nargs="+", metavar="image", help="image files, folders, or locations such as digits:")
+    sub.add_argument("inputs", nargs="+", metavar="image", help="image files, folders, patterns, tables, locations "
+                     "such as digits:, or - for paths on stdin")  # fmt: skip
     sub.add_argument("--top", type=int, default=3, metavar="K", help="classes to show for each image; default 3")
+    sub.add_argument("--least", type=float, default=0.0, metavar="P",
+                     help="give no label that is less probable than this; default 0")  # fmt: skip
+    sub.add_argument("-o", "--output", default="", metavar="FILE", help="write a .csv, .tsv, .jsonl or .parquet")
+    sub.add_argument("--format", choices=TEXTS, help="write lines of this kind to stdout")
     sub.add_argument("--limit", type=int, metavar="N", help="at most this many images")
     _add_device(sub)
 

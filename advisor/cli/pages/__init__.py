@@ -7,7 +7,6 @@ from advisor.cli.pages.explanation import explanation as explanation
 from advisor.cli.pages.listing import cache as cache
 from advisor.cli.pages.listing import plugins as plugins
 from advisor.cli.pages.listing import table as table
-from advisor.cli.pages.predictions import prediction_rows as prediction_rows
 from advisor.cli.pages.predictions import predictions as predictions
 from advisor.cli.pages.recommendation import recommendation as recommendation
 from advisor.cli.pages.run import result as result
