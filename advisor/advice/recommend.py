@@ -14,7 +14,7 @@ from advisor.advice.backbones import BackboneRow, best_backbone, compare_backbon
 from advisor.advice.cost import StepCost, measure_step
 from advisor.advice.forecast import TUNING
 from advisor.advice.inspection import ClassAdvice, inspect, open_network
-from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
+from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size, overtaking
 from advisor.data.prepare import prepare
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from advisor.advice.distance import Distance
+    from advisor.advice.examples import Examples
     from advisor.advice.health import Confusion, Suspect
     from advisor.advice.labels import LabelCurve
     from advisor.advice.probe import ProbeCurve
@@ -87,6 +88,7 @@ class Recommendation:
         start_lr: learning rate of the backbone to begin with.
         cost: measured here.
         backbones: those that were compared, the most accurate first; empty when one was given.
+        examples: typical and odd images of every class.
     """
 
     profile: DatasetProfile
@@ -104,6 +106,13 @@ class Recommendation:
     start_lr: float
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
+    examples: tuple[Examples, ...] = ()
+
+    @property
+    def overtaking(self) -> int | None:
+        """Images per class from which fine-tuning would be recommended; None where it is, or none are enough."""
+        tuned = str(self.verdict.scenario) in TUNING
+        return None if tuned else overtaking(self.size, self.distance, self.curve)
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -145,6 +154,7 @@ class Recommendation:
             },
             "cost": asdict(self.cost),
             "backbones": [asdict(row) for row in self.backbones],
+            "examples": [asdict(entry) for entry in self.examples],
         }
 
 
@@ -256,6 +266,7 @@ def recommend(
             seconds=time.perf_counter() - began,
         ),
         backbones=compared,
+        examples=found.examples,
     )
 
 

@@ -31,8 +31,8 @@ _MANY = 5
 _CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
 
 
-def recommendation(out: Console, found: Recommendation, plan: str) -> None:
-    """The page of `advisor recommend`."""
+def recommendation(out: Console, found: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
+    """The page of `advisor recommend`; it ends with where the plan and the reports are."""
     verdict, recipe = found.verdict, found.plan.recipe
     _headline(out, found)
     out.print("[bold]Why[/bold]")
@@ -81,6 +81,8 @@ def recommendation(out: Console, found: Recommendation, plan: str) -> None:
     weights = found.weights
     out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
     out.print()
+    for report in reports:
+        out.print(f"Report with charts and pictures: {escape(report)}")
     default = "" if plan == "advisor.toml" else f" {escape(plan)}"
     out.print(f"Written to {escape(plan)}. Next:  advisor tune{default}")
 
