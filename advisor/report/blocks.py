@@ -154,6 +154,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """A table that is opened when it is wanted.
+
+    Attributes:
+        summary: what is in it.
+        table: shown then.
+    """
+
+    kind: ClassVar = "fold"
+    summary: str
+    table: Table
+
+
+@dataclass(frozen=True)
 class Chart:
     """A chart with its finding in words and its numbers in a table.
 
@@ -208,8 +222,8 @@ class Picture:
 
     @property
     def name(self) -> Name:
-        """The file's name, or the end of a long one; its whole path is in the title."""
-        return Name(self.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or self.path, longest=28, tail=True)
+        """The file's name, or the end of a long one."""
+        return Name(self.path.replace("\\", "/").rstrip("/").rpartition("/")[2] or self.path, longest=16, tail=True)
 
 
 @dataclass(frozen=True)
@@ -258,7 +272,7 @@ class Heading:
     level: int = 3
 
 
-Block = Text | Bullets | Facts | Command | Table | Chart | Pair | Gallery | Shelf | Heading
+Block = Text | Bullets | Facts | Command | Table | Fold | Chart | Pair | Gallery | Shelf | Heading
 
 
 @dataclass(frozen=True)

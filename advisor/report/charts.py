@@ -194,7 +194,7 @@ def distance_votes(distance: Distance) -> Chart | None:
 
 def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     """Accuracy of a linear classifier at every stage, beside that of the nearest neighbours."""
-    probe, near = "linear classifier (± 1 standard error)", "ten nearest neighbours"
+    probe, near = "linear classifier", "nearest neighbours"
     rows: list[Row] = [
         {"stage": p.stage, "name": Name(p.name).short, "value": p.accuracy, "low": within(p.accuracy - p.se),
          "high": within(p.accuracy + p.se), "kind": probe, "tied": p.tied,
@@ -203,7 +203,7 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     ]  # fmt: skip
     others = [{"stage": p.stage, "name": Name(p.name).short, "value": p.neighbours, "kind": near} for p in curve.points]
     x = alt.X("stage:O", title="stage of the network, input side first", axis=alt.Axis(labelAngle=0, grid=False))
-    y = alt.Y("value:Q", title=curve.metric, scale=alt.Scale(zero=False, nice=True))
+    y = alt.Y("value:Q", title=curve.metric, scale=alt.Scale(zero=False, nice=True, padding=14))
     colour = alt.Color("kind:N", scale=alt.Scale(domain=[probe, near], range=[ACCENT, SECOND]))
     dash = alt.StrokeDash("kind:N", scale=alt.Scale(domain=[probe, near], range=[[1, 0], [5, 4]]))
     shown = tips(("name:N", "stage"), ("value:Q", curve.metric), ("note:N", ""))
@@ -236,9 +236,9 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     )
     return Chart(
         "A linear classifier at every stage",
-        f"{found} Filled points are tied with the best; the ring is where the head should read "
-        f"(stage {tap_stage}, {said(curve.points[tap_stage - 1].name)}). Leave-one-out {curve.metric} on "
-        f"{whole(curve.images)} images; by chance {curve.chance:.2f}.",
+        f"{found} Bars are one standard error; filled points are tied with the best; the ring is where the head should "
+        f"read (stage {tap_stage}, {said(curve.points[tap_stage - 1].name)}). Leave-one-out {curve.metric}, beside "
+        f"that of the ten nearest neighbours, on {whole(curve.images)} images; by chance {curve.chance:.2f}.",
         finish(layers, height=300),
         Table(
             f"Leave-one-out {curve.metric} at every stage",

@@ -18,6 +18,7 @@ from advisor.report.blocks import (
     Command,
     Fact,
     Facts,
+    Fold,
     Gallery,
     Heading,
     Name,
@@ -249,6 +250,14 @@ def _looks(found: Recommendation, pictures: Pictures) -> Section | None:
         )
         note = _recalled(recall.get(entry.name))
         blocks.append(Shelf(Name(entry.name), note, galleries))
+    rows = tuple(
+        (Name(entry.name), kind, Name(path, 200, tail=True))
+        for entry in shown[:_SHELVES]
+        for kind, paths in (("typical", entry.typical), ("odd", entry.odd))
+        for path in paths
+    )
+    paths = Table("Paths of these images", (Column("class"), Column("kind"), Column("path", wide=True)), rows)
+    blocks.append(Fold("Paths of these images", paths))
     if len(shown) > _SHELVES:
         rest = counted(len(shown) - _SHELVES, "further class", "further classes")
         blocks.append(Text(f"… and {rest}, recognised better than these; all with --json."))
@@ -273,6 +282,13 @@ def _doubts(found: Recommendation, pictures: Pictures) -> Section | None:
             ),
             Gallery(counted(len(found.suspects), "label") + " in doubt", pictures.make(wanted),
                     len(found.suspects) - len(shown)),
+            Fold("Paths of these images", Table(
+                "Labels to check",
+                (Column("path", wide=True), Column("labelled"), Column("looks like"),
+                 Column("probability", number=True)),
+                tuple((Name(s.path, 200, tail=True), Name(s.label), Name(s.looks_like), number(s.probability))
+                      for s in found.suspects[:_ROWS]),
+                rest=max(0, len(found.suspects) - _ROWS))),
         ]  # fmt: skip
     profile = found.profile
     for title, groups, words in (
@@ -301,6 +317,11 @@ def _copies(title: str, groups: Sequence[tuple[str, ...]], words: str, pictures:
         shown = group[:_OF_A_GROUP]
         wanted = [Wanted(path, f"copy {i} of group {place}") for i, path in enumerate(shown, 1)]
         yield Gallery(f"Group {place}, {counted(len(group), 'file')}", pictures.make(wanted), len(group) - len(shown))
+    rows = tuple((str(place), Name(path, 200, tail=True)) for place, group in enumerate(groups, 1) for path in group)
+    table = Table(
+        title, (Column("group", number=True), Column("path", wide=True)), rows[:_ROWS], max(0, len(rows) - _ROWS)
+    )
+    yield Fold("Paths of these files", table)
     if len(groups) > _GROUPS:
         yield Text(f"… and {counted(len(groups) - _GROUPS, 'group')} more; all with --json.")
 

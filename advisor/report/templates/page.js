@@ -18,6 +18,12 @@
     );
   });
 
+  // Where there is room beside the page, its contents are open.
+  var beside = window.matchMedia("(min-width: 80rem)");
+  function contents() { document.querySelector(".contents details").open = beside.matches; }
+  beside.addEventListener("change", contents);
+  contents();
+
   // A region is a stop on the way of the keyboard only while there is something to scroll in it.
   var regions = document.querySelectorAll(".scroll");
   function stops() {
