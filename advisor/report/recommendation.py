@@ -18,35 +18,32 @@ from advisor.report.blocks import (
     Command,
     Fact,
     Facts,
-    Fold,
-    Gallery,
     Heading,
     Name,
     Page,
     Pair,
     Section,
-    Shelf,
     Table,
     Text,
     said,
 )
+from advisor.report.looks import doubts_section, looks_section
 from advisor.report.page import to_html, to_markdown
-from advisor.report.pictures import Pictures, Wanted
+from advisor.report.pictures import Pictures
 from advisor.report.words import counted, number, share, whole
 from advisor.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from advisor.advice.recommend import Recommendation
-    from advisor.data.profile import DatasetProfile
     from advisor.plugins import Catalog
     from advisor.recipe import Value
     from advisor.report.blocks import Block
 
 # What a page can hold; the rest is counted.
-_ROWS, _SHELVES, _SUSPECTS, _GROUPS, _OF_A_GROUP, _LINES = 60, 24, 18, 8, 4, 8
+_ROWS, _LINES = 60, 8
 _LONGEST_NOTE = 400  # characters
 _START = (
     ("features.tap", "where the head reads, as a share of the stages"),
@@ -72,8 +69,8 @@ def recommendation_page(found: Recommendation, *, plan: str, read: Callable[[str
     """
     pictures = Pictures(read)
     sections = [
-        _scenario(found), _depth(found), _ways(found), _labels(found), _looks(found, pictures),
-        _doubts(found, pictures), _data(found), _classes(found), _change(found), _origin(found),
+        _scenario(found), _depth(found), _ways(found), _labels(found), looks_section(found, pictures),
+        doubts_section(found, pictures), _data(found), _classes(found), _change(found), _origin(found),
     ]  # fmt: skip
     return Page(
         about="Advice for",
@@ -230,108 +227,13 @@ def _labels(found: Recommendation) -> Section | None:
     return Section("labels", "What more labels would bring", "More labels", (charts.label_curve(found, found.labels),))
 
 
-def _looks(found: Recommendation, pictures: Pictures) -> Section | None:
-    """Typical and odd images, those classes first that are recognised worst."""
-    recall = {entry.name: entry.recall for entry in found.classes}
-    shown = sorted((e for e in found.examples if e.typical), key=lambda e: recall.get(e.name) or 0.0)
-    if not shown:
-        return None
-    blocks: list[Block] = [
-        Text(
-            "Closest to their class and farthest from it, by the features that the classifier reads. The classes that "
-            "it finds hardest come first. An odd image may be mislabelled, or just what is missing more of."
-        )
-    ]
-    for entry in shown[:_SHELVES]:
-        galleries = tuple(
-            Gallery(label, pictures.make([Wanted(path, f"{kind} image of class {said(entry.name)}") for path in paths]))
-            for label, kind, paths in (("Typical", "typical", entry.typical), ("Odd", "odd", entry.odd))
-            if paths
-        )
-        note = _recalled(recall.get(entry.name))
-        blocks.append(Shelf(Name(entry.name), note, galleries))
-    rows = tuple(
-        (Name(entry.name), kind, Name(path, 200, tail=True))
-        for entry in shown[:_SHELVES]
-        for kind, paths in (("typical", entry.typical), ("odd", entry.odd))
-        for path in paths
-    )
-    paths = Table("Paths of these images", (Column("class"), Column("kind"), Column("path", wide=True)), rows)
-    blocks.append(Fold("Paths of these images", paths))
-    if len(shown) > _SHELVES:
-        rest = counted(len(shown) - _SHELVES, "further class", "further classes")
-        blocks.append(Text(f"… and {rest}, recognised better than these; all with --json."))
-    return Section("pictures", "How the classes look", "Pictures", tuple(blocks))
-
-
-def _doubts(found: Recommendation, pictures: Pictures) -> Section | None:
-    """Labels that look wrong, and images that are there more than once."""
-    blocks: list[Block] = []
-    if found.suspects and found.verdict.learnable:
-        shown = found.suspects[:_SUSPECTS]
-        wanted = [
-            Wanted(s.path, f"labelled {said(s.label)}, looks like {said(s.looks_like)}",
-                   (f"labelled {said(s.label, 24)}", f"like {said(s.looks_like, 24)} ({s.probability:.2f})"))
-            for s in shown
-        ]  # fmt: skip
-        blocks += [
-            Heading("Labels to check"),
-            Text(
-                "Two classifiers that had not seen the image agree on another label; in brackets how probable that is. "
-                "The surest come first."
-            ),
-            Gallery(counted(len(found.suspects), "label") + " in doubt", pictures.make(wanted),
-                    len(found.suspects) - len(shown)),
-            Fold("Paths of these images", Table(
-                "Labels to check",
-                (Column("path", wide=True), Column("labelled"), Column("looks like"),
-                 Column("probability", number=True)),
-                tuple((Name(s.path, 200, tail=True), Name(s.label), Name(s.looks_like), number(s.probability))
-                      for s in found.suspects[:_ROWS]),
-                rest=max(0, len(found.suspects) - _ROWS))),
-        ]  # fmt: skip
-    profile = found.profile
-    for title, groups, words in (
-        ("Copies that carry different labels", profile.conflicting, "One of the labels must be wrong."),
-        ("Copies on both sides of a split", profile.leaking, "Scores come out too high."),
-        ("Identical files", _others(profile.duplicates, profile), ""),
-        ("Near copies", _others(profile.near_duplicates, profile), "One picture, re-encoded or resized."),
-    ):
-        if groups:
-            blocks += _copies(title, groups, words, pictures)
-    if not blocks:
-        return None
-    return Section("doubts", "Images to look at", "To look at", tuple(blocks))
-
-
-def _others(groups: Sequence[tuple[str, ...]], profile: DatasetProfile) -> list[tuple[str, ...]]:
-    """Groups that are not shown for something worse."""
-    worse = {*profile.conflicting, *profile.leaking}
-    return [group for group in groups if group not in worse]
-
-
-def _copies(title: str, groups: Sequence[tuple[str, ...]], words: str, pictures: Pictures) -> Iterator[Block]:
-    yield Heading(title)
-    yield Text(f"{counted(len(groups), 'group')}. {words}".strip())
-    for place, group in enumerate(groups[:_GROUPS], 1):
-        shown = group[:_OF_A_GROUP]
-        wanted = [Wanted(path, f"copy {i} of group {place}") for i, path in enumerate(shown, 1)]
-        yield Gallery(f"Group {place}, {counted(len(group), 'file')}", pictures.make(wanted), len(group) - len(shown))
-    rows = tuple((str(place), Name(path, 200, tail=True)) for place, group in enumerate(groups, 1) for path in group)
-    table = Table(
-        title, (Column("group", number=True), Column("path", wide=True)), rows[:_ROWS], max(0, len(rows) - _ROWS)
-    )
-    yield Fold("Paths of these files", table)
-    if len(groups) > _GROUPS:
-        yield Text(f"… and {counted(len(groups) - _GROUPS, 'group')} more; all with --json.")
-
-
 def _data(found: Recommendation) -> Section:
     profile = found.profile
+    kinds = counted(len(profile.per_class), *(("label",) if profile.several else ("class", "classes")))
     blocks: list[Block] = [
         Facts(
             (
-                Fact("Images", whole(profile.images), f"{counted(len(profile.per_class), 'class', 'classes')}"),
+                Fact("Images", whole(profile.images), kinds),
                 *(Fact(label, whole(profile.splits[part]), note) for part, label, note in (
                     ("train", "Training part", "weights are fitted to it"),
                     ("val", "Validation part", "settings are chosen by it"),
@@ -368,26 +270,33 @@ def _classes(found: Recommendation) -> Section:
     """Every class, or those that need a look most, and what is taken for what."""
     seen = {entry.name: entry for entry in found.classes}
     counts = found.profile.per_class
-    names = sorted(counts, key=lambda name: (name not in seen, (seen[name].recall or 0.0) if name in seen else 0.0))
+    names = sorted(counts, key=lambda name: (name not in seen, seen[name].recall if name in seen else 0.0))
+    several = found.profile.several
     far = any(entry.distance for entry in found.classes)
-    columns = [Column("class"), Column("images", number=True), Column("recognised, %", number=True)]
+    columns = [Column("label" if several else "class"), Column("images", number=True),
+               Column("average precision" if several else "recognised, %", number=True)]  # fmt: skip
     columns += [Column("distance", number=True), Column("± error", number=True)] if far else []
     rows = []
     for name in names[:_ROWS]:
         entry = seen.get(name)
-        recall = None if entry is None or entry.recall is None else 100 * entry.recall
-        row: list[str | Name] = [Name(name), whole(counts[name]), number(recall, 1)]
+        right = "–" if entry is None else number(entry.recall, 3) if several else number(100 * entry.recall, 1)
+        row: list[str | Name] = [Name(name), whole(counts[name]), right]
         if far:
             distance = entry.distance if entry else None
             row += [number(distance.value, 3), number(distance.se, 3)] if distance else ["–", "–"]
         rows.append(tuple(row))
     blocks: list[Block] = [
         Text(
-            "Hardest first. Recognised is the share of a class's images that the classifier at the best stage names "
-            "right without having seen them."
+            (
+                "Hardest first. Average precision tells how high the classifier at the best stage, not having seen "
+                "them, ranks the images that have the label."
+                if several
+                else "Hardest first. Recognised is the share of a class's images that the classifier at the best stage "
+                "names right without having seen them."
+            )
             + (" Distance is how unlike the network's training data its images are, in the late layers." if far else "")
         ),
-        Table("Classes", tuple(columns), tuple(rows), rest=len(names) - len(rows)),
+        Table("Labels" if several else "Classes", tuple(columns), tuple(rows), rest=len(names) - len(rows)),
     ]
     if found.confusions and found.verdict.learnable:
         blocks.append(
@@ -402,7 +311,8 @@ def _classes(found: Recommendation) -> Section:
                 tuple((Name(c.label), Name(c.taken_for), whole(c.images), share(c.share)) for c in found.confusions),
             )
         )
-    return Section("classes", "Class by class", "Classes", tuple(blocks))
+    title = ("Label by label", "Labels") if several else ("Class by class", "Classes")
+    return Section("classes", *title, tuple(blocks))
 
 
 def _change(found: Recommendation) -> Section:
@@ -453,10 +363,6 @@ def _way(found: Recommendation) -> str:
     if found.verdict.scenario in (1, 3):
         return "3" if found.verdict.earlier_helps else "1"
     return str(found.verdict.scenario)
-
-
-def _recalled(recall: float | None) -> str:
-    return "" if recall is None else f"{share(recall)} recognised"
 
 
 def _tally(counts: dict[str, int]) -> str:

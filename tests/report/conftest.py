@@ -63,6 +63,35 @@ def odd(install, tiny):
     return advisor.recommend("odd:", backbone=tiny)
 
 
+SEVERAL_PLUGIN = """
+import io
+from advisor import hookimpl
+from advisor.types import DatasetFormat, Listing
+from advisor.testing.samples import draw
+
+def read(path):
+    file = io.BytesIO()
+    draw(int(path) % 3, int(path)).save(file, "PNG")
+    return file.getvalue()
+
+def listing(location):
+    kinds = ("across", "blobs", "down")
+    labels = [tuple({kinds[n % 3], "even" if n % 2 == 0 else kinds[n % 3]}) for n in range(90)]
+    return Listing("tags", [str(n) for n in range(90)], labels, read)
+
+@hookimpl
+def advisor_datasets():
+    yield DatasetFormat("tags", lambda location: float(location == "tags:"), listing)
+"""
+
+
+@pytest.fixture
+def several(install, tiny):
+    """A recommendation for images with several labels."""
+    install("tags", SEVERAL_PLUGIN)
+    return advisor.recommend("tags:", backbone=tiny)
+
+
 @pytest.fixture
 def page_of():
     """From a recommendation to its page."""

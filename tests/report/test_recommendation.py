@@ -100,6 +100,18 @@ def test_what_was_not_measured_is_left_out_and_not_invented(plain, page_of):
     assert to_html(page)
 
 
+def test_images_with_several_labels_are_told_in_their_own_measure(several, page_of):
+    page = page_of(several)
+    text = to_markdown(page)
+    keys = [section.key for section in page.sections]
+    assert "labels" not in keys
+    assert "mean average precision" in text.split("\n## Which")[0]
+    assert "| label | images | average precision |" in text
+    assert "recognised" not in text
+    assert {shelf.name.text for shelf in blocks(page, Shelf)} == {"across", "blobs", "down", "even"}
+    assert to_html(page)
+
+
 def test_labels_that_say_nothing_are_the_first_thing_said(plain, page_of):
     page = page_of(replace(plain, verdict=replace(plain.verdict, learnable=False)))
     assert page.title.startswith("Check the labels")
