@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from advisor.advice.examples import Examples, find_examples
 from advisor.advice.health import Confusion, Suspect, find_confusions, find_suspects
 from advisor.advice.labels import LabelCurve, label_curve
 from advisor.advice.measure import Lender, Measured, measure
@@ -55,6 +56,7 @@ class Inspected:
     classes: tuple[ClassAdvice, ...]
     suspects: tuple[Suspect, ...]
     confusions: tuple[Confusion, ...]
+    examples: tuple[Examples, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What it says of the data, plain for JSON."""
@@ -63,6 +65,7 @@ class Inspected:
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],
             "confusions": [asdict(entry) for entry in self.confusions],
+            "examples": [asdict(entry) for entry in self.examples],
         }
 
 
@@ -113,7 +116,7 @@ def inspect(
             balanced=curve.balanced, have=splits["train"] + splits["val"], seed=seed,
         )  # fmt: skip
         advance(1)
-    paths = prepared.dataset.frame.set_index("row")["path"]
+    paths = list(prepared.dataset.frame.set_index("row")["path"][measured.rows])
     right = curve.credits[best.stage - 1]
     classes = []
     for label, name in enumerate(names):
@@ -129,8 +132,9 @@ def inspect(
         curve=curve,
         labels=growth,
         classes=tuple(classes),
-        suspects=find_suspects(curve, measured.features, labels, list(paths[measured.rows]), names),
+        suspects=find_suspects(curve, measured.features, labels, paths, names),
         confusions=find_confusions(curve, labels, names),
+        examples=find_examples(measured.features[best.stage - 1], labels, paths, names),
     )
 
 
@@ -156,7 +160,12 @@ def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, pro
         )
         for place, label in enumerate(told)
     )  # fmt: skip
-    return Inspected(measured, stages, curve, labels=None, classes=classes, suspects=(), confusions=())
+    paths = list(prepared.dataset.frame.set_index("row")["path"][measured.rows])
+    names = [prepared.dataset.classes[int(label)] for label in told]
+    return Inspected(
+        measured, stages, curve, labels=None, classes=classes, suspects=(), confusions=(),
+        examples=find_examples(measured.features[curve.best.stage - 1], truth, paths, names),
+    )  # fmt: skip
 
 
 def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:

@@ -35,6 +35,7 @@ class LabelCurve:
         doubled_interval: 80 %, from the spread of the fits and how far such curves are off.
         images_for_gain: labelled images for two points more; None where the curve does not get there
             within sixteen times the labels there are.
+        fit: a, b and c of error = a·n^-b + c.
     """
 
     points: tuple[tuple[int, float], ...]
@@ -42,6 +43,11 @@ class LabelCurve:
     doubled: float
     doubled_interval: tuple[float, float]
     images_for_gain: int | None
+    fit: tuple[float, float, float]
+
+    def at(self, images: float) -> float:
+        """Accuracy that the fitted curve expects with so many labelled images."""
+        return 1 - float(_error(self.fit, images))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -98,6 +104,7 @@ def label_curve(
         doubled=float(doubled),
         doubled_interval=(max(0.0, float(doubled) - reach), min(1.0, float(doubled) + reach)),
         images_for_gain=int(np.ceil(enough[0])) if len(enough) else None,
+        fit=curve,
     )
 
 

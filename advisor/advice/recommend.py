@@ -14,7 +14,7 @@ from advisor.advice.backbones import BackboneRow, best_backbone, compare_backbon
 from advisor.advice.cost import StepCost, measure_step
 from advisor.advice.forecast import TUNING
 from advisor.advice.inspection import ClassAdvice, inspect, open_network
-from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size
+from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size, overtaking
 from advisor.data.prepare import prepare
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from advisor.advice.distance import Distance
+    from advisor.advice.examples import Examples
     from advisor.advice.health import Confusion, Suspect
     from advisor.advice.labels import LabelCurve
     from advisor.advice.probe import ProbeCurve
@@ -87,6 +88,7 @@ class Recommendation:
         start_lr: learning rate of the backbone to begin with.
         cost: measured here.
         backbones: those that were compared, the most accurate first; empty when one was given.
+        examples: typical and odd images of every class.
     """
 
     profile: DatasetProfile
@@ -104,6 +106,13 @@ class Recommendation:
     start_lr: float
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
+    examples: tuple[Examples, ...] = ()
+
+    @property
+    def overtaking(self) -> int | None:
+        """Images per class from which fine-tuning would be recommended; None where it is, or none are enough."""
+        tuned = str(self.verdict.scenario) in TUNING
+        return None if tuned else overtaking(self.size, self.distance, self.curve)
 
     @property
     def flips(self) -> tuple[str, ...]:
@@ -145,6 +154,7 @@ class Recommendation:
             },
             "cost": asdict(self.cost),
             "backbones": [asdict(row) for row in self.backbones],
+            "examples": [asdict(entry) for entry in self.examples],
         }
 
 
@@ -246,7 +256,7 @@ def recommend(
             digest=prepared.dataset.digest,
             seed=seed,
             skip_small_classes=skip_small_classes,
-            evidence=_evidence(verdict, size, measured.distance, curve, ways[str(verdict.scenario)].seconds),
+            evidence=_evidence(verdict, size, measured.distance, curve),
         ),
         start_lr=lr,
         cost=Cost(
@@ -256,6 +266,7 @@ def recommend(
             seconds=time.perf_counter() - began,
         ),
         backbones=compared,
+        examples=found.examples,
     )
 
 
@@ -352,12 +363,11 @@ def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progres
     recipe = adapt_recipe(
         find_recipe(verdict.scenario, recipes), verdict, found.curve, found.start_lr, found.profile.splits
     )
-    seconds = found.cost.ways[str(verdict.scenario)].seconds
-    evidence = _evidence(verdict, found.size, found.distance, found.curve, seconds)
+    evidence = _evidence(verdict, found.size, found.distance, found.curve)
     return replace(found, verdict=verdict, plan=replace(found.plan, recipe=recipe, evidence=evidence))
 
 
-def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, seconds: float) -> dict[str, Any]:
+def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> dict[str, Any]:
     """What the plan keeps of the reasons, and of what was foretold."""
     expected = verdict.expected[str(verdict.scenario)]
     return {
@@ -369,7 +379,6 @@ def _evidence(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurv
         "expected": {
             "metric": curve.metric,
             **{name: round(getattr(expected, name), 4) for name in ("accuracy", "low", "high")},
-            "seconds_of_a_training": round(seconds, 1),
         },
     }
 

@@ -275,7 +275,7 @@ def _flips(
     bar = 100 * (-priors.CLEAR_LEAD if size.large > 0.5 else priors.CLEAR_LEAD)
     if verdict in (1, 3):
         flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) rising above {bar:+.0f}: fine-tune")
-        more = _overtaking(size, distance, curve)
+        more = overtaking(size, distance, curve)
         if more:
             flips.append(f"about {more} labelled images per class (now {size.per_class:.0f}): fine-tune")
     else:
@@ -298,7 +298,7 @@ def _flips(
     return tuple(flips)
 
 
-def _overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
+def overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
     """Images per class at which fine-tuning would be recommended, all else equal; None beyond reach."""
     best = max(point.accuracy for point in curve.points)
     for factor in (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32):

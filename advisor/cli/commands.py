@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import optuna
 
+    from advisor.advice.recommend import Recommendation
     from advisor.outcome.predict import Predicted
 
 _HEAVY = ("torch", "timm", "pandas")
@@ -32,6 +33,10 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     _require_enough(args.images)
     output = Path(args.output)
     _require_writable(output)
+    if output.suffix.lower() in {".html", ".md"}:
+        raise UsageError(f"`{output}` is where a report would go; the plan is TOML.", hint="-o advisor.toml")
+    for suffix in [*([] if args.no_report else [".html"]), *([".md"] if args.md else [])]:
+        _require_writable(output.with_suffix(suffix), "the report", "-o advisor.toml")
     talk = _talk(args)
     from advisor.advice.recommend import recommend as run
     from advisor.cli import pages
@@ -57,11 +62,24 @@ def recommend(args: argparse.Namespace) -> ExitCode:
                 *(f"- {reason}" for reason in found.verdict.reasons)]  # fmt: skip
     with disk_errors(output.parent):
         write_whole(output, plan_to_toml(found.plan, comments))
+    reports = [] if args.no_report and not args.md else _report(args, found, output, talk)
     if args.json:
-        print_json({**found.to_dict(), "plan": str(output)})
+        print_json({**found.to_dict(), "plan": str(output), "reports": reports})
     else:
-        pages.recommendation(page(), found, str(output))
+        pages.recommendation(page(), found, str(output), reports)
     return ExitCode.OK
+
+
+def _report(args: argparse.Namespace, found: Recommendation, plan: Path, talk: Talk) -> list[str]:
+    """Write the page of a recommendation beside its plan; where it is."""
+    from advisor.report.recommendation import write_recommendation
+
+    html = None if args.no_report else plan.with_suffix(".html")
+    markdown = plan.with_suffix(".md") if args.md else None
+    with talk.task("Writing the report", 1) as advance:
+        write_recommendation(found, plan=str(plan), html=html, markdown=markdown)
+        advance(1)
+    return [str(path) for path in (html, markdown) if path is not None]
 
 
 def tune(args: argparse.Namespace) -> ExitCode:

@@ -78,6 +78,8 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub.add_argument(
         "-o", "--output", default="advisor.toml", metavar="FILE", help="plan to write; default advisor.toml"
     )
+    sub.add_argument("--no-report", action="store_true", help="leave out the page that is written beside the plan")
+    sub.add_argument("--md", action="store_true", help="write the page as Markdown, too")
 
     sub = command("tune", "search a plan's recipe and hand over the best model; run it again to go on")
     sub.add_argument("plan", nargs="?", default="", help="default advisor.toml")

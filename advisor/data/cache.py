@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from filelock import FileLock
 
-KINDS = ("pixels", "features", "activations")
+KINDS = ("pixels", "features", "activations", "charts")
 MANIFEST = "manifest.json"
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.(?P<pid>\d+)")  # as `new_folder` names what it has not finished
 _ABANDONED = 24 * 3600.0  # seconds without a change, where a process id cannot be asked for

@@ -74,6 +74,28 @@ def decode_square(data: bytes, side: int, interpolation: str = "bicubic") -> NDA
         raise UnreadableImageError(_reason(error)) from error
 
 
+def decode_thumbnail(data: bytes, side: int) -> Image.Image:
+    """Decode, turn upright, flatten on white, and shrink the whole image to fit a square.
+
+    Args:
+        data: the bytes of the file; the first frame of an animation is taken.
+        side: of the square, pixels; a smaller image keeps its size.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    try:
+        with _open(data) as image:
+            image.draft("RGB", (2 * side, 2 * side))
+            rgb = _to_rgb(ImageOps.exif_transpose(image))
+            rgb.thumbnail((side, side), _RESAMPLING["bicubic"])
+            return rgb
+    except (UnreadableImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise UnreadableImageError(_reason(error)) from error
+
+
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise UnreadableImageError("the file is empty")

@@ -11,6 +11,8 @@ from advisor.cli.pages.dataset import classes, data
 from advisor.recipe import Choices, Range, show_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from advisor.advice.recommend import Recommendation, WayCost
     from advisor.cli.page import Page
     from advisor.recipe import Value
@@ -19,8 +21,8 @@ _WIDE = 80  # columns
 _CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
 
 
-def recommendation(out: Page, found: Recommendation, plan: str) -> None:
-    """The page of `advisor recommend`."""
+def recommendation(out: Page, found: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
+    """The page of `advisor recommend`; it ends with where the plan and the reports are."""
     verdict, recipe = found.verdict, found.plan.recipe
     _headline(out, found)
     out.print("[bold]Why[/bold]")
@@ -62,6 +64,8 @@ def recommendation(out: Page, found: Recommendation, plan: str) -> None:
     weights = found.weights
     out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
     out.print()
+    for report in reports:
+        out.command(f"Report with charts and pictures: {escape(report)}")
     default = "" if plan == "advisor.toml" else f" {escape(plan)}"
     out.command(f"Written to {escape(plan)}. Next:  advisor tune{default}")
 

@@ -1,0 +1,121 @@
+"""What of a dataset is to be looked at: how classes look, labels in doubt, copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advisor.report.blocks import Column, Fold, Gallery, Heading, Name, Section, Shelf, Table, Text, said
+from advisor.report.pictures import Pictures, Wanted
+from advisor.report.words import counted, number, share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from advisor.advice.recommend import Recommendation
+    from advisor.data.profile import DatasetProfile
+    from advisor.report.blocks import Block
+
+# What a page can hold; the rest is counted.
+_ROWS, _SHELVES, _SUSPECTS, _GROUPS, _OF_A_GROUP = 60, 24, 18, 8, 4
+
+
+def looks_section(found: Recommendation, pictures: Pictures) -> Section | None:
+    """Typical and odd images, those classes first that are recognised worst."""
+    recall = {entry.name: entry.recall for entry in found.classes}
+    shown = sorted((e for e in found.examples if e.typical), key=lambda e: recall.get(e.name, 0.0))
+    if not shown:
+        return None
+    blocks: list[Block] = [
+        Text(
+            "Closest to their class and farthest from it, by the features that the classifier reads. The classes that "
+            "it finds hardest come first. An odd image may be mislabelled, or just what is missing more of."
+        )
+    ]
+    for entry in shown[:_SHELVES]:
+        galleries = tuple(
+            Gallery(label, pictures.make([Wanted(path, f"{kind} image of class {said(entry.name)}") for path in paths]))
+            for label, kind, paths in (("Typical", "typical", entry.typical), ("Odd", "odd", entry.odd))
+            if paths
+        )
+        note = _recalled(recall.get(entry.name), several=found.profile.several)
+        blocks.append(Shelf(Name(entry.name), note, galleries))
+    rows = tuple(
+        (Name(entry.name), kind, Name(path, 200, tail=True))
+        for entry in shown[:_SHELVES]
+        for kind, paths in (("typical", entry.typical), ("odd", entry.odd))
+        for path in paths
+    )
+    paths = Table("Paths of these images", (Column("class"), Column("kind"), Column("path", wide=True)), rows)
+    blocks.append(Fold("Paths of these images", paths))
+    if len(shown) > _SHELVES:
+        rest = counted(len(shown) - _SHELVES, "further class", "further classes")
+        blocks.append(Text(f"… and {rest}, recognised better than these; all with --json."))
+    return Section("pictures", "How the classes look", "Pictures", tuple(blocks))
+
+
+def doubts_section(found: Recommendation, pictures: Pictures) -> Section | None:
+    """Labels that look wrong, and images that are there more than once."""
+    blocks: list[Block] = []
+    if found.suspects and found.verdict.learnable:
+        shown = found.suspects[:_SUSPECTS]
+        wanted = [
+            Wanted(s.path, f"labelled {said(s.label)}, looks like {said(s.looks_like)}",
+                   (f"labelled {said(s.label, 24)}", f"like {said(s.looks_like, 24)} ({s.probability:.2f})"))
+            for s in shown
+        ]  # fmt: skip
+        blocks += [
+            Heading("Labels to check"),
+            Text(
+                "Two classifiers that had not seen the image agree on another label; in brackets how probable that is. "
+                "The surest come first."
+            ),
+            Gallery(counted(len(found.suspects), "label") + " in doubt", pictures.make(wanted),
+                    len(found.suspects) - len(shown)),
+            Fold("Paths of these images", Table(
+                "Labels to check",
+                (Column("path", wide=True), Column("labelled"), Column("looks like"),
+                 Column("probability", number=True)),
+                tuple((Name(s.path, 200, tail=True), Name(s.label), Name(s.looks_like), number(s.probability))
+                      for s in found.suspects[:_ROWS]),
+                rest=max(0, len(found.suspects) - _ROWS))),
+        ]  # fmt: skip
+    profile = found.profile
+    for title, groups, words in (
+        ("Copies that carry different labels", profile.conflicting, "One of the labels must be wrong."),
+        ("Copies on both sides of a split", profile.leaking, "Scores come out too high."),
+        ("Identical files", _others(profile.duplicates, profile), ""),
+        ("Near copies", _others(profile.near_duplicates, profile), "One picture, re-encoded or resized."),
+    ):
+        if groups:
+            blocks += _copies(title, groups, words, pictures)
+    if not blocks:
+        return None
+    return Section("doubts", "Images to look at", "To look at", tuple(blocks))
+
+
+def _others(groups: Sequence[tuple[str, ...]], profile: DatasetProfile) -> list[tuple[str, ...]]:
+    """Groups that are not shown for something worse."""
+    worse = {*profile.conflicting, *profile.leaking}
+    return [group for group in groups if group not in worse]
+
+
+def _copies(title: str, groups: Sequence[tuple[str, ...]], words: str, pictures: Pictures) -> Iterator[Block]:
+    yield Heading(title)
+    yield Text(f"{counted(len(groups), 'group')}. {words}".strip())
+    for place, group in enumerate(groups[:_GROUPS], 1):
+        shown = group[:_OF_A_GROUP]
+        wanted = [Wanted(path, f"copy {i} of group {place}") for i, path in enumerate(shown, 1)]
+        yield Gallery(f"Group {place}, {counted(len(group), 'file')}", pictures.make(wanted), len(group) - len(shown))
+    rows = tuple((str(place), Name(path, 200, tail=True)) for place, group in enumerate(groups, 1) for path in group)
+    table = Table(
+        title, (Column("group", number=True), Column("path", wide=True)), rows[:_ROWS], max(0, len(rows) - _ROWS)
+    )
+    yield Fold("Paths of these files", table)
+    if len(groups) > _GROUPS:
+        yield Text(f"… and {counted(len(groups) - _GROUPS, 'group')} more; all with --json.")
+
+
+def _recalled(recall: float | None, *, several: bool) -> str:
+    if recall is None:
+        return ""
+    return f"average precision {recall:.2f}" if several else f"{share(recall)} recognised"
