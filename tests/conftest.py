@@ -49,6 +49,7 @@ def _isolated(monkeypatch, tmp_path_factory):
         monkeypatch.delenv(name)
     monkeypatch.setenv("ADVISOR_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("COLUMNS", raising=False)  # test runners that start others say how wide they are
 
 
 @pytest.fixture
