@@ -182,3 +182,23 @@ def test_one_label_an_image_is_no_set_of_labels_unless_said(rows, tmp_path):
     assert open_manifest(f"{table}?labels=labels&separator=|").labels == [(row["label"],) for row in rows]
     with pytest.raises(UsageError, match="one label and one of several"):
         open_manifest(f"{table}?labels=labels&label=labels")
+
+
+def test_one_image_is_one_however_its_path_is_written(rows, tmp_path):
+    again = [*rows, {**rows[3], "path": f"./{rows[3]['path']}"}]
+    assert len(open_manifest(str(write(tmp_path, again, "again.csv"))).paths) == 12
+
+
+def test_labels_that_look_like_dates_stay_text(rows, tmp_path):
+    dated = [{**row, "label": f"2024-01-0{1 + i % 2}"} for i, row in enumerate(rows)]
+    assert set(open_manifest(str(write(tmp_path, dated, "dated.jsonl"))).labels) == {"2024-01-01", "2024-01-02"}
+
+
+def test_columns_of_one_name_and_labels_that_are_no_text_are_named(tmp_path):
+    (tmp_path / "twice.csv").write_text("path,label,label\na.png,a,b\n")
+    with pytest.raises(DatasetError, match="several columns called `label`"):
+        open_manifest(str(tmp_path / "twice.csv"))
+    table = pa.table({"path": ["a.png"], "label": pa.array([b"\xff\xfe"], pa.binary())})
+    parquet.write_table(table, tmp_path / "binary.parquet")
+    with pytest.raises(DatasetError, match="type binary is no text"):
+        open_manifest(str(tmp_path / "binary.parquet"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ _USUAL = {
     "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
 }
 _SEPARATORS = ("|", ";", ",")  # of several labels in a cell; the first that occurs in the column
+_BLOCK = 1 << 24  # bytes; a line must not be longer
 _FEW = 5  # things named in a message
 
 
@@ -40,8 +42,16 @@ def read_manifest(location: str) -> Listing:
     """
     place = parse_location(location)
     table = _read(place.file)
+    twice = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
+    if twice:
+        raise DatasetError(
+            f"`{place.file}` has several columns called {', '.join(f'`{name}`' for name in twice[:_FEW])}.",
+            ways=["rename all but one of each"],
+            hint="path,label,split,group",
+        )
     names = _columns(table, place)
     text = {meaning: _text(table[name]) for meaning, name in names.items() if meaning != "labels"}
+    text["path"] = pc.replace_substring_regex(text["path"], r"^(\./)+", "")  # one image, however it is written
     if not len(table):
         raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image: path,label")
     for meaning in {"path", "label"} & set(text):
@@ -99,7 +109,7 @@ def _read(file: Path) -> pa.Table:
         if suffix in {".parquet", ".pq"}:
             return parquet.read_table(file)
         if suffix in {".jsonl", ".ndjson"}:
-            return json.read_json(file)
+            return _read_lines(file)
         parse = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
         with csv.open_csv(file, parse_options=parse) as head:
             names = head.schema.names
@@ -111,6 +121,17 @@ def _read(file: Path) -> pa.Table:
             ways=["check that it is whole, in UTF-8, and of the format that its name says"],
             hint="a first line of column names, then a line per image: path,label",
         ) from error
+
+
+def _read_lines(file: Path) -> pa.Table:
+    """JSON Lines; text that looks like a date stays text."""
+    options = json.ReadOptions(block_size=_BLOCK)
+    table = json.read_json(file, options)
+    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
+    if not dates:
+        return table
+    schema = pa.schema([(name, pa.string()) for name in dates])
+    return json.read_json(file, options, json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"))
 
 
 def _column(table: pa.Table, meaning: str, named: str | None, file: Path) -> str:
@@ -149,7 +170,14 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
             ways=["name another column behind a `?`"],
             hint="photos.parquet?group=camera",
         )
-    return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(column, pa.string()), ""))
+    try:
+        return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(column, pa.string()), ""))
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"A column of type {column.type} is no text: {str(error).splitlines()[0]}",
+            ways=["write it as text, in UTF-8", "name another column behind a `?`"],
+            hint="photos.parquet?label=species",
+        ) from error
 
 
 def _several(column: pa.ChunkedArray, separator: str) -> list[tuple[str, ...]]:
