@@ -109,6 +109,8 @@ def words_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 - its `__str__` is a stranger's, too
         lines = []
     said = lines[0] if lines else "no reason given"
+    if said.endswith(":") and len(lines) > 1:
+        said = f"{said} {lines[1].strip()}"  # torch announces a list first, and the reason is in it
     return printable(f"{type(error).__name__}: {said if len(said) <= _MOST else said[:_MOST] + '…'}")
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from advisor.types import Backbone, Reference
 
 
+_LEAST_CLASSES = 300  # of a head whose predictions vote; the curves are those of heads with a thousand
 _LEAST_PER_CLASS, _ENOUGH_PER_CLASS = 4, 8
 _ENOUGH_TIMED = 128  # images
 
@@ -85,7 +86,8 @@ def measure(
         images: at most this many.
         seed: of the sample and of the scrambled phases.
         progress: told how far it is.
-        lender: opens a network whose BatchNorm statistics serve where this one has none.
+        lender: opens a network that serves as the ruler where this one has no BatchNorm, or a head of too few classes
+            to vote.
 
     Raises:
         DatasetError: fewer images than can be measured.
@@ -114,14 +116,16 @@ def measure(
     store.flush()
     observed, control, sources, reference = looked.observed, looked.control, looked.sources, backbone.reference
     borrowed = ""
-    if not sources and lender is not None:
-        other = lender()
+    if reference is None and observed.logits is not None and observed.logits.shape[1] < _LEAST_CLASSES:
+        observed, control = replace(observed, logits=None), replace(control, logits=None)
+    if (not sources or observed.logits is None) and lender is not None:
+        other, observed_alone = lender(), observed.logits is None
         borrowed = other.backbone.name
         lent = look(prepared.pixels, Sweeper(other.network, other.stages), other.backbone, near, seed, device, progress)
         # Its statistics with this network's own class predictions; without the latter, its predictions too.
         observed = replace(lent.observed, logits=lent.observed.logits if observed.logits is None else observed.logits)
         control = replace(lent.control, logits=lent.control.logits if control.logits is None else control.logits)
-        sources, reference = lent.sources, _late_only(other.backbone.reference, looked.observed.logits is None)
+        sources, reference = lent.sources, _late_only(other.backbone.reference, observed_alone)
     distance = measure_distance(observed, control, sources, reference, seed=seed)
     by_class = class_distances(observed, sources, prepared.dataset.truth(near), seed=seed)
     left = len(set(rows[len(near) :].tolist()) - known)

@@ -40,7 +40,7 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     talk = _talk(args)
     from advisor.advice.recommend import recommend as run
     from advisor.cli import pages
-    from advisor.data.cache import disk_errors, write_whole
+    from advisor.data.cache import disk_errors, keep_other, write_whole
     from advisor.recipe import plan_to_toml
 
     found = run(
@@ -61,7 +61,10 @@ def recommend(args: argparse.Namespace) -> ExitCode:
     comments = ["Written by `advisor recommend`. Read it, change it, commit it; `advisor tune` runs it.", "",
                 *(f"- {reason}" for reason in found.verdict.reasons)]  # fmt: skip
     with disk_errors(output.parent):
-        write_whole(output, plan_to_toml(found.plan, comments))
+        text = plan_to_toml(found.plan, comments)
+        if kept := keep_other(output, text):
+            talk.say(f"{output} held another plan, perhaps one that you have edited; it is kept as {kept}")
+        write_whole(output, text)
     reports = [] if args.no_report and not args.md else _report(args, found, output, talk)
     if args.json:
         print_json({**found.to_dict(), "plan": str(output), "reports": reports})

@@ -231,7 +231,6 @@ def main(argv: Sequence[str] | None = None) -> int:  # noqa: C901, PLR0911 - one
         from advisor.cli import commands
         from advisor.cli.console import only_documents
 
-        _share_the_machine()
         _quiet_libraries()
         with only_documents() if args.json else nullcontext():
             return int(getattr(commands, args.command)(args))
@@ -280,16 +279,6 @@ def _age(text: str) -> float:
 
 def _add_device(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda; default auto")
-
-
-def _share_the_machine() -> None:
-    """Let threads of one operation spin for a moment only while they wait for each other; read when torch is imported.
-
-    Beside any other busy process a spinning thread takes the time that the one it waits for needs, and one that sleeps
-    at once is woken too late for small operations (`benchmarks/spinning.py`). What a person has set stands.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 
 def _quiet_libraries() -> None:

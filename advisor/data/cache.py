@@ -218,6 +218,16 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.unlink(missing_ok=True)
 
 
+def keep_other(path: Path, text: str) -> Path | None:
+    """Where the present content of a file that is about to be written was put aside; None if there is no other."""
+    if not path.is_file() or path.read_bytes() == text.encode():
+        return None
+    numbers = ("", *(str(number) for number in range(2, 1000)))
+    kept = next(place for place in (path.with_name(f"{path.name}.bak{n}") for n in numbers) if not place.exists())
+    path.replace(kept)
+    return kept
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 

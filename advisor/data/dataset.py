@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
-from advisor.data.several import draw_several, keep_labels, kin_counts, rarest, truth_of
+from advisor.data.several import draw_jointly, keep_labels, kin_counts, rarest, truth_of
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
@@ -201,6 +201,8 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
         drawn = _draw(frame, share, rng, len(classes))
         frame.loc[drawn, "split"] = name
         notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
+    if share_of:
+        _require_trainable(frame, classes, several=dataset.several)
     held = frame.loc[frame["split"] == "test"]
     tested = {label for own in held["labels"] for label in own} if dataset.several else set(held["label"])
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
@@ -209,10 +211,28 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
+def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...], *, several: bool) -> None:
+    """Refuse parts that groups have left without images, or without those of a class."""
+    train = frame.loc[frame["split"] == "train"]
+    known = {label for own in train["labels"] for label in own} if several else set(train["label"])
+    missing = [name for label, name in enumerate(classes) if label not in known]
+    if missing or not {"val", "test"} <= set(frame["split"]):
+        what = f"no images to train on for {', '.join(missing[:5])}" if missing else "a part without images"
+        raise DatasetError(
+            f"Groups of images that must stay together, such as copies, leave {what}.",
+            ways=["give the parts yourself, in folders train, val and test or a column `split`", "give smaller groups"],
+            hint="photos.csv?group= reads a table without its groups",
+        )
+
+
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator, classes: int) -> list[int]:
     """Index labels of a per-class share of the training images; at least one, never all."""
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
-    chosen = draw_several(pool, share, classes, rng) if "labels" in frame else _draw_each(pool, share, rng)
+    if "labels" in frame or (pool["together"] != "").any():
+        truth = truth_of(pool["labels"].tolist() if "labels" in frame else pool[["label"]].to_numpy().tolist(), classes)
+        chosen = draw_jointly(pool["kin"].to_numpy(), truth, share, rng)  # a group may have images of every class
+    else:
+        chosen = _draw_each(pool, share, rng)
     # Copies follow their original, into another class too where labels contradict each other.
     drawn: list[int] = pool.index[pool["kin"].isin(chosen)].tolist()
     return drawn

@@ -49,23 +49,22 @@ def keep_labels(frame: pd.DataFrame, kept: Sequence[int], classes: int) -> pd.Da
     return frame
 
 
-def draw_several(pool: pd.DataFrame, share: float, classes: int, rng: np.random.Generator) -> set[str]:
-    """Families of copies that hold about a share of the images of every label [Sechidis 2011].
+def draw_jointly(kin: NDArray[np.str_], truth: NDArray[np.bool_], share: float, rng: np.random.Generator) -> set[str]:
+    """Families that hold about a share of the images of every label, where one family may have several [Sechidis 2011].
 
     The rarest label draws first, and what it leaves is left for good; each further one adds what its share still
     lacks. At least one family of a label is drawn where that leaves one.
 
     Args:
-        pool: images to draw from, with `labels` and `kin`, in an order that does not depend on the files'.
+        kin: (n,) family of each image, in an order that does not depend on the files'.
+        truth: (n, classes), whether an image has a label.
         share: 0..1.
-        classes: number of labels.
         rng: draws.
     """
-    truth = truth_of(pool["labels"].tolist(), classes)
-    kin, families = np.unique(pool["kin"].to_numpy(), return_inverse=True)
-    chosen, left = np.zeros(len(kin), bool), np.zeros(len(kin), bool)
+    names, families = np.unique(kin, return_inverse=True)
+    chosen, left = np.zeros(len(names), bool), np.zeros(len(names), bool)
     for has in [*(truth.T[i] for i in np.argsort(truth.sum(0), kind="stable")), ~truth.any(1)]:
-        size = np.bincount(families[has], minlength=len(kin))
+        size = np.bincount(families[has], minlength=len(names))
         free = rng.permutation(np.flatnonzero((size > 0) & ~chosen & ~left))
         have = int(size[chosen].sum())
         # Families differ in size: stop where the share of the images is met most closely.
@@ -74,4 +73,4 @@ def draw_several(pool: pd.DataFrame, share: float, classes: int, rng: np.random.
         take = min(max(int(after.argmin()), fewest), max(most, 0))
         chosen[free[:take]] = True
         left[free[take:]] = True
-    return set(kin[chosen].tolist())
+    return set(names[chosen].tolist())

@@ -26,6 +26,7 @@ def card_is_complete(backbone: Backbone) -> None:
     ask(0 < spec.crop_pct <= 1, f"input.crop_pct is {spec.crop_pct}, not above 0 and at most 1")
     ask(len(spec.mean) == len(spec.std) == 3, "input.mean and input.std are not of three channels")
     ask(all(value > 0 for value in spec.std), f"input.std is {spec.std}; every value divides")
+    ask(max(*spec.mean, *spec.std) <= 1, f"input.mean {spec.mean} or std {spec.std} is not on the scale of 0 to 1")
     ask(spec.interpolation in {"bicubic", "bilinear"}, f"input.interpolation is {spec.interpolation!r}")
     ask(backbone.summary, "it has no summary")
 

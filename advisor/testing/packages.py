@@ -167,10 +167,12 @@ def _is_of(offer: Offer, package: Package) -> bool:
 
 def _format(name: str, dataset_format: DatasetFormat, location: str) -> Iterator[Finding]:
     place = location or dataset_format.example
-    if not dataset_format.recognise(place):
-        if not location:
-            flaw = f"its example `{place}` is not here to be tried: give images that it reads with --location"
-            yield Finding(f"dataset {name}", "There are images to try it on", flaw)
+    missing = ":" not in place and not Path(place.partition("?")[0]).exists()
+    if missing or not dataset_format.recognise(place):
+        flaw = f"its example `{place}` is not here to be tried: give images that it reads with --location"
+        if location:
+            flaw = f"it does not recognise `{place}`" if not missing else f"there is nothing at `{place}`"
+        yield Finding(f"dataset {name}", "There are images to try it on", flaw)
         return
     yield from run_checks(f"dataset {name}", datasets.Place(dataset_format, place), datasets.CHECKS)
 

@@ -202,3 +202,30 @@ def test_columns_of_one_name_and_labels_that_are_no_text_are_named(tmp_path):
     parquet.write_table(table, tmp_path / "binary.parquet")
     with pytest.raises(DatasetError, match="type binary is no text"):
         open_manifest(str(tmp_path / "binary.parquet"))
+
+
+@pytest.mark.parametrize("cameras", [7, 20])
+def test_groups_of_every_class_are_divided_in_proportion(tmp_path, cameras):
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group"]
+    for number in range(240):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{number:03d}.png")
+        lines.append(f"{number:03d}.png,class {number % 6},camera {rng.integers(cameras)}")
+    (tmp_path / "photos.csv").write_text("\n".join(lines))
+    for seed in range(4):
+        frame = split_dataset(open_dataset(str(tmp_path / "photos.csv")), seed=seed).frame
+        shares = frame["split"].value_counts(normalize=True)
+        assert abs(shares["test"] - 0.2) < max(0.1, 1 / cameras)
+        assert abs(shares["val"] - 0.16) < max(0.1, 1 / cameras)
+        assert frame.groupby("together")["split"].nunique().max() == 1
+
+
+def test_groups_that_leave_nothing_to_train_on_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group"]
+    for number in range(36):
+        Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save(tmp_path / f"{number:03d}.png")
+        lines.append(f"{number:03d}.png,class {number % 6},camera {number // 18}")
+    (tmp_path / "photos.csv").write_text("\n".join(lines))
+    with pytest.raises(DatasetError, match="fewer than 3 different"):
+        split_dataset(open_dataset(str(tmp_path / "photos.csv")))
