@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from advisor.version import __version__
 
-# How often threads of one operation look for each other before they sleep; read when torch is imported. Beside any other
-# busy process a spinning thread takes the time that the one it waits for needs, and one that sleeps at once is woken too
-# late for small operations (`benchmarks/spinning.py`). What a person has set stands.
+# How often threads of one operation look for each other before they sleep; read when torch is imported. Beside any
+# other busy process a spinning thread takes the time that the one it waits for needs, and one that sleeps at once is
+# woken too late for small operations (`benchmarks/spinning.py`). What a person has set stands.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
