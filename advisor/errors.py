@@ -7,6 +7,7 @@ AdvisorError          could not do it (exit code 1)
 ├── BackboneError     a network or its weights cannot be had, or cannot do what was asked
 ├── PluginError       two plugins claim one name, or one yields something else than its hook promises
 ├── BundleError       what was handed over cannot be loaded
+├── MissingExtraError packages are needed that are installed only where they are asked for
 └── RunError          a run folder cannot be continued, or no trial in it succeeded
 """
 
@@ -85,6 +86,23 @@ class PluginError(AdvisorError):
 
 class BundleError(AdvisorError):
     """A handed-over model cannot be loaded."""
+
+
+class MissingExtraError(AdvisorError):
+    """Packages are needed that are installed only where they are asked for.
+
+    Args:
+        what: needs them, as the beginning of a sentence.
+        missing: their names.
+        extra: of this distribution, which brings them.
+    """
+
+    def __init__(self, what: str, missing: Sequence[str], extra: str) -> None:
+        super().__init__(
+            f"{what} needs {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed.",
+            ways=[f"install the extra `{extra}`, which brings {'it' if len(missing) == 1 else 'them'}"],
+            hint=f"pip install 'transfer-advisor[{extra}]'",
+        )
 
 
 class RunError(AdvisorError):

@@ -91,6 +91,44 @@ def tiny_folder(tmp_path):
 
 
 @pytest.fixture
+def tuned(monkeypatch, tiny, tmp_path):
+    """From a folder of images, and values where they differ, to the bundle of a run of one short training."""
+
+    def make(images, name="run", **changed):
+        import advisor
+        from advisor.recipe import Plan, Recipe
+        from advisor.tuning.study import Search
+
+        values = {
+            "features.tap": 1.0, "head.name": "linear", "freeze.depth": 0.4,
+            "train.epochs": 1, "train.batch_size": 16, "search.folds": 1, "search.seeds": 1, **changed,
+        }  # fmt: skip
+        with monkeypatch.context() as without_probes:
+            without_probes.setattr(Search, "_add_probes", lambda self: None)
+            found = Plan(Recipe("test", values=values), str(images), tiny)
+            return advisor.tune(found, runs=tmp_path / "runs", name=name, trials=1, budget="60s", device="cpu").best
+
+    return make
+
+
+HOSTILE = (
+    'quote\' " quote', "<script>alert(1)<", "🐦‍🔥", "عربي \u202e", "two\nlines", "a" * 200, '"""); import os; os.abort() #',
+    "{{ 7 * 7 }} ${HOME} | `x`",
+)  # fmt: skip
+
+
+@pytest.fixture
+def hostile_run(tuned, tmp_path):
+    """A bundle whose folder and classes are called whatever a file system allows."""
+    root = tmp_path / 'data"\n<b> """ {{x}}'
+    for kind, name in enumerate(HOSTILE):
+        (root / name).mkdir(parents=True)
+        for seed in range(8):
+            draw(kind % 3, 100 * kind + seed).save(root / name / f"{seed:02d}.png")
+    return tuned(root)
+
+
+@pytest.fixture
 def postgresql(tmp_path_factory):
     """The URL of an empty database on a server of its own, which ends with the test."""
     found = shutil.which("initdb") or next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)

@@ -64,6 +64,7 @@ def test_commands_in_the_documents_parse():
             "CONTRIBUTING.md",
             "docs/performance.md",
             "docs/method.md",
+            "docs/take-it-elsewhere.md",
             "docs/plugins/README.md",
             "docs/plugins/tutorial.md",
             "docs/plugins/publishing.md",

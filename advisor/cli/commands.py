@@ -297,26 +297,63 @@ def cache(args: argparse.Namespace) -> ExitCode:
 def export(args: argparse.Namespace) -> ExitCode:
     """`advisor export`."""
     from pathlib import Path
+    from shlex import quote
 
     if not args.name:
         raise UsageError("The export needs a name.", hint=f"advisor export {args.best} --as plugin --name my-birds")
-    from advisor.outcome.export import export_hub_folder, export_plugin, export_program
+    if args.images < 1:
+        raise UsageError(f"--images {args.images} leaves nothing to compare on.", hint="--images 64")
+    from advisor.outcome import export as forms
 
-    into = Path(args.into)
+    into, images = Path(args.into), args.images
     if args.form == "plugin":
-        made = export_plugin(args.best, into, name=args.name, licence=args.licence or "MIT")
-        then = f"pip install {made}\n  advisor recommend ./other-data --backbone {made.name.removeprefix('advisor-')}"
+        made = forms.export_plugin(args.best, into, name=args.name, licence=args.licence or "MIT", images=images)
     elif args.form == "hub-folder":
-        made = export_hub_folder(args.best, into / args.name, licence=args.licence)
-        then = f"hf upload OWNER/{made.name} {made}"
+        made = forms.export_hub_folder(args.best, into / args.name, licence=args.licence, images=images)
+    elif args.form == "timm-folder":
+        made = forms.export_timm_folder(args.best, into / args.name, images=images)
+    elif args.form == "onnx":
+        made = forms.export_onnx(args.best, _ending(into / args.name, ".onnx"), images=images)
     else:
-        made = export_program(args.best, into / (args.name if args.name.endswith(".pt2") else f"{args.name}.pt2"))
-        then = f"python -c \"import torch; print(torch.export.load('{made}'))\""
+        made = forms.export_program(args.best, _ending(into / args.name, ".pt2"), images=images)
+    path = quote(str(made.path))
+    then = {
+        "plugin": f"pip install {path}\n  advisor recommend ./other-data --backbone "
+        f"{made.path.name.removeprefix('advisor-')}",
+        "hub-folder": f"hf upload {quote(f'OWNER/{made.path.name}')} {path}",
+        "timm-folder": f"timm.create_model({f'local-dir:{made.path}'!r}, pretrained=True)",
+        "onnx": f"onnxruntime.InferenceSession({str(made.path)!r}).run(None, {{'images': uint8_images}})",
+        "program": f"torch.export.load({str(made.path)!r}).module()(images)",
+    }[args.form]
     if args.json:
-        print_json({"written": str(made), "form": args.form})
+        print_json({"written": str(made.path), "form": args.form, "agreement": made.agreement.to_dict()})
     else:
-        print(f"Written to {made}. Next:\n  {then}")
+        print(f"Written to {made.path}.\n{made.agreement}\nNext:\n  {then}")
     return ExitCode.OK
+
+
+def eject(args: argparse.Namespace) -> ExitCode:
+    """`advisor eject`."""
+    from shlex import quote
+
+    from advisor.outcome.eject import eject as run
+
+    made = run(args.run, args.output, device=args.device, progress=_talk(args))
+    if args.json:
+        print_json({"script": str(made.script), "beside": [str(file) for file in made.beside],
+                    "test_accuracy": made.test, "notes": list(made.notes)})  # fmt: skip
+        return ExitCode.OK
+    beside = ", ".join(str(file) for file in made.beside)
+    print(f"Written to {made.script}, and beside it {beside}.")
+    print("\n".join(made.notes))
+    print(
+        f"The run's own model had {made.test:.3f} of the test images right. Next:\n  python {quote(str(made.script))}"
+    )
+    return ExitCode.OK
+
+
+def _ending(path: Path, suffix: str) -> Path:
+    return path if path.name.endswith(suffix) else path.with_name(path.name + suffix)
 
 
 def plugins(args: argparse.Namespace) -> ExitCode:

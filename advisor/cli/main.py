@@ -137,7 +137,11 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
     sub.add_argument("--seed", type=_seed, default=0, metavar="N", help="of the sample; default 0")
     _add_device(sub)
 
-    _add_export(command("export", "write a tuned model as a plugin package, a folder for a hub, or a program"))
+    _add_export(command("export", "write a tuned model as ONNX, a plugin package, a folder, or a program"))
+    sub = command("eject", "write a run's winner as one plain PyTorch script")
+    sub.add_argument("run", help="a run's folder, such as runs/data")
+    sub.add_argument("-o", "--output", default="train.py", metavar="FILE", help="script to write; default train.py")
+    _add_device(sub)
     sub = command("cache", "show what is kept between runs, or clear it; all of it can be made again")
     sub.add_argument(
         "--clear",
@@ -166,15 +170,22 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
 
 
 def _add_export(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("best", help="the best folder of a run")
+    sub.add_argument("best", metavar="run", help="a run's folder, or the best folder in it")
     form = sub.add_mutually_exclusive_group(required=True)
     form.add_argument("--as", dest="form", choices=("plugin",), help="a package that offers it as a backbone")
-    form.add_argument("--to", dest="form", choices=("hub-folder", "program"),
-                      help="a folder with a model card, or a torch.export program")  # fmt: skip
+    form.add_argument(
+        "--to",
+        dest="form",
+        choices=("onnx", "timm-folder", "hub-folder", "program"),
+        help="ONNX with the preprocessing inside, a folder that timm alone loads or one with a model card, or a "
+        "torch.export program",
+    )
     sub.add_argument("--name", default="", metavar="NAME", help="of the plugin, or of the folder or file to write")
     sub.add_argument("--licence", default="", metavar="SPDX",
                      help="of the package's code, or of the card; default MIT, and that of the weights")  # fmt: skip
     sub.add_argument("--into", default=".", metavar="FOLDER", help="where it is written; default here")
+    sub.add_argument("--images", type=int, default=64, metavar="N",
+                     help="of the run's images on which it is compared with the model; default 64")  # fmt: skip
 
 
 def _add_plugins(sub: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:

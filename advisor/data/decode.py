@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 # Pillow refuses beyond twice its warning threshold; the same bound, stated here so that it can be named.
@@ -58,16 +61,46 @@ def decode_square(data: bytes, side: int, interpolation: str = "bicubic") -> NDA
     Raises:
         UnreadableImageError: with the reason.
     """
+    with _decoding(data, side) as rgb:
+        return central_square(rgb, side, interpolation)
+
+
+def central_square(image: Image.Image, side: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
+    """The middle of an RGB image as a square (side, side, 3) uint8, resized with an antialiased filter."""
+    short, resampling = min(image.size), _RESAMPLING[interpolation]
+    left, top = (image.width - short) / 2, (image.height - short) / 2
+    # Pillow rounds after each direction, and from version 13 on it is free to begin with either: rows come first here,
+    # so that the same file gives the same pixels everywhere, an exported graph included.
+    rows = image.resize((side, image.height), resampling, box=(left, 0, left + short, image.height))
+    square = rows.resize((side, side), resampling, box=(0, top, side, top + short))
+    return np.asarray(square, dtype=np.uint8)
+
+
+def decode_upright(data: bytes, side: int) -> NDArray[np.uint8]:
+    """Decode, turn upright and flatten on white, as `decode_square` does before it resizes.
+
+    Args:
+        data: the bytes of the file.
+        side: of the square that will be made of it: a JPEG that is much larger is decoded at a fraction of its size.
+
+    Returns:
+        (height, width, 3) uint8, RGB.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    with _decoding(data, side) as rgb:
+        return np.asarray(rgb, dtype=np.uint8)
+
+
+@contextmanager
+def _decoding(data: bytes, side: int) -> Iterator[Image.Image]:
+    """The image upright in RGB; whatever goes wrong with it is told as the reason why it cannot be read."""
     try:
         with _open(data) as image:
             # A JPEG is decoded at a fraction of its size where that still leaves twice the pixels we need.
             image.draft("RGB", (2 * side, 2 * side))
-            square = ImageOps.exif_transpose(image)
-            rgb = _to_rgb(square)
-            short = min(rgb.size)
-            left, top = (rgb.width - short) / 2, (rgb.height - short) / 2
-            resized = rgb.resize((side, side), _RESAMPLING[interpolation], box=(left, top, left + short, top + short))
-            return np.asarray(resized, dtype=np.uint8)
+            yield _to_rgb(ImageOps.exif_transpose(image))
     except (UnreadableImageError, MemoryError):
         raise
     except Exception as error:
@@ -84,16 +117,9 @@ def decode_thumbnail(data: bytes, side: int) -> Image.Image:
     Raises:
         UnreadableImageError: with the reason.
     """
-    try:
-        with _open(data) as image:
-            image.draft("RGB", (2 * side, 2 * side))
-            rgb = _to_rgb(ImageOps.exif_transpose(image))
-            rgb.thumbnail((side, side), _RESAMPLING["bicubic"])
-            return rgb
-    except (UnreadableImageError, MemoryError):
-        raise
-    except Exception as error:
-        raise UnreadableImageError(_reason(error)) from error
+    with _decoding(data, side) as rgb:
+        rgb.thumbnail((side, side), _RESAMPLING["bicubic"])
+        return rgb
 
 
 def _open(data: bytes) -> Image.Image:

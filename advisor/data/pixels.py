@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from advisor.types import InputSpec
 
 
-_FORMAT = 1  # to be raised when the same file would decode to other pixels
+_FORMAT = 2  # to be raised when the same file would decode to other pixels
 
 
 @dataclass(frozen=True)

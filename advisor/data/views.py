@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from advisor.types import InputSpec
 
-__all__ = ["AUGMENTATIONS", "augmented_view", "clean_view"]
+__all__ = ["AUGMENTATIONS", "augmented_view", "clean_view", "normalise"]
 
 _CROP_AREA = (0.6, 1.0)
 _CROP_ASPECT = (3 / 4, 4 / 3)
@@ -37,7 +37,7 @@ def clean_view(pixels: Tensor, spec: InputSpec) -> Tensor:
     images = _resized(pixels, spec)
     margin = (spec.resize - spec.size) // 2
     images = images[..., margin : margin + spec.size, margin : margin + spec.size]
-    return _normalise(images, spec)
+    return normalise(images, spec)
 
 
 def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
@@ -79,9 +79,7 @@ def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.
         images = _altered(images, spec, kind, generator)
     images = images.float()
     grid = F.affine_grid(theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False)
-    return _normalise(
-        F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec
-    )
+    return normalise(F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec)
 
 
 def _altered(images: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
@@ -110,7 +108,8 @@ def _resized(pixels: Tensor, spec: InputSpec) -> Tensor:
     return F.interpolate(images.float(), size=side, mode=spec.interpolation, antialias=True).clamp(0, 255)
 
 
-def _normalise(images: Tensor, spec: InputSpec) -> Tensor:
+def normalise(images: Tensor, spec: InputSpec) -> Tensor:
+    """From levels 0..255 (B, 3, H, W) to what the network takes, float32 in channels_last memory."""
     mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1) * 255
     return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)

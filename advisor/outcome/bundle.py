@@ -76,6 +76,12 @@ class Bundle:
         return "architecture" in self.config
 
 
+def best_of(run: str | Path) -> Path:
+    """The bundle's folder of a run's folder; any other folder as it is."""
+    folder = Path(run)
+    return folder / "best" if (folder / "best" / "config.json").is_file() else folder
+
+
 def calibrated(logits: Tensor, *, several: bool, temperature: float) -> Tensor:
     """From logits (B, classes) to probabilities of one label, or of each of several."""
     scaled = temperature * logits.float()
@@ -232,13 +238,17 @@ def load_backbone(folder: str | Path, sha256: str = "", *, pretrained: bool = Tr
 
 
 def _input_spec(found: Mapping[str, Any]) -> InputSpec:
-    return InputSpec(
-        size=found["size"],
-        crop_pct=found["crop_pct"],
-        mean=tuple(found["mean"]),
-        std=tuple(found["std"]),
-        interpolation=found["interpolation"],
+    mean, std = ((float(one), float(two), float(three)) for one, two, three in (found["mean"], found["std"]))
+    spec = InputSpec(
+        size=int(found["size"]),
+        crop_pct=float(found["crop_pct"]),
+        mean=mean,
+        std=std,
+        interpolation=str(found["interpolation"]),
     )
+    if spec.interpolation not in {"bicubic", "bilinear"}:
+        raise ValueError(f"its input is to be resized by `{spec.interpolation}`")
+    return spec
 
 
 def _save_for_timm(

@@ -58,17 +58,11 @@ def source_of(
         OutOfTimeError: the activations would not be computed in time.
         BackboneError: they cannot be kept.
     """
-    mode = values.get("features.cache", "auto")
     rows, held = bench.rows("train"), bench.rows("val")
-    views = _views(values)
-    # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
-    split_twice = bool(values.get("train.drop_path")) and network.tap < len(bench.stages)
+    views = kept_views(bench, values, tap=network.tap, frozen=frozen, codes=network.codes)
     cut = min(frozen, network.tap - 1)  # where all is frozen, its last stage is computed at every step
-    # What is kept of the last stage is its pooled vector.
-    unpooled = network.codes == TOKENS and network.tap == len(bench.stages)
-    cache = bench.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
-    if cache is not None and (mode == "views" or cache.worth(cut, len(bench.kept("train")[0]), views)):
-        return _kept_source(bench, cache, network, values, views, cut, seed, deadline)
+    if views and bench.activations is not None:
+        return _kept_source(bench, bench.activations, network, values, views, cut, seed, deadline)
     generator, augment = torch.Generator().manual_seed(seed), values.get("train.augment", "none")
     resident = bench.resident(rows)
 
@@ -80,6 +74,29 @@ def source_of(
         return (augmented_view(pixels, bench.backbone.input, augment, generator),)
 
     return Source(network, take, lambda part: (bench.clean(held[part]),), 1.0)
+
+
+def kept_views(bench: Workbench, values: Values, *, tap: int, frozen: int, codes: str) -> int:
+    """Views of an image that a training draws from, the plain one among them; 0 where every epoch has fresh ones.
+
+    Args:
+        bench: whose images are read.
+        values: of the trial.
+        tap: stages kept.
+        frozen: stages frozen.
+        codes: how the head reads the tap.
+    """
+    mode = values.get("features.cache", "auto")
+    # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
+    split_twice = bool(values.get("train.drop_path")) and tap < len(bench.stages)
+    cut = min(frozen, tap - 1)
+    # What is kept of the last stage is its pooled vector.
+    unpooled = codes == TOKENS and tap == len(bench.stages)
+    cache = bench.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
+    views = _views(values)
+    if cache is not None and (mode == "views" or cache.worth(cut, len(bench.kept("train")[0]), views)):
+        return views
+    return 0
 
 
 def _kept_source(

@@ -229,7 +229,7 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     bench, fit = course.bench, course.kind.fit
     assert fit is not None
     features, labels = bench.features("train", course.tap), bench.labels("train")
-    if labels.ndim == 1 and _balance(course.values, bench) != "none":
+    if labels.ndim == 1 and balance_mode(course.values, bench) != "none":
         if "weights" in inspect.signature(fit).parameters:
             params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), bench.classes))}
         else:
@@ -303,7 +303,7 @@ def _train_head(course: _Course, head: nn.Module) -> None:
     schedule = Schedule(
         "adamw", weight_decay=course.values["optimizer.weight_decay"], epochs=_HEAD_EPOCHS,
         batch_size=course.values["train.batch_size"], warmup=course.values["train.warmup"],
-        balance=_balance(course.values, course.bench),
+        balance=balance_mode(course.values, course.bench),
     )  # fmt: skip
     train(
         head, lambda batch, _epoch: features[batch], course.bench.labels("train"), schedule,
@@ -318,7 +318,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     network = bench.build(
         course.tap, head, tokens=course.kind.tokens, drop_path=values.get("train.drop_path", 0.0)
     )  # fmt: skip
-    network.freeze(course.frozen, batchnorm=_batchnorm(values, bench))
+    network.freeze(course.frozen, batchnorm=batchnorm_mode(values, bench))
     before = network.frozen_digest()
     held, held_labels = bench.rows("val"), bench.labels("val")
     source = source_of(course.bench, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline)
@@ -407,7 +407,8 @@ def _audit(before: str, after: str) -> None:
         raise TrialFailedError("the frozen part changed during the trial, so its score is not that of the recipe")
 
 
-def _batchnorm(values: Values, bench: Workbench) -> str:
+def batchnorm_mode(values: Values, bench: Workbench) -> str:
+    """What BatchNorm does in the part that trains: `eval` keeps the statistics it begins with, `train` follows."""
     asked = str(values["freeze.batchnorm"])
     if asked == "adabn":
         return "eval"  # re-estimated once, before anything was fitted to them
@@ -419,7 +420,8 @@ def _batchnorm(values: Values, bench: Workbench) -> str:
     return "eval" if values["train.batch_size"] < _SMALL_BATCH or steps < _FEW_STEPS else "train"
 
 
-def _balance(values: Values, bench: Workbench) -> str:
+def balance_mode(values: Values, bench: Workbench) -> str:
+    """How classes are made to count alike: `none`, `weights` or `sampling`."""
     asked = str(values["train.balance"])
     if asked != "auto":
         return asked
@@ -449,5 +451,5 @@ def _schedule(values: Values, bench: Workbench) -> Schedule:
         mixup=values["train.mixup"],
         ema=values["train.ema"],
         l2_sp=values.get("optimizer.l2_sp", 0.0),
-        balance=_balance(values, bench),
+        balance=balance_mode(values, bench),
     )

@@ -102,7 +102,7 @@ def test_every_command_has_help_and_every_option_an_explanation():
     parser = build_parser()
     (subparsers,) = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
     assert set(subparsers.choices) == {
-        "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference", "export",
+        "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference", "export", "eject",
         "cache", "explain", "completion", "doctor",
     }  # fmt: skip
     for command in subparsers.choices.values():

@@ -77,7 +77,7 @@ def test_verbose_shows_where_an_error_came_from(capsys, tmp_path):
     assert "Traceback" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", ["explain runs/data --budget 20s", "export runs/data/best --to hub-folder --name x",
+@pytest.mark.parametrize("words", ["explain runs/data --budget 20s", "export runs/data/best --to hub-folder --name x", "eject runs/data",
                                    "cache", "plugins new my-birds", "plugins", "doctor"])  # fmt: skip
 def test_json_is_one_document_and_quiet_is_quiet(words, a_run, capsys):
     assert main([*words.split(), "--json", "-q"]) == 0

@@ -1,0 +1,402 @@
+"""A run's winner as one plain PyTorch script that needs nothing of ours."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import textwrap
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advisor.data.cache import disk_errors, write_whole
+from advisor.errors import UNSEEN, RunError
+from advisor.network.transfer import Pool, cut
+from advisor.outcome.bundle import best_of
+from advisor.outcome.export.card import report_of
+from advisor.outcome.run import Machine, open_shop
+from advisor.packaging.new import quoted, require_new
+from advisor.plugins import Catalog, load_catalog
+from advisor.progress import Progress, Silent
+from advisor.recipe import load_plan
+from advisor.tuning.source import kept_views
+from advisor.tuning.space import SearchSpace, Values
+from advisor.tuning.trial import balance_mode, batchnorm_mode, head_params
+from advisor.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from torch import nn
+
+    from advisor.network.stages import Stages
+    from advisor.tuning.bench import Workbench
+    from advisor.types import InputSpec
+
+MOST_LINES = 99
+_WIDTH = 120
+_SAME = 1e-4  # of the largest feature
+# What the script can say. A value of another key must be the one that does nothing.
+_SAID = frozenset({
+    "features.tap", "features.codes", "features.weights", "features.input_size", "features.cache", "features.views",
+    "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
+    "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "train.epochs", "train.batch_size", "train.warmup",
+    "train.label_smoothing", "train.augment", "train.balance",
+})  # fmt: skip
+_NOTHING: Mapping[str, object] = {
+    "optimizer.layer_decay": 1.0, "optimizer.l2_sp": 0.0, "train.mixup": 0.0, "train.ema": 0.0, "train.drop_path": 0.0,
+}  # fmt: skip
+_ENDINGS = (".csv", ".safetensors", "-head.safetensors")  # of the split, the trunk and the head's start
+_HEADS = ("linear", "ridge", "svm")
+_VIEWS = ("none", "crop", "flip_crop")
+_DEEP = ("I", "F")  # beginnings of Pillow's modes of more than 8 bits
+
+
+@dataclass(frozen=True)
+class Ejected:
+    """A script and what lies beside it.
+
+    Attributes:
+        script: the file.
+        beside: further files that it reads.
+        test: accuracy of the run's own model on the test images.
+        notes: what the script does otherwise, and says so.
+    """
+
+    script: Path
+    beside: tuple[Path, ...]
+    test: float
+    notes: tuple[str, ...]
+
+
+def eject(
+    run: str | Path,
+    output: str | Path = "train.py",
+    *,
+    device: str = "auto",
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+) -> Ejected:
+    """Write a run's winner as one script under a hundred lines, with its split and its start weights beside it.
+
+    Args:
+        run: a run's folder, or a bundle's.
+        output: the script; files beside it have its name and other endings.
+        device: on which features are computed that are not known yet.
+        catalog: the installed plugins by default.
+        progress: told how far things are.
+
+    Raises:
+        RunError: no trial of the run has finished, its images are gone or have changed, or its recipe cannot be said
+            in a short script; the message names what cannot.
+        UsageError: one of the files is there already.
+        BundleError: the run's report cannot be read.
+    """
+    best, script = best_of(run), Path(output)
+    if not (best / "best.toml").is_file():
+        raise RunError(
+            f"`{run}` holds no model: no trial in it has finished.",
+            ways=["give the folder of a run that `advisor tune` has finished", "go on with it"],
+            hint=f"advisor tune --resume {run}",
+        )
+    table, trunk, start = (script.with_name(f"{script.stem}{end}") for end in _ENDINGS)
+    for file in (script, table, trunk, start):
+        require_new(file)
+    catalog, progress = catalog or load_catalog(), progress or Silent()
+    report, plan = report_of(best), load_plan(best / "best.toml", catalog)
+    shop = open_shop(plan, Machine(device), catalog, progress)
+    values = SearchSpace(plan.recipe, shop.first.stages, catalog).start()
+    folded = int(report.get("validation_folds", 1)) > 1
+    shop.folded = folded
+    bench = shop.bench(values)
+    if folded:
+        rows = np.sort(np.concatenate([bench.rows("train"), bench.rows("val")]))
+        bench = bench.divided(rows, rows[:0])
+    _require_sayable(values, bench, plan.recipe.name)
+    tap = bench.stages.tap_index(values["features.tap"])
+    frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
+    tuned = frozen < tap
+    beside: dict[Path, str | bytes] = {table: _table(bench, folded=folded)}
+    create, copied = _creation(bench, values, trunk.name)
+    if copied is not None:
+        beside[trunk] = copied
+    if tuned:
+        beside[start] = _start(bench, tap, values)
+    words, notes = _words(bench, values, tap, frozen, report)
+    text = _rendered({**words, "create": create, "table": _in_quotes(table.name), "start": _in_quotes(start.name),
+                      "seed": plan.seed, "data": _data_line(plan.location)})  # fmt: skip
+    if (count := len(text.splitlines())) > MOST_LINES:
+        raise _cannot_say(f"it would take {count} lines, and {MOST_LINES} are the most")
+    with disk_errors(script.parent):
+        script.parent.mkdir(parents=True, exist_ok=True)
+        for file, content in beside.items():
+            write_whole(file, content)
+        write_whole(script, text)
+    return Ejected(script, tuple(beside), float(report["test_accuracy"]), notes)
+
+
+def _require_sayable(values: Values, bench: Workbench, recipe: str) -> None:
+    """Refuse what the script would do otherwise than the search."""
+    kind, dataset = bench.catalog.head(values["head.name"]), bench.prepared.dataset
+    tap = bench.stages.tap_index(values["features.tap"])
+    tuned = bench.stages.frozen_index(values["freeze.depth"], tap) < tap
+    odd = [f"{key} = {value}" for key, value in values.items()
+           if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
+    modes = sorted({mode for mode in dataset.frame["mode"] if mode.startswith(_DEEP)})
+    problems = [
+        f"the head `{kind.name}`, where it knows {', '.join(_HEADS)}" if kind.name not in _HEADS else "",
+        f"{', '.join(odd)}" if odd and kind.name in _HEADS else "",
+        "a random head on a frozen network" if not tuned and values["head.init"] != "probe" else "",
+        f"the augmentation `{values['train.augment']}`"
+        if tuned and values.get("train.augment", "none") not in _VIEWS else "",
+        "classes that are made to count alike" if balance_mode(values, bench) != "none" else "",
+        "images with several labels" if dataset.several else "",
+        f"images of more than 8 bits ({', '.join(modes)})" if modes else "",
+        f"images that are no files in a folder ({dataset.format})" if dataset.format != "folder" else "",
+        "a set without test images" if not len(bench.rows("test")) else "",
+    ]  # fmt: skip
+    if any(problems):
+        raise _cannot_say(f"`{recipe}` has {'; '.join(problem for problem in problems if problem)}")
+
+
+def _cannot_say(what: str) -> RunError:
+    return RunError(
+        f"This winner cannot be written as a short script that does the same: {what}.",
+        ways=["repeat the training with `advisor tune RUN/best/best.toml --name again`",
+              "take the model itself along: --to onnx, --to program"],
+        hint="advisor export RUN --to onnx --name my-birds",
+    )  # fmt: skip
+
+
+def _table(bench: Workbench, *, folded: bool) -> str:
+    """Every image with its class and its part, as CSV; after cross-validation the winner has learnt from all."""
+    dataset = bench.prepared.dataset
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(("path", "class", "label", "part"))
+    for path, label, part in dataset.frame[["path", "label", "split"]].itertuples(index=False):
+        learnt = "train" if folded and part == "val" else part
+        writer.writerow((path, dataset.classes[label], label, learnt))
+    return out.getvalue()
+
+
+def _creation(bench: Workbench, values: Values, file: str) -> tuple[str, bytes | None]:
+    """Arguments of `timm.create_model` that give the network the search began with; its weights where timm has none."""
+    import timm
+    from safetensors.torch import save
+
+    from advisor.builtin.backbones import PREFIX
+
+    bare: Any = copy.deepcopy(bench.network).cpu().to(memory_format=torch.contiguous_format).eval()
+    bare.reset_classifier(0)
+    name, architecture = bench.backbone.name, bench.backbone.architecture
+    untouched = values["features.weights"] == "pretrained" and values["freeze.batchnorm"] != "adabn"
+    if name.startswith(PREFIX) and untouched:
+        known = name.removeprefix(PREFIX)
+        if _equal(timm.create_model(known, pretrained=True, num_classes=0), bare, bench.backbone.input):
+            return f'"{_in_quotes(known)}", pretrained=True, num_classes=0', None
+    if not architecture or not timm.is_model(architecture):
+        raise _cannot_say(f"timm has no architecture `{architecture or name}`")
+    state = {key: tensor.clone().contiguous() for key, tensor in bare.state_dict().items()}
+    again = timm.create_model(architecture, num_classes=0)
+    try:
+        again.load_state_dict(state)
+    except RuntimeError as error:
+        raise _cannot_say(f"timm's `{architecture}` has other parameters than the network") from error
+    if not _equal(again, bare, bench.backbone.input):
+        raise _cannot_say(f"timm's `{architecture}` answers otherwise than the network with the same weights")
+    text = f'"{_in_quotes(architecture)}", num_classes=0, checkpoint_path=HERE / "{_in_quotes(file)}"'
+    return text, bytes(save(state))
+
+
+def _equal(one: nn.Module, other: nn.Module, spec: InputSpec) -> bool:
+    images = torch.randn(2, 3, spec.size, spec.size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = other(images)
+        gap = (one.eval()(images) - expected).abs().max() / expected.abs().max().clamp(min=1.0)
+    return bool(gap <= _SAME)
+
+
+def _start(bench: Workbench, tap: int, values: Values) -> bytes:
+    """What a training starts from above the trunk: the features' scale, and the head as its closed form leaves it."""
+    from safetensors.torch import save
+
+    scaling = bench.standardise(tap)
+    start = {"mean": scaling.mean, "scale": scaling.scale}
+    kind = bench.catalog.head(values["head.name"])
+    head = kind.create(len(scaling.mean), bench.classes, **head_params(values))
+    if values["head.init"] == "probe" and kind.fit is not None:
+        kind.fit(head, bench.features("train", tap), bench.labels("train"), **head_params(values))
+        start |= dict(head.state_dict())
+    return bytes(save({key: tensor.clone().contiguous() for key, tensor in start.items()}))
+
+
+def _words(
+    bench: Workbench, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the template is filled with, and what the script says it does otherwise."""
+    spec, stages, kind = bench.backbone.input, bench.stages, str(values["head.name"])
+    tuned, classes = frozen < tap, bench.classes
+    pooled, width = _pooled(bench, tap)
+    edge = (spec.resize - spec.size) // 2
+    notes: list[str] = []
+    words: dict[str, Any] = {
+        "tuned": tuned, "head": kind, "hinge": kind == "svm", "classes": classes, "stages": len(stages),
+        "side": bench.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
+        "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
+        "offset": 2 * edge + spec.size - spec.resize,
+        "tap": _in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
+        "pooled": pooled, "width": width, "momentum": "",
+    }  # fmt: skip
+    if tuned:
+        notes += _training_words(words, bench, values, tap, frozen, report)
+    else:
+        l2 = float(values.get(f"head.{kind}.l2", 0.0)) * (2 if classes == 2 and kind == "linear" else 1)
+        words |= {
+            "l2": repr(l2), "iterations": 2000 if kind == "svm" else 500, "tolerance": 1e-6 if kind == "svm" else 1e-3,
+            "fit_words": "Support vector machines, each class against the rest, with squared hinge loss."
+            if kind == "svm" else "Logistic regression.",
+        }  # fmt: skip
+    if values["features.weights"] == "random":
+        notes.append("Its network begins with the random weights that the search drew.")
+    elif values["freeze.batchnorm"] == "adabn":
+        notes.append("The statistics of BatchNorm in its weights were taken anew from the training images.")
+    test, count = float(report["test_accuracy"]), int(report["test_images"])
+    how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else f"read at stage {tap} of {len(stages)}"
+    words["title"] = _in_quotes(f"{bench.backbone.name} for {classes} classes, {how}: what a search found best.")
+    about = (
+        f"Written by transfer-advisor {__version__}, whose own model had {test:.4f} of {count} test images right. "
+        "This script draws random numbers and rounds pixels in its own way, so expect that figure within chance. It "
+        "needs torch, torchvision, timm, safetensors, pillow and numpy, and the files that it names beside it."
+    )
+    lines = textwrap.wrap(_in_quotes(" ".join((about, *notes))), _WIDTH - 1, break_long_words=False)
+    words["about"] = "\n".join(lines)
+    return words, tuple(notes)
+
+
+def _training_words(
+    words: dict[str, Any], bench: Workbench, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+) -> list[str]:
+    """Add what the training needs; what it does otherwise than the search."""
+    notes = ["The head's start (fitted in closed form) and the scale of its features are read from a file."]
+    share, epochs = float(report["winner"].get("trained", 1.0)), int(values["train.epochs"])
+    if share < 1:
+        epochs = max(1, round(share * epochs))
+        notes.append(f"The search's time allowed {share:.0%} of the epochs its recipe names; so does this script.")
+    codes, augment = str(values.get("features.codes") or bench.stages.codes), str(values["train.augment"])
+    kept = kept_views(bench, values, tap=tap, frozen=frozen, codes=codes)
+    views = 0 if augment == "none" else kept or epochs
+    still = batchnorm_mode(values, bench) == "eval"
+    norm = "isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)"
+    below = 'f"{name}.".startswith(FROZEN)'
+    words |= {
+        "epochs": epochs, "batch": int(values["train.batch_size"]), "warmup": repr(float(values["train.warmup"])),
+        "lr": repr(float(values["optimizer.lr"])), "decay": repr(float(values["optimizer.weight_decay"])),
+        "head_lr": repr(float(values["optimizer.lr"]) * float(values["optimizer.lr_ratio"])),
+        "frozen": _frozen_line(bench.network, bench.stages, frozen), "views": views,
+        "rounds": -(-epochs // kept) if kept and views else 0, "mirror": augment == "flip_crop",
+        "views_words": f"{views} views of each image, the first of them plain" if kept else "a view for each epoch",
+        "optimizer": "AdamW(groups, lr=LR)" if values["optimizer.name"] == "adamw"
+        else "SGD(groups, lr=LR, momentum=0.9, nesterov=True)",
+        "still": f"{norm} or {below}" if still else below,
+        "still_words": "what is frozen keeps its statistics" + (", and so does every BatchNorm" if still else ""),
+        "smoothing": f", label_smoothing={values['train.label_smoothing']!r}"
+        if values["train.label_smoothing"] else "",
+        "head_copied": values["head.init"] == "probe",
+        "start_words": "how features are scaled, and the head's start",
+    }  # fmt: skip
+    if not bench.pretrained and not still:
+        words["momentum"] = "0.1"
+    return notes
+
+
+def _pooled(bench: Workbench, tap: int) -> tuple[str, int]:
+    """How what the trunk answers becomes one vector an image, as Python, and how long that is."""
+    trunk, pool = cut(copy.deepcopy(bench.network), bench.stages, tap)
+    with torch.inference_mode():
+        out = trunk.eval()(bench.clean(bench.rows("train")[:1]))
+        found = out["tap"] if isinstance(out, dict) else out
+        width = int(pool(found).shape[1])
+    codes, last = (pool.codes, pool.channels_last) if isinstance(pool, Pool) else ("mean", False)
+    name = "found.relu()" if codes == "relu" else "found"
+    if found.ndim == 2:
+        return name, width
+    places = {3: "1", 4: "(1, 2)" if last else "(2, 3)"}[found.ndim]
+    if codes == "mean+std":
+        return f"torch.cat((found.mean({places}), (found.var({places}, correction=0) + 1e-12).sqrt()), 1)", width
+    return f"{name}.mean({places})", width
+
+
+def _frozen_line(network: nn.Module, stages: Stages, count: int) -> str:
+    """The shortest list of beginnings of names that are those of the frozen parameters and of no others."""
+    frozen = stages.parameters(count)
+    every = [name for name, _ in network.named_parameters()]
+    others = [name for name in every if name not in frozen]
+    found: list[str] = []
+    for name in (name for name in every if name in frozen):
+        parts = name.split(".")
+        beginnings = [".".join(parts[:depth]) + "." for depth in range(1, len(parts))] + [name]
+        shortest = next(one for one in beginnings if not any(other.startswith(one) for other in others))
+        if shortest not in found:
+            found.append(shortest)
+    assert {name for name in every if name.startswith(tuple(found))} == frozen
+    items = [f'"{_in_quotes(one)}"' if isinstance(one, str) else one[0] for one in _runs(found)]
+    line = f"FROZEN = ({', '.join(items)}{',' if len(items) == 1 else ''})"
+    comment = f"  # beginnings of names: {count} of {len(stages)} stages"
+    if len(line) > _WIDTH:
+        return "\n".join(["FROZEN = (", *(f"    {item}," for item in items), ")"])
+    return line + comment if len(line + comment) <= _WIDTH else line
+
+
+def _runs(names: Iterable[str]) -> list[str | tuple[str]]:
+    """Names, those that only count up taken together: `blocks.0.`, `blocks.1.`, … become one generator."""
+    out: list[str | tuple[str]] = []
+    run: list[str] = []
+
+    def close() -> None:
+        if len(run) > 2:
+            stem, _, first = run[0][:-1].rpartition(".")
+            bounds = f"{int(first) + len(run)}" if first == "0" else f"{first}, {int(first) + len(run)}"
+            out.append((f'*(f"{_in_quotes(stem)}.{{i}}." for i in range({bounds}))',))
+        else:
+            out.extend(run)
+        run.clear()
+
+    for name in names:
+        stem, _, number = name[:-1].rpartition(".")
+        counts = name.endswith(".") and number.isdigit() and stem and "{" not in stem
+        if not counts or (run and name != f"{stem}.{int(run[-1][:-1].rpartition('.')[2]) + 1}."):
+            close()
+        if counts:
+            run.append(name)
+        else:
+            out.append(name)
+    close()
+    return out
+
+
+def _data_line(location: str) -> str:
+    path = _in_quotes(str(Path(location).resolve()))
+    line = f'DATA = Path("{path}")  # one folder per class'
+    return line if len(line) <= _WIDTH else f'DATA = Path(\n    "{path}"\n)'
+
+
+def _in_quotes(text: str) -> str:
+    """What stands between double quotes in Python for exactly this text; what cannot be seen is written out."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted(text)[1:-1])
+
+
+def _rendered(words: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    # Python, not HTML; every word that may hold anything has gone through `_in_quotes`.
+    environment = Environment(
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False,  # noqa: S701
+    )  # fmt: skip
+    template = resources.files("advisor.outcome") / "templates" / "train.py.j2"
+    return environment.from_string(template.read_text("utf-8")).render(words)
