@@ -317,8 +317,9 @@ def export(args: argparse.Namespace) -> ExitCode:
     else:
         made = forms.export_program(args.best, _ending(into / args.name, ".pt2"), images=images)
     path = quote(str(made.path))
+    here = path if "/" in path else f"./{path}"  # pip takes a bare name for one of the index
     then = {
-        "plugin": f"pip install {path}\n  advisor recommend ./other-data --backbone "
+        "plugin": f"pip install {here}\n  advisor recommend ./other-data --backbone "
         f"{made.path.name.removeprefix('advisor-')}",
         "hub-folder": f"hf upload {quote(f'OWNER/{made.path.name}')} {path}",
         "timm-folder": f"timm.create_model({f'local-dir:{made.path}'!r}, pretrained=True)",

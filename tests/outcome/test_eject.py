@@ -150,7 +150,7 @@ def test_images_with_several_labels_or_outside_a_folder_are_refused(tuned, tiny_
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
     with pytest.raises(RunError, match="images that are no files in a folder"):
         eject(tuned(tmp_path / "one.csv", "one", **WINNERS["ridge"]), tmp_path / "train.py", device="cpu")
-    with pytest.raises(RunError, match="the head `sigmoid`.*images with several labels"):
+    with pytest.raises(RunError, match=r"the head `sigmoid`.*images with several labels"):
         eject(tuned(tmp_path / "several.csv", "two", **{"head.name": "sigmoid"}), tmp_path / "train.py", device="cpu")
 
 

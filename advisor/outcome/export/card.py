@@ -83,6 +83,7 @@ def _figures(report: Mapping[str, Any]) -> dict[str, str]:
     backbone, data = report["backbone"], report["dataset"]
     low, high = report["test_interval_95"]
     test = report["test_accuracy"]
+    kind = "mean average precision " if report.get("metric") == "map" else ""
     return {
         "backbone": str(backbone["name"]),
         "backbone_licence": str(backbone["licence"]),
@@ -92,7 +93,7 @@ def _figures(report: Mapping[str, Any]) -> dict[str, str]:
         "digest": str(data["digest"]),
         "images": str(sum(data["splits"].values())),
         "test": "not measured: there were no test images" if test is None
-        else f"{test:.3f} (95 % {low:.3f} to {high:.3f}, {report['test_images']} images used for nothing else)",
+        else f"{kind}{test:.3f} (95 % {low:.3f} to {high:.3f}, {report['test_images']} images used for nothing else)",
         "recipe": str(report["recipe"]),
         "version": __version__,
     }  # fmt: skip
