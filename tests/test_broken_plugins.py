@@ -124,7 +124,7 @@ def test_what_is_printed_meanwhile_stays_out_of_a_document(install, tiny_folder,
     install("bad", source + "def create(pretrained):\n" + talk + "    return resnet(pretrained)\n")
     for command in (
         ["backbones"],
-        ["recommend", str(tiny_folder), "--backbone", "bad", "-o", str(tmp_path / "a.toml")],
+        ["recommend", str(tiny_folder), "--backbone", "bad", "--no-report", "-o", str(tmp_path / "a.toml")],
     ):
         assert main([*command, "--json"]) == 0
         said = capsys.readouterr()
@@ -227,7 +227,9 @@ def test_a_backbone_that_lies_is_found_out_and_crashes_nothing(install, tiny_fol
     said = capsys.readouterr()
     assert found in said.out
     assert "never be printed" not in said.out
-    code = main(["recommend", str(tiny_folder), "--backbone", "bad", "-q", "-o", str(tmp_path / "plan.toml")])
+    code = main(
+        ["recommend", str(tiny_folder), "--backbone", "bad", "--no-report", "-q", "-o", str(tmp_path / "plan.toml")]
+    )
     said = capsys.readouterr()
     assert "in a way it should not" not in said.err
     assert "never be printed" not in said.out
@@ -287,7 +289,7 @@ def test_a_format_that_fails_is_named(install, tiny_folder, capsys, case):
 def test_a_recipe_that_does_not_validate_is_named_and_left_out(install, tiny, tiny_folder, tmp_path, capsys):
     install("bad", HOOK.format(hook="recipes", body="yield RecipeFile('bad', read=lambda: 'schema = 1\\nname = 3')"))
     plan = str(tmp_path / "plan.toml")
-    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "-o", plan]) == 0
+    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "--no-report", "-o", plan]) == 0
     assert "recipe bad (advisor-bad 1.0) is left out" in capsys.readouterr().err
     assert main(["plugins", "check", "bad"]) == 1
 
@@ -301,8 +303,10 @@ def test_a_head_that_gives_the_wrong_shape_fails_its_trial_with_the_reason(
     assert "for 100 classes" in capsys.readouterr().out
     (tmp_path / "recipe.toml").write_text('schema = 1\nname = "r"\n[head]\nname = "bad"\n[freeze]\ndepth = 1.0\n')
     plan, runs = str(tmp_path / "plan.toml"), str(tmp_path / "runs")
-    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "-q", "-o", plan]) == 0
-    code = main(["tune", plan, "--recipe", str(tmp_path / "recipe.toml"), "--runs", runs, "--trials", "1", "-q"])
+    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "--no-report", "-q", "-o", plan]) == 0
+    code = main(
+        ["tune", plan, "--recipe", str(tmp_path / "recipe.toml"), "--runs", runs, "--trials", "1", "--no-report", "-q"]
+    )
     assert code == 1
     said = capsys.readouterr()
     assert "in a way it should not" not in said.err

@@ -17,6 +17,7 @@ from advisor.cli.listings import (  # noqa: F401 - `main` looks every command up
     plugins,
     recipes,
 )
+from advisor.cli.reports import REPORT_SECONDS, again, beside_plan, in_run
 from advisor.cli.talk import Talk
 from advisor.errors import AdvisorError, ExitCode, UsageError
 from advisor.plugins import load_catalog
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     import optuna
 
-    from advisor.advice.recommend import Recommendation
     from advisor.outcome.predict import Predicted
 
 _HEAVY = ("torch", "timm", "pandas")
@@ -74,24 +74,12 @@ def recommend(args: argparse.Namespace) -> ExitCode:
         if kept := keep_other(output, text):
             talk.say(f"{output} held another plan, perhaps one that you have edited; it is kept as {kept}")
         write_whole(output, text)
-    reports = [] if args.no_report and not args.md else _report(args, found, output, talk)
+    reports = [] if args.no_report and not args.md else beside_plan(args, found, output, talk)
     if args.json:
         print_json({**found.to_dict(), "plan": str(output), "reports": reports})
     else:
         pages.recommendation(page(), found, str(output), reports)
     return ExitCode.OK
-
-
-def _report(args: argparse.Namespace, found: Recommendation, plan: Path, talk: Talk) -> list[str]:
-    """Write the page of a recommendation beside its plan; where it is."""
-    from advisor.report.recommendation import write_recommendation
-
-    html = None if args.no_report else plan.with_suffix(".html")
-    markdown = plan.with_suffix(".md") if args.md else None
-    with talk.task("Writing the report", 1) as advance:
-        write_recommendation(found, plan=str(plan), html=html, markdown=markdown)
-        advance(1)
-    return [str(path) for path in (html, markdown) if path is not None]
 
 
 def tune(args: argparse.Namespace) -> ExitCode:
@@ -127,14 +115,22 @@ def tune(args: argparse.Namespace) -> ExitCode:
         progress=talk,
         on_trial=on_trial,
         began=args.began,
+        reserve=0.0 if args.no_report and not args.md else REPORT_SECONDS,
     )
+    reports = [] if args.no_report and not args.md else in_run(args, result.folder, talk)
     if args.json:
-        print_json(result.to_dict())
+        print_json({**result.to_dict(), "reports": reports})
     else:
-        pages.result(page(), result)
+        pages.result(page(), result, reports)
     if result.ended == "interrupted":
         return ExitCode.INTERRUPTED
     return ExitCode.COULD_NOT if result.all_failed else ExitCode.OK
+
+
+def report(args: argparse.Namespace) -> ExitCode:
+    """`advisor report`."""
+    again(args, _talk(args, network=False), _require_writable)
+    return ExitCode.OK
 
 
 def explain(args: argparse.Namespace) -> ExitCode:

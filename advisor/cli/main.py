@@ -100,7 +100,17 @@ def build_parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - a list of opti
         help="the program's memory at most, such as 4GB; default what it holds and half of what is free",
     )
     sub.add_argument("--cache-limit", default="4GB", metavar="SIZE", help="disk for kept activations; default 4GB")
+    sub.add_argument(
+        "--no-report", action="store_true", help="leave out the page that is written into the run's folder"
+    )
+    sub.add_argument("--md", action="store_true", help="write the page as Markdown, too")
     _add_device(sub)
+
+    sub = command("report", "write a run's report again, from its folder alone")
+    sub.add_argument("run", help="a run's folder, or its name")
+    sub.add_argument("--runs", default="runs", metavar="FOLDER", help="where run folders are; default runs")
+    sub.add_argument("-o", "--output", default="", metavar="FILE", help="page to write; default report.html in the run")
+    sub.add_argument("--md", action="store_true", help="write the page as Markdown beside it, too")
 
     sub = command("explain", "say why a run's winner won: change one value at a time, and compare with random weights")
     sub.add_argument("run", help="a run's folder, such as runs/data")

@@ -69,11 +69,17 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
 
 
 def write_evidence(
-    folder: Path, search: Search, predictions: pd.DataFrame, pixels: PixelStore, importances: Mapping[str, float]
+    folder: Path,
+    search: Search,
+    predictions: pd.DataFrame,
+    pixels: PixelStore,
+    importances: Mapping[str, float],
+    stages: Sequence[str],
 ) -> None:
-    """Write both files into a run's folder."""
+    """Write both files into a run's folder; `stages` are those of the winner's network, input side first."""
     evidence = {
         "format": _FORMAT,
+        "stages": list(stages),
         "trials": [_trial(number, trial) for number, trial in search.everything() if trial.state.is_finished()],
         "importances": dict(importances),
         "mistakes": _mistakes(predictions, pixels),
@@ -95,6 +101,7 @@ def _trial(number: int, trial: Any) -> dict[str, Any]:  # noqa: ANN401 - optuna'
         "seconds": own.get("seconds"),
         "tap": own.get("tap"),
         "frozen": own.get("frozen"),
+        "trained": own["steps"] / own["planned_steps"] if own.get("steps") else None,
         "reason": own.get("reason", ""),
         "ended": trial.datetime_complete.timestamp() if trial.datetime_complete else None,
         "curve": own.get("curve", []),

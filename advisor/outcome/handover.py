@@ -240,7 +240,8 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
     weights = importances(search.study)
     probabilities = calibrated(logits, several=dataset.several, temperature=winner.temperature).numpy()
-    write_evidence(folder, search, predictions_of(dataset, held, probabilities), bench.prepared.pixels, weights)
+    seen, stages = predictions_of(dataset, held, probabilities), [stage.name for stage in bench.stages.stages]
+    write_evidence(folder, search, seen, bench.prepared.pixels, weights, stages)
     return Result(
         folder=folder,
         best=folder / "best",

@@ -84,6 +84,7 @@ def tune(
     progress: Progress | None = None,
     on_trial: Callable[[optuna.trial.FrozenTrial], None] | None = None,
     began: float | None = None,
+    reserve: float = 0.0,
 ) -> Result:
     """Search a plan's recipe and hand over the best model. Running it again goes on where it stopped.
 
@@ -99,6 +100,7 @@ def tune(
         progress: told how far things are.
         on_trial: told about each trial when it ends.
         began: when the budget's clock started, on `time.monotonic`; now by default.
+        reserve: seconds of the budget that the caller needs afterwards.
 
     Raises:
         RecipeError: the plan does not validate.
@@ -131,7 +133,7 @@ def tune(
             # The features of the training images are the probe, and the probe is the floor: they come first.
             bench.features("train", len(bench.stages))
         progress.say(_intentions(search, wanted, seconds))
-        finish = _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
+        finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:

@@ -38,7 +38,7 @@ def failed(result, code, *fragments):
 
 
 def test_the_whole_way(run, tiny, tiny_folder, tmp_path):
-    code, out, err = run("recommend", tiny_folder, "--backbone", tiny)
+    code, out, err = run("recommend", tiny_folder, "--backbone", tiny, "--no-report")
     assert code == 0
     for words in (
         "Scenario",
@@ -52,7 +52,7 @@ def test_the_whole_way(run, tiny, tiny_folder, tmp_path):
     assert "Decoding images: 72/72" in err
     text = (tmp_path / "advisor.toml").read_text()
     assert text.startswith("# Written by `advisor recommend`")
-    code, out, err = run("tune", "--trials", 2, "--budget", "60s")
+    code, out, err = run("tune", "--trials", 2, "--budget", "60s", "--no-report")
     assert code == 0, err
     assert "probe" in err
     assert "images never used before" in out
@@ -64,10 +64,10 @@ def test_the_whole_way(run, tiny, tiny_folder, tmp_path):
 
 
 def test_json_is_one_document_on_stdout(run, tiny, tiny_folder, tmp_path):
-    code, out, err = run("recommend", tiny_folder, "--backbone", tiny, "--json", "-q")
+    code, out, err = run("recommend", tiny_folder, "--backbone", tiny, "--json", "-q", "--no-report")
     assert (code, err) == (0, "")
     assert json.loads(out)["verdict"]["scenario"] in (1, 2, 3, 4)
-    code, out, err = run("tune", "--trials", 1, "--json", "-q")
+    code, out, err = run("tune", "--trials", 1, "--json", "-q", "--no-report")
     assert (code, err) == (0, "")
     best = json.loads(out)["best"]
     (tmp_path / "broken.png").write_bytes(b"x")
@@ -103,7 +103,7 @@ def test_every_command_has_help_and_every_option_an_explanation():
     (subparsers,) = [action for action in parser._actions if hasattr(action, "choices") and action.choices]
     assert set(subparsers.choices) == {
         "recommend", "tune", "predict", "profile", "plugins", "backbones", "heads", "datasets", "recipes", "reference", "export", "eject",
-        "cache", "explain", "completion", "doctor",
+        "cache", "explain", "completion", "doctor", "report",
     }  # fmt: skip
     for command in subparsers.choices.values():
         assert command.description
@@ -204,14 +204,14 @@ def test_a_plan_with_mistakes(run, tmp_path):
 
 
 def test_a_run_folder_of_another_dataset(run, tiny, tiny_folder, tmp_path):
-    run("recommend", tiny_folder, "--backbone", tiny, "-q")
-    run("tune", "--trials", 1, "-q")
+    run("recommend", tiny_folder, "--backbone", tiny, "-q", "--no-report")
+    run("tune", "--trials", 1, "-q", "--no-report")
     other = tmp_path / "elsewhere" / "shapes"
     shutil.copytree(tiny_folder, other)
     draw(0, 500).save(other / "across" / "new.png")
-    run("recommend", other, "--backbone", tiny, "-q")
-    failed(run("tune", "--trials", 1, "-q"), 1, "holds a run of another dataset", "--name shapes-2")
-    assert run("tune", "--trials", 1, "-q", "--name", "shapes-2")[0] == 0
+    run("recommend", other, "--backbone", tiny, "-q", "--no-report")
+    failed(run("tune", "--trials", 1, "-q", "--no-report"), 1, "holds a run of another dataset", "--name shapes-2")
+    assert run("tune", "--trials", 1, "-q", "--name", "shapes-2", "--no-report")[0] == 0
 
 
 def test_bad_files_among_good_ones_are_named_and_the_rest_goes_on(run, tiny, tiny_folder):
@@ -232,9 +232,9 @@ def test_class_names_are_shown_as_they_are(run, tiny, tmp_path):
         folder.mkdir(parents=True)
         for seed in range(12):
             draw(kind, 30 * kind + seed).save(folder / f"[bold]{seed}.png")
-    code, out, err = run("recommend", tmp_path / "odd", "--backbone", tiny)
+    code, out, err = run("recommend", tmp_path / "odd", "--backbone", tiny, "--no-report")
     assert code == 0, err
-    code, out, err = run("tune", "--trials", 1)
+    code, out, err = run("tune", "--trials", 1, "--no-report")
     assert code == 0, err
     code, out, _ = run("profile", tmp_path / "odd", "--backbone", tiny)
     assert "[red]fire[∕red]" in out
@@ -252,7 +252,7 @@ def test_shuffled_labels_and_black_images_get_sensible_words(run, tiny, tmp_path
         (tmp_path / "black" / name).mkdir(parents=True)
         for size in range(30):
             Image.new("RGB", (20 + size, 20)).save(tmp_path / "black" / name / f"{size}.png")
-    code, out, err = run("recommend", tmp_path / "black", "--backbone", tiny)
+    code, out, err = run("recommend", tmp_path / "black", "--backbone", tiny, "--no-report")
     assert code == 0, err
     assert "check the labels" in out
     assert "nan" not in out.lower().replace("finance", "")
@@ -261,7 +261,7 @@ def test_shuffled_labels_and_black_images_get_sensible_words(run, tiny, tmp_path
         folder = tmp_path / "shuffled" / "ab"[rng.integers(2)]
         folder.mkdir(parents=True, exist_ok=True)
         draw(int(rng.integers(3)), seed).save(folder / f"{seed}.png")
-    code, out, err = run("recommend", tmp_path / "shuffled", "--backbone", tiny)
+    code, out, err = run("recommend", tmp_path / "shuffled", "--backbone", tiny, "--no-report")
     assert code == 0, err
     assert "check the labels" in out
 
@@ -279,17 +279,19 @@ def test_profile_looks_at_labels_unless_told_not_to(run, tiny, tiny_folder):
 
 
 def test_several_backbones_a_pilot_and_a_page_that_shows_both(run, tiny, tiny_folder):
-    code, out, err = run("recommend", tiny_folder, "--backbones", f"{tiny},nosuch", "--pilot")
+    code, out, err = run("recommend", tiny_folder, "--backbones", f"{tiny},nosuch", "--pilot", "--no-report")
     assert code == 0, err
     assert "nosuch is left out" in err
     assert "Of those tied" in out
     assert "the pilot fine-tuned" in out
-    code, out, _ = run("recommend", tiny_folder, "--backbones", tiny, "--json", "-q")
+    code, out, _ = run("recommend", tiny_folder, "--backbones", tiny, "--json", "-q", "--no-report")
     assert json.loads(out)["backbones"][0]["name"] == tiny
 
 
 def test_codes_reach_the_probes_the_page_and_the_plan(run, tiny, tiny_folder):
-    code, out, err = run("recommend", tiny_folder, "--backbone", tiny, "--codes", "mean+std", "--pilot", "-o", "p.toml")
+    code, out, err = run(
+        "recommend", tiny_folder, "--backbone", tiny, "--codes", "mean+std", "--pilot", "-o", "p.toml", "--no-report"
+    )
     assert code == 0, err
     assert "mean and deviation of each channel" in out
     assert load_plan("p.toml", load_catalog()).recipe.get("features.codes") == "mean+std"

@@ -60,9 +60,9 @@ def shown(ask):
 def test_a_runs_study_opens_in_optuna_dashboard(tiny, tiny_folder, tmp_path, monkeypatch, capsys):
     pytest.importorskip("optuna_dashboard")
     monkeypatch.chdir(tmp_path)
-    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "-q"]) == 0
+    assert main(["recommend", str(tiny_folder), "--backbone", tiny, "-q", "--no-report"]) == 0
     capsys.readouterr()
-    assert main(["tune", "--trials", "2", "--budget", "60s", "--name", "data", "-q", "--json"]) == 0
+    assert main(["tune", "--trials", "2", "--budget", "60s", "--name", "data", "-q", "--json", "--no-report"]) == 0
     rows = json.loads(capsys.readouterr().out)["trials"]
     command = "optuna-dashboard sqlite:///runs/data/study.db"
     assert command in README.read_text("utf-8")

@@ -324,7 +324,7 @@ def slow(*args, **kwargs):
     return done
 trial.train = slow
 from advisor.cli.main import main
-sys.exit(main(["tune", sys.argv[1], "--runs", sys.argv[2], "--device", "cpu"]))
+sys.exit(main(["tune", sys.argv[1], "--runs", sys.argv[2], "--device", "cpu", "--no-report"]))
 """
 
 
@@ -416,7 +416,7 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_sentence(tiny, tiny_folder, tmp
         "sys.exit(main(sys.argv[1:]))"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", code, "tune", str(path), "--runs", str(tmp_path / "runs")]
+    command = [sys.executable, "-c", code, "tune", str(path), "--runs", str(tmp_path / "runs"), "--no-report"]
     done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 1
     assert "The disk is full" in done.stderr

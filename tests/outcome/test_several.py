@@ -60,7 +60,7 @@ def plan(table, **changes):
 
 def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main(["recommend", str(table), "--backbone", "tiny", "--json"]) == 0
+    assert main(["recommend", str(table), "--backbone", "tiny", "--json", "--no-report"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["probes"]["metric"] == "mean average precision"
     assert found["dataset"]["per_class"].keys() == SHAPES.keys()
@@ -68,7 +68,7 @@ def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatc
     assert any("--pilot" in reason for reason in found["verdict"]["reasons"])
     assert load_plan("advisor.toml", load_catalog()).recipe.get("head.name") == "sigmoid"
 
-    assert main(["tune", "--budget", "15s", "--trials", "2", "--runs", "runs"]) == 0
+    assert main(["tune", "--budget", "15s", "--trials", "2", "--runs", "runs", "--no-report"]) == 0
     page = capsys.readouterr().out
     assert "mean average precision" in page
     best = tmp_path / "runs" / "shapes" / "best"

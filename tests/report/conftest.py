@@ -7,6 +7,7 @@ from conftest import draw
 
 import advisor
 from advisor.plugins import load_catalog
+from advisor.recipe import Choices, Plan, Range, Recipe
 from advisor.report.recommendation import recommendation_page
 from advisor.testing.samples import own_cache, tiny_images, tiny_network
 
@@ -61,6 +62,43 @@ def odd(install, tiny):
     """A recommendation for classes of hostile names."""
     install("odd", ODD_PLUGIN.format(odd=ODD))
     return advisor.recommend("odd:", backbone=tiny)
+
+
+SEARCH = {
+    "features.tap": 1.0, "head.name": "linear", "freeze.depth": Range(0.0, 1.0, start=0.4),
+    "optimizer.lr": Range(1e-4, 1e-3, log=True, start=3e-4), "optimizer.lr_ratio": Range(1.0, 100.0, log=True, start=10.0),
+    "train.epochs": 3, "train.batch_size": 16, "search.trials": 6, "search.budget": "90s", "search.folds": 1,
+    "search.seeds": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory):
+    """The folder of a run over drawn images, some of them under a wrong label, with probes, heads and fine-tunings."""
+    home = tmp_path_factory.mktemp("searched")
+    folder = tiny_images(home / "shapes", each=30)
+    for seed in range(30):
+        draw(seed % 3, 900 + seed).save(folder / ("across", "blobs", "down")[seed // 3 % 3] / f"any{seed}.png")
+    forecast = {"expected": {"metric": "accuracy", "accuracy": 0.61, "low": 0.4, "high": 0.7}}
+    with own_cache(home):
+        plan = Plan(Recipe("test", values=SEARCH), str(folder), tiny_network(home / "network"), evidence=forecast)
+        return advisor.tune(plan, runs=home / "runs", device="cpu").folder
+
+
+@pytest.fixture
+def odd_run(install, tiny, tmp_path):
+    """The folder of a run over classes of hostile names."""
+    install("odd", ODD_PLUGIN.format(odd=ODD))
+    values = {**SEARCH, "freeze.depth": 1.0, "search.trials": 1}
+    return advisor.tune(Plan(Recipe("<b>r</b>", values=values), "odd:", tiny), runs=tmp_path, device="cpu").folder
+
+
+@pytest.fixture
+def several_run(install, tiny, tmp_path):
+    """The folder of a run over images with several labels."""
+    install("tags", SEVERAL_PLUGIN)
+    values = {**SEARCH, "head.name": Choices(("sigmoid",)), "search.trials": 2}
+    return advisor.tune(Plan(Recipe("test", values=values), "tags:", tiny), runs=tmp_path, device="cpu").folder
 
 
 SEVERAL_PLUGIN = """

@@ -5,6 +5,10 @@ import shutil
 import pytest
 
 from advisor.report.page import to_html
+from advisor.report.run import run_page
+from advisor.report.run_reading import read_run
+
+from .conftest import MADE
 
 pytestmark = pytest.mark.browser
 WIDTHS, SCHEMES = (380, 1600), ("light", "dark")
@@ -55,12 +59,12 @@ def violations(page):
     return [(one["id"], [node["html"][:120] for node in one["nodes"]][:3]) for one in found.response["violations"]]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_report_is_drawn_and_quiet_and_for_everyone(plain, page_of, visit, width, scheme):
-    page, said, asked = visit(to_html(page_of(plain)), width, scheme)
-    assert said == []
-    assert asked == []
+def of_run(folder):
+    return to_html(run_page(read_run(folder), made=MADE))
+
+
+def check(page, width):
+    """Drawn, described, no wider than the screen, and nothing that axe objects to."""
     for plot in page.locator(".plot").all():
         assert plot.locator("svg path, svg line, svg text").count() > 8
         assert plot.get_attribute("role") == "img"
@@ -73,6 +77,38 @@ def test_a_report_is_drawn_and_quiet_and_for_everyone(plain, page_of, visit, wid
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_report_is_drawn_and_quiet_and_for_everyone(plain, page_of, visit, width, scheme):
+    page, said, asked = visit(to_html(page_of(plain)), width, scheme)
+    assert said == []
+    assert asked == []
+    check(page, width)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_report_of_a_run_too(searched, visit, width, scheme):
+    page, said, asked = visit(of_run(searched), width, scheme)
+    assert said == []
+    assert asked == []
+    assert page.locator(".plot").count() == 8
+    check(page, width)
+
+
+def test_so_are_runs_over_hostile_names_and_over_several_labels(odd_run, several_run, visit):
+    for folder in (odd_run, several_run):
+        for width in WIDTHS:
+            page, said, asked = visit(of_run(folder), width)
+            assert said == []
+            assert asked == []
+            check(page, width)
+    page, _, _ = visit(of_run(odd_run))
+    assert "<script>alert(1)</script>" in page.locator("#classes th bdi").all_inner_texts()
+    # Not two names fall on one row of the heat map.
+    assert len(set(page.locator("#confusions .role-axis-label text").all_text_contents())) == 6
 
 
 def test_colours_follow_the_scheme(plain, page_of, visit):

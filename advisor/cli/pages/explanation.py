@@ -42,3 +42,4 @@ def explanation(out: Page, found: Explanation, folder: str) -> None:
     for line in found.left_out:
         out.print(f"left out: {escape(line)}")
     out.print(f"Written to {escape(folder)}/explanation.json and curve.csv.")
+    out.command(f"To have it in the run's report:  advisor report {escape(folder)}")

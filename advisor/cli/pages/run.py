@@ -8,14 +8,16 @@ from advisor.cli.console import escape
 from advisor.recipe import show_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import optuna
 
     from advisor.cli.page import Page
     from advisor.outcome.handover import Result
 
 
-def result(out: Page, found: Result) -> None:
-    """The page of `advisor tune`."""
+def result(out: Page, found: Result, reports: Sequence[str] = ()) -> None:
+    """The page of `advisor tune`; it ends with where the reports are."""
     columns = ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended")
     best = [
         _board_row({str(key): value for key, value in row.items()}) for row in found.trials.head(8).to_dict("records")
@@ -61,6 +63,8 @@ def result(out: Page, found: Result) -> None:
         out.command(f"  advisor.load('{escape(str(found.best))}')   (timm alone cannot express this network)")
     if found.ended == "interrupted":
         out.print("To go on: run the same command again.")
+    for report in reports:
+        out.command(f"Report with charts and pictures: {escape(report)}")
 
 
 def _why_this(found: Result) -> list[str]:

@@ -1,0 +1,250 @@
+"""The report of a run: what it came to on the first screen, then how it got there, made from its folder alone."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from advisor.data.cache import disk_errors, write_whole
+from advisor.errors import UsageError
+from advisor.recipe import show_duration
+from advisor.report import judged_charts
+from advisor.report.blocks import (
+    Bullets,
+    Column,
+    Command,
+    Fact,
+    Facts,
+    Fold,
+    Name,
+    Page,
+    Section,
+    Table,
+    Text,
+    said,
+)
+from advisor.report.page import to_html, to_markdown
+from advisor.report.run_folder import TUNED, name_of
+from advisor.report.run_judged import classes_section, confusions_section, mistakes_section, rough, trust_section
+from advisor.report.run_reading import read_run
+from advisor.report.run_search import (
+    choice_section,
+    difference_section,
+    explanation_section,
+    learning_section,
+    trials_section,
+)
+from advisor.report.words import counted, number, points, share, whole
+from advisor.sizes import show_size
+from advisor.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from advisor.report.blocks import Block, Cell
+    from advisor.report.run_folder import RunFolder
+
+_ENDED = {
+    "trials": "all trials were done",
+    "time": "its time was spent",
+    "interrupted": "it was stopped",
+    "exhausted": "nothing new was left to try",
+}
+
+
+def write_run_report(folder: Path, *, html: Path | None, markdown: Path | None = None) -> None:
+    """Write the report of a run from its folder alone, as one HTML file, as Markdown, or both.
+
+    Args:
+        folder: of the run.
+        html: file to write; None leaves it out.
+        markdown: likewise.
+
+    Raises:
+        RunError: the folder holds no run that has handed something over, or its figures are damaged.
+        UsageError: there is no such folder to write to, or a folder stands in the file's way.
+        AdvisorError: the disk is full or may not be written.
+    """
+    page = run_page(read_run(folder), made=datetime.now().astimezone())
+    for path, text in ((html, to_html), (markdown, to_markdown)):
+        if path is not None:
+            if path.is_dir():
+                raise UsageError(f"`{path}` is a folder; the report is a file.", hint=f"-o {path}/report.html")
+            if not path.parent.is_dir():
+                raise UsageError(f"There is no folder `{path.parent}` to write to.", hint=f"mkdir -p {path.parent}")
+            with disk_errors(path.parent):
+                write_whole(path, text(page))
+
+
+def run_page(run: RunFolder, *, made: datetime) -> Page:
+    """The whole report.
+
+    Args:
+        run: what the run left.
+        made: when.
+    """
+    sections = [
+        _outcome(run), trials_section(run), difference_section(run), choice_section(run), learning_section(run),
+        confusions_section(run), classes_section(run), mistakes_section(run), trust_section(run),
+        explanation_section(run), _limits(run), _origin(run),
+    ]  # fmt: skip
+    return Page(
+        about="Run",
+        subject=Name(run.folder.resolve().name),
+        kicker=f"{counted(run.figures.trials, 'trial')} in {show_duration(run.figures.seconds)}",
+        title=_title(run),
+        first=tuple(_first(run)),
+        sections=tuple(section for section in sections if section is not None),
+        foot=f"Made by transfer-advisor {__version__} on {made:%d %B %Y, %H:%M}, from the run's folder alone. This "
+        "file needs no network: everything that it shows is in it.",
+    )
+
+
+def _title(run: RunFolder) -> str:
+    found = run.figures
+    if found.test is None:
+        return f"Validation {found.metric} {found.validation:.3f}; no image was left for a test"
+    if found.several:
+        return f"Mean average precision {found.test:.3f} on images it had never seen"
+    return f"Right on {100 * found.test:.1f}\u00a0% of images it had never seen"
+
+
+def _first(run: RunFolder) -> Iterator[Block]:
+    found = run.figures
+    yield Text(" ".join(filter(None, (_what_won(run), _against_floor(run), judged_charts.forecast_words(run)))), "lead")
+    yield Facts(tuple(_facts(run)))
+    for sentence in run.missing:
+        yield Text(sentence, "note")
+    best = str(run.folder / "best")
+    yield Command("To use it", f"advisor predict {shlex.quote(best)} photo.jpg")
+    yield _loading(run, best)
+    if found.ended == "interrupted":
+        yield Text(f"The search was stopped; advisor tune --resume {shlex.quote(str(run.folder))} goes on.", "note")
+
+
+def _loading(run: RunFolder, best: str) -> Command:
+    """How the model is loaded in Python."""
+    if run.timm:
+        text = (
+            f"import timm\nmodel = timm.create_model({'local-dir:' + best!r}, pretrained=True).eval()\n"
+            "transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
+            "logits = model(transform(image)[None])  # image: a Pillow image in RGB"
+        )
+        return Command("Or with timm alone", text)
+    text = f'import advisor\nmodel = advisor.load({best!r})\nadvisor.predict(model, ["photo.jpg"])'
+    return Command("Or from Python; timm alone cannot express this network", text)
+
+
+def _facts(run: RunFolder) -> Iterable[Fact]:
+    found = run.figures
+    low, high = found.test_interval
+    if found.test is not None:
+        label = "Test mean average precision" if found.several else "Test accuracy"
+        note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(found.test_images, 'image')}"
+        yield Fact(label, number(found.test, 3), note)
+    if found.compared is not None and found.compared != found.test:
+        yield Fact("Test balanced accuracy", number(found.compared, 3), "every class counts alike")
+    if found.probe is not None:
+        note = f"{found.metric} in validation; the winner has {found.validation:.3f} there"
+        yield Fact("Floor: the best probe", number(found.probe, 3), note)
+    if run.evidence and run.evidence.forecast:
+        value, bottom, top = run.evidence.forecast
+        yield Fact("Expected before", number(value), f"{bottom:.2f} to {top:.2f}, 80 % interval")
+    size = f"; a model of {show_size(run.model_bytes)}" if run.model_bytes else ""
+    note = f"{counted(found.trials, 'trial')} on {found.facts['device']}{size}"
+    yield Fact("What it cost", show_duration(found.seconds), note)
+
+
+def _what_won(run: RunFolder) -> str:
+    """The winner as a sentence."""
+    found, trial = run.figures, run.winner
+    name = said(found.backbone.get("name", "the network"), 60)
+    head = said(str(found.winner_values.get("head.name", "linear")))
+    if trial is None or trial.tap is None:
+        kind = "the closed-form probe" if found.winner_kind == "probe" else name_of(found.winner)
+        return f"The winner is {kind}, with the head {head} on {name}."
+    stages = run.evidence.stages if run.evidence else ()
+    where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
+    if trial.way == TUNED:
+        depth = (
+            "the whole network" if not trial.frozen else
+            f"what is above its first {counted(trial.frozen, 'stage')}"
+        )  # fmt: skip
+        start = (
+            "random weights" if found.winner_values.get("features.weights") == "random" else "the pretrained weights"
+        )
+        cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
+        return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
+    what = "closed-form ridge probe" if trial.kind == "probe" else f"{head} classifier"
+    return f"A frozen network won: a {what} reads {where} of {name}."
+
+
+def _against_floor(run: RunFolder) -> str:
+    """The winner beside the probe, on the validation images."""
+    found = run.figures
+    if found.probe is None:
+        return ""
+    if found.winner_kind == "probe":
+        return "Nothing that was trained was clearly better, so the floor itself is handed over."
+    gain = found.validation - found.probe
+    if gain < 0.0005:
+        return f"On the validation images it is level with the best closed-form probe ({found.probe:.3f})."
+    return f"On the validation images it is {points(gain, sign=False)} points above the best closed-form probe."
+
+
+def _outcome(run: RunFolder) -> Section | None:
+    figures = judged_charts.figures_chart(run)
+    return None if figures is None else Section("outcome", "What was expected, and what came", "Outcome", (figures,))
+
+
+def _limits(run: RunFolder) -> Section:
+    found = run.figures
+    low, high = found.test_interval
+    if found.test is None:
+        lines = ["No image was left for a test, so every figure here is from images that the winner was chosen by."]
+    else:
+        reach = (
+            f"The test figure rests on {counted(found.test_images, 'image')}: others of the same kind may well give "
+            f"anything from {low:.2f} to {high:.2f}. They were looked at by the winner alone, after it was chosen."
+        )
+        source = "They come from the same place as those it learned from. Another camera, place or time is not tested."
+        lines = [reach, source]
+    lines += [sentence for sentence in (rough(run),) if sentence]
+    lines.append(f"The search ended because {_ENDED.get(found.ended, found.ended)}; what was not tried is not known.")
+    winner = run.winner
+    if winner is not None and winner.trained is not None and winner.trained < 0.999:
+        lines.append(f"The winner trained {share(winner.trained)} of its recipe's steps: more time may help it.")
+    if run.explained is None:
+        quoted = shlex.quote(str(run.folder))
+        lines.append(f"Why it won is not measured yet: advisor explain {quoted}, then advisor report {quoted}.")
+    return Section("limits", "What this does not tell", "Limits", (Bullets(tuple(lines)),))
+
+
+def _origin(run: RunFolder) -> Section:
+    found, facts = run.figures, run.figures.facts
+    splits = ", ".join(f"{part} {whole(count)}" for part, count in found.splits.items())
+    rows: list[tuple[Cell, ...]] = [
+        ("images", Name(facts["location"], 80, tail=True)),
+        ("digest of the images", Name(facts["digest"], 80)),
+        ("parts", splits),
+        ("labels" if found.several else "classes", whole(len(found.classes))),
+        ("backbone", Name(found.backbone.get("name", "–"), 80)),
+        ("weights", Name(found.backbone.get("source", "–"), 80)),
+        ("hash of the weights", Name(found.backbone.get("sha256") or "–", 80)),
+        ("trained on", Name(found.backbone.get("trained_on", "–"), 80)),
+        ("licence of the weights", Name(found.backbone.get("licence", "–"), 80)),
+        ("recipe", Name(facts["recipe"], 80)),
+        ("seed", facts["seed"]),
+        ("budget", show_duration(found.budget)),
+        ("device", Name(facts["device"])),
+        ("plugins", Name(", ".join(found.plugins) or "only the core's own", 200)),
+        ("versions", Name(", ".join(f"{name} {version}" for name, version in found.versions.items()), 300)),
+    ]
+    values = tuple((Name(key), Name(str(value), 80)) for key, value in found.winner_values.items())
+    return Section("origin", "Where this comes from", "Origin", (
+        Table("Data, network and versions", (Column("what"), Column("which", wide=True)), tuple(rows)),
+        Fold("The winner's recipe", Table("Every value of the winner, as in best/best.toml",
+                                          (Column("key"), Column("value", wide=True)), values)),
+    ))  # fmt: skip
