@@ -50,7 +50,7 @@ def commands() -> str:
 
 
 def _command(title: str, parser: argparse.ArgumentParser, known: set[str], level: int) -> list[str]:
-    parser.formatter_class = partial(argparse.HelpFormatter, width=100)  # type: ignore[assignment]
+    parser.formatter_class = partial(argparse.HelpFormatter, width=80)  # type: ignore[assignment]
     summary = parser.description or ""
     parts = [f"{'#' * level} {title}", f"{summary[:1].upper()}{summary[1:]}.", f"```text\n{parser.format_usage()}```"]
     places = [
