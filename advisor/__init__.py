@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from advisor.outcome.bundle import load_backbone as load_backbone
     from advisor.outcome.estimator import AdvisorClassifier as AdvisorClassifier
     from advisor.outcome.explain import explain as explain
+    from advisor.outcome.handover import Result as Result
     from advisor.outcome.predict import predict as predict
     from advisor.outcome.run import Machine as Machine
     from advisor.outcome.run import tune as tune
+    from advisor.outcome.tuned import TunedModel as TunedModel
     from advisor.plugins import load_catalog as load_catalog
     from advisor.recipe import load_plan as load_plan
     from advisor.recipe import load_recipe as load_recipe
@@ -42,6 +44,8 @@ _HOMES = {
     "ImageDataset": "advisor.data.dataset",
     "Machine": "advisor.outcome.run",
     "Recommendation": "advisor.advice.recommend",
+    "Result": "advisor.outcome.handover",
+    "TunedModel": "advisor.outcome.tuned",
     "explain": "advisor.outcome.explain",
     "hookimpl": "advisor.hookspecs",
     "load": "advisor.outcome.bundle",

@@ -162,3 +162,16 @@ def shared_data():
     if not SHARED_DATA.is_dir():
         pytest.skip("needs ../shared/data: real image sets that are not part of the project")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The installed browser, driven from here."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

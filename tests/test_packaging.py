@@ -1,4 +1,3 @@
-import re
 import subprocess
 import sys
 import tomllib
@@ -47,30 +46,3 @@ def test_no_file_has_grown_past_one_room():
         if (count := len(path.read_text().splitlines())) > 500
     }
     assert not long
-
-
-def commands_in(text: str) -> list[list[str]]:
-    found = re.findall(r"^(?:\$ )?advisor ([^\n#`]+)", text, flags=re.MULTILINE)
-    return [command.split() for command in found if "..." not in command and "│" not in command]
-
-
-def test_commands_in_the_documents_parse():
-    from advisor.cli.main import build_parser
-
-    commands = [
-        command
-        for name in (
-            "README.md",
-            "CONTRIBUTING.md",
-            "docs/performance.md",
-            "docs/method.md",
-            "docs/take-it-elsewhere.md",
-            "docs/plugins/README.md",
-            "docs/plugins/tutorial.md",
-            "docs/plugins/publishing.md",
-        )
-        for command in commands_in((ROOT / name).read_text())
-    ]
-    assert len(commands) >= 3
-    for command in commands:
-        build_parser().parse_args(command)

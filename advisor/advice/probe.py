@@ -14,6 +14,7 @@ from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from advisor.network.stages import Stages
@@ -99,6 +100,13 @@ class ProbeCurve:
         if self.several:
             return "mean average precision"
         return "balanced accuracy" if self.balanced else "accuracy"
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row for each stage, input side first, with the attributes of its `ProbePoint`; indexed by the stage."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(point) for point in self.points]).set_index("stage")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -20,12 +20,15 @@ from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
 from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
+from advisor.notebook import bullets, card, paragraph, table
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, Value, for_several_labels, load_recipe, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from advisor.advice.distance import Distance
     from advisor.advice.examples import Examples
@@ -132,6 +135,59 @@ class Recommendation:
         else:
             return self.verdict.flips
         return (*self.verdict.flips, budget)
+
+    @property
+    def ways(self) -> pd.DataFrame:
+        """What each way may bring and cost, a row for each scenario (`1` to `4`) and for `lp-ft`.
+
+        Columns: `way` in words, `probability` of the scenario, `expected` accuracy with `low` and `high` (80 %),
+        `seconds` of one training, `extra_bytes` of memory for it, `recommended`.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self._ways()).set_index("scenario")
+
+    def _ways(self) -> list[dict[str, Any]]:
+        words = {str(number): scenario[2] for number, scenario in SCENARIOS.items()}
+        words[priors.LP_FT] = "head first, then the whole network gently"
+        return [
+            {
+                "scenario": name,
+                "way": words[name],
+                "probability": self.verdict.probabilities[int(name)] if name.isdigit() else float("nan"),
+                "expected": expected.accuracy,
+                "low": expected.low,
+                "high": expected.high,
+                "seconds": self.cost.ways[name].seconds,
+                "extra_bytes": self.cost.ways[name].extra_bytes,
+                "recommended": name == str(self.verdict.scenario),
+            }
+            for name, expected in self.verdict.expected.items()
+            if name in self.cost.ways
+        ]
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, why, and what each way may bring."""
+        verdict, profile = self.verdict, self.profile
+        size, distance, what = SCENARIOS[verdict.scenario]
+        point = self.curve.points[verdict.tap_stage - 1]
+        ways = self._ways()
+        rows = [
+            (way["scenario"], way["way"], "" if math.isnan(way["probability"]) else f"{way['probability']:.2f}",
+             f"{way['expected']:.2f} ({way['low']:.2f} to {way['high']:.2f})", show_duration(way["seconds"]))
+            for way in ways
+        ]  # fmt: skip
+        columns = ("scenario", "way", "probability", f"expected {self.curve.metric} (80 %)", "one training")
+        return card(
+            f"Scenario {verdict.scenario}: {size} and {distance}. {what[0].upper()}{what[1:]}.",
+            "" if verdict.learnable else paragraph("Nothing that could be learned is visible: check the labels first."),
+            bullets(verdict.reasons),
+            table(columns, rows, strong=[way["recommended"] for way in ways].index(True)),
+            paragraph(
+                f"{profile.name}, {profile.images} images, read by {self.backbone} at {point.name}: "
+                f"probe {point.accuracy:.3f} ± {point.se:.3f}. advisor.tune(…) runs the plan."
+            ),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

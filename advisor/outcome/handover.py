@@ -15,10 +15,12 @@ import torch
 from advisor.data.cache import write_whole
 from advisor.network.precision import average_precisions
 from advisor.network.stages import TOKENS
+from advisor.notebook import card, paragraph, table
 from advisor.outcome.bundle import calibrated, save_bundle
 from advisor.outcome.evidence import predictions_of, write_evidence
 from advisor.outcome.interval import normal, wilson
-from advisor.recipe import Plan, plan_to_toml
+from advisor.outcome.tuned import TunedModel
+from advisor.recipe import Plan, plan_to_toml, show_duration
 from advisor.tuning.importance import importances
 from advisor.tuning.judging import score
 from advisor.tuning.space import frozen_recipe
@@ -43,7 +45,7 @@ class Result:
 
     Attributes:
         folder: of the run.
-        best: the bundle's folder.
+        best: the model: a path of the bundle's folder that can `predict`.
         winner: the trial that is handed over.
         choice: what it was compared with.
         metric: of all validation figures: `accuracy`, `balanced`, or `map`, the mean average precision of images that
@@ -63,7 +65,7 @@ class Result:
     """
 
     folder: Path
-    best: Path
+    best: TunedModel
     winner: Standing
     choice: Choice
     metric: str
@@ -90,6 +92,33 @@ class Result:
     def none_fitted(self) -> bool:
         """Whether the budget left no room for any trial but the probe."""
         return not (self.trials["kind"] == "trial").any()
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """What the model says of every test image, as in `predictions.csv`."""
+        return pd.read_csv(self.folder / "predictions.csv", keep_default_na=False)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the honest figure, the floor, the way that won, and how to use it."""
+        low, high = self.test_interval
+        figure = "mean average precision" if self.metric == "map" else "accuracy"
+        title = f"Test {figure} {self.test:.3f} (95 % interval {low:.3f} to {high:.3f}, {self.test_images} images)"
+        rows: list[tuple[str, str]] = [("validation, chosen by it", f"{self.validation:.3f}")]
+        if self.probe_accuracy is not None:
+            rows.append(("validation, best closed-form probe", f"{self.probe_accuracy:.3f}"))
+        if self.test_balanced is not None:
+            rows.append(("test, mean over the classes", f"{self.test_balanced:.3f}"))
+        winner = "the closed-form probe" if self.winner.kind == PROBE else f"trial {self.winner.number}"
+        rows += [
+            ("winner", f"{winner}, head {self.winner.values['head.name']}"),
+            ("time", f"{show_duration(self.seconds)}, {(self.trials['kind'] == 'trial').sum()} trials"),
+            ("model", str(self.best)),
+        ]
+        return card(
+            "No test images were kept apart." if self.test is None else title,
+            table(("what", "figure"), rows),
+            paragraph("result.best.predict(['photo.jpg']) uses it."),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -244,7 +273,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     write_evidence(folder, search, seen, bench.prepared.pixels, weights, stages)
     return Result(
         folder=folder,
-        best=folder / "best",
+        best=TunedModel(folder / "best"),
         winner=winner,
         choice=choice,
         metric=bench.metric,

@@ -1,7 +1,5 @@
 """Reports in a real browser: drawn, silent, without a request, readable by everyone, on every width."""
 
-import shutil
-
 import pytest
 
 from advisor.report.page import to_html
@@ -13,18 +11,6 @@ from .conftest import MADE
 pytestmark = pytest.mark.browser
 WIDTHS, SCHEMES = (380, 1600), ("light", "dark")
 STANDARD = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
