@@ -77,7 +77,7 @@ def listed(table):
 
 def alike(found, expected, count):
     """Within one standard error of the test set, or one image where that is more."""
-    return abs(found - expected) <= max(math.sqrt(expected * (1 - expected) / count), 1 / count) + 1e-9
+    return abs(found - expected) <= max(math.sqrt(expected * (1 - expected) / count), 1 / count) + 1e-5
 
 
 @pytest.mark.parametrize(
