@@ -29,6 +29,7 @@ from advisor.plugins import load_catalog
 from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, plan_to_toml
 from advisor.tuning import study as study_module
 from advisor.tuning import trial as trial_module
+from advisor.tuning.judging import Judged
 from advisor.tuning.loop import TrialFailedError
 from advisor.tuning.study import Search
 
@@ -259,7 +260,9 @@ def test_the_probe_is_the_floor(tiny, tiny_folder, tmp_path, monkeypatch):
     original = Search._one
 
     def worse(self, *args, **kwargs):
-        monkeypatch.setattr(trial_module, "score", lambda logits, labels: (labels.numpy() < 0, 9.0))
+        monkeypatch.setattr(
+            trial_module, "score", lambda logits, labels: Judged(np.zeros(len(labels)), 9.0, logits, labels)
+        )
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(Search, "_one", worse)
