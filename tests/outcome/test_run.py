@@ -431,7 +431,11 @@ def test_a_full_disk_in_the_middle_of_a_run_is_a_sentence(tiny, tiny_folder, tmp
 def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder, tmp_path, monkeypatch):
     """The best trial is not the last one, and equal ones compete."""
     rights = iter([6, 11, 11, 7, 11, 2])
-    monkeypatch.setattr(trial_module, "score", lambda logits, labels: (np.arange(len(labels)) < next(rights), 1.0))
+    monkeypatch.setattr(
+        trial_module,
+        "score",
+        lambda logits, labels: Judged((np.arange(len(labels)) < next(rights)).astype(float), 1.0, logits, labels),
+    )
     monkeypatch.setattr("advisor.outcome.handover.score", lambda logits, labels: (labels.numpy() >= 0, 1.0))
     result = run(plan(tiny_folder, freeze__depth=0.4, search__trials=6), tmp_path)
     assert result.validation == pytest.approx(11 / 12)
