@@ -134,8 +134,8 @@ def run_line(line, folder):
         words = words_of(part)[1:]
         if words[0] == "tune":  # the last of two equal options counts
             words += ["--trials", "1", "--budget", "20s"]
-        if words[0] == "recommend":
-            words += ["--no-report"]
+        if words[0] in {"recommend", "tune"}:
+            words += ["--no-report"]  # they have tests of their own
         if not torch.cuda.is_available():
             words = ["cpu" if word.startswith("cuda") else word for word in words]
         out = io.StringIO()

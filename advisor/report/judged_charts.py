@@ -246,7 +246,8 @@ def abstaining_chart(tested: Sequence[Judged]) -> Chart | None:
     dots_: list[Row] = [{"share": f.share, "right": f.right, "t": f"{least:g}", "n": f.images} for least, f in told]
     x = alt.X("share:Q", title="share of the images that get an answer", scale=alt.Scale(domain=[0, 1], nice=False),
               axis=alt.Axis(grid=False, format="%", tickCount=5))  # fmt: skip
-    y = alt.Y("right:Q", title="right, of those answered", scale=alt.Scale(zero=False, nice=True),
+    lowest = max(0.0, min(0.95, min(one.right for one in curve) - 0.02))
+    y = alt.Y("right:Q", title="right, of those answered", scale=alt.Scale(domain=[lowest, 1], nice=False),
               axis=alt.Axis(tickCount=5, format=".2f"))  # fmt: skip
     layers: list[Layer] = [
         chart(rows).mark_line(color=ACCENT, strokeWidth=2).encode(x=x, y=y),
@@ -261,15 +262,17 @@ def abstaining_chart(tested: Sequence[Judged]) -> Chart | None:
     ]  # fmt: skip
     best = next((found for least, found in marks if least == 0.9), None)
     all_of = curve[-1]
-    words = (
-        f"Answering only from probability 0.9 on, it says something of {share(best.share)} of the images and is right "
-        f"on {share(best.right)} of those, instead of {share(all_of.right)} of all."
-        if best
-        else "No answer has a probability of 0.9 or more."
-    )
+    words = "No answer has a probability of 0.9 or more."
+    if all_of.right == 1:
+        words = "Every answer is right, so there is nothing to gain by leaving some out."
+    elif best:
+        words = (
+            f"Answering only from probability 0.9 on, it says something of {share(best.share)} of the images and is "
+            f"right on {share(best.right)} of those, instead of {share(all_of.right)} of all."
+        )
     return Chart(
         "Better no answer than a wrong one",
-        f"{words} Diamonds are least probabilities, as --least of advisor predict takes them.",
+        f"{words} Diamonds are least probabilities that predictions can be asked to have.",
         finish(layers, height=300),
         Table(
             "Answers above a least probability",

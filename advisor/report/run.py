@@ -177,8 +177,8 @@ def _what_won(run: RunFolder) -> str:
         )
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
         return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
-    what = "closed-form ridge probe" if trial.kind == "probe" else f"{head} classifier"
-    return f"A frozen network won: a {what} reads {where} of {name}."
+    what = "the closed-form probe" if trial.kind == "probe" else f"the head {head}"
+    return f"A frozen network won: {what} reads {where} of {name}."
 
 
 def _against_floor(run: RunFolder) -> str:

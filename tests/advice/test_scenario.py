@@ -40,7 +40,7 @@ def curve(accuracies, gain_se=0.01, n=400):
         )
         for i, a in enumerate(accuracies)
     )
-    return ProbeCurve(n, n, 0.1, balanced=False, several=False, codes="mean", points=points, fits=())
+    return ProbeCurve(n, n, 0.1, balanced=False, several=False, codes="mean", points=points, fits=(), credits=())
 
 
 FLAT = curve([0.5, 0.7, 0.9])

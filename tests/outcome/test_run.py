@@ -436,7 +436,10 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
         "score",
         lambda logits, labels: Judged((np.arange(len(labels)) < next(rights)).astype(float), 1.0, logits, labels),
     )
-    monkeypatch.setattr("advisor.outcome.handover.score", lambda logits, labels: (labels.numpy() >= 0, 1.0))
+    monkeypatch.setattr(
+        "advisor.outcome.handover.score",
+        lambda logits, labels: Judged(np.ones(len(labels)), 1.0, logits, labels),
+    )
     result = run(plan(tiny_folder, freeze__depth=0.4, search__trials=6), tmp_path)
     assert result.validation == pytest.approx(11 / 12)
     assert result.winner.number in {1, 2, 4}
