@@ -17,8 +17,8 @@ import numpy as np
 import onnxruntime
 
 from advisor.outcome.bundle import best_of, load
+from advisor.outcome.card import report_of
 from advisor.outcome.export import export_onnx
-from advisor.outcome.export.card import report_of
 from advisor.outcome.export.gate import expected_of, pictures_for
 
 

@@ -27,6 +27,7 @@ from advisor.recipe import Choices, Plan, Range, Recipe, Value, for_several_labe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -215,7 +216,7 @@ class Recommendation:
 
 
 def recommend(
-    location: str,
+    location: str | Path,
     *,
     backbone: str = DEFAULT_BACKBONE,
     backbones: Sequence[str] = (),
@@ -248,7 +249,7 @@ def recommend(
         DatasetError: the images cannot be used as they are.
         BackboneError: there is no such backbone, or its weights are not here.
     """
-    began = time.perf_counter()
+    began, location = time.perf_counter(), str(location)
     progress = progress or Silent()
     catalog = catalog or load_catalog()
     target = pick_device(device)

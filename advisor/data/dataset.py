@@ -19,6 +19,7 @@ from advisor.types import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -93,7 +94,9 @@ class ImageDataset:
         return self.frame.loc[self.frame["split"].isin(splits), "label"].to_numpy(dtype=np.int64)
 
 
-def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Progress | None = None) -> ImageDataset:
+def open_dataset(
+    location: str | Path, *, catalog: Catalog | None = None, progress: Progress | None = None
+) -> ImageDataset:
     """Find the images at a location and read their headers.
 
     Args:
@@ -105,6 +108,7 @@ def open_dataset(location: str, *, catalog: Catalog | None = None, progress: Pro
         UsageError: nothing recognises the location.
         DatasetError: no images, or fewer than two classes.
     """
+    location = str(location)
     dataset_format = (catalog or load_catalog()).dataset_for(location)
     listing = dataset_format.open(location)
     _require_sound(dataset_format.name, listing)

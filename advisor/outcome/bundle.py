@@ -4,6 +4,7 @@ config.json         timm's keys where timm can load it, and ours under "advisor"
 model.safetensors   weights; never a pickle
 best.toml           the winning recipe, scalars only
 report.json         versions, data, seeds, figures
+README.md           the model card
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MODEL = "model.safetensors"
+CARD = "README.md"
 _SAME = 1e-4  # of the largest logit; the saved and the loaded model may differ by rounding only
 
 

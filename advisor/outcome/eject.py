@@ -18,7 +18,7 @@ from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UNSEEN, RunError
 from advisor.network.transfer import Pool, cut
 from advisor.outcome.bundle import best_of
-from advisor.outcome.export.card import report_of
+from advisor.outcome.card import report_of
 from advisor.outcome.run import Machine, open_shop
 from advisor.packaging.new import quoted, require_new
 from advisor.plugins import Catalog, load_catalog

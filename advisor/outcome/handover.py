@@ -16,7 +16,8 @@ from advisor.data.cache import write_whole
 from advisor.network.precision import average_precisions
 from advisor.network.stages import TOKENS
 from advisor.notebook import card, paragraph, table
-from advisor.outcome.bundle import calibrated, save_bundle
+from advisor.outcome.bundle import CARD, calibrated, save_bundle
+from advisor.outcome.card import model_card
 from advisor.outcome.evidence import predictions_of, write_evidence
 from advisor.outcome.interval import normal, wilson
 from advisor.outcome.tuned import TunedModel
@@ -227,6 +228,7 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
         "recipe": plan.recipe.name,
         "scenario": plan.recipe.scenario,
+        "advice": plan.evidence,
         "seed": plan.seed,
         "device": str(bench.device),
         "search": {**asked, "ended": ended, "seconds": time.monotonic() - began, "trials_run": len(search.searched())},
@@ -266,6 +268,9 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
             "report.json": json.dumps(report, indent=2, ensure_ascii=False),
         },
     )
+    config = json.loads((folder / "best" / "config.json").read_text("utf-8"))
+    place = f"local-dir:{(folder / 'best').as_posix()}"
+    write_whole(folder / "best" / CARD, model_card(config, report, title=f"{folder.name}, tuned", place=place))
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
     weights = importances(search.study)
     probabilities = calibrated(logits, several=dataset.several, temperature=winner.temperature).numpy()

@@ -101,7 +101,7 @@ def write_template(source: Traversable, folder: Path, words: Mapping[str, str]) 
         place.write_text(filled(entry.read_text("utf-8"), words, place.suffix), "utf-8")
 
 
-def filled(template: str, words: Mapping[str, str], suffix: str, ready: Mapping[str, str] | None = None) -> str:
+def filled(template: str, words: Mapping[str, str], suffix: str) -> str:
     """A template with its words in place, each written so that it stays a word.
 
     They come from names of folders and from cards of other people's networks: none may end a string of Python or TOML,
@@ -111,13 +111,15 @@ def filled(template: str, words: Mapping[str, str], suffix: str, ready: Mapping[
         template: whose words in Python and TOML stand between double quotes.
         words: by their names in the template.
         suffix: of the file that it becomes.
-        ready: further words, already written as they have to stand there.
     """
     lines = {name: one_line(word) for name, word in words.items()}
-    written = {
-        name: line.translate(_MARKDOWN) if suffix == ".md" else quoted(line)[1:-1] for name, line in lines.items()
-    }
-    return Template(template).substitute({**written, **(ready or {})})
+    written = {name: in_markdown(line) if suffix == ".md" else quoted(line)[1:-1] for name, line in lines.items()}
+    return Template(template).substitute(written)
+
+
+def in_markdown(text: str) -> str:
+    """Text on one line in which Markdown sees nothing but text, in a cell and in a code span, too."""
+    return one_line(text).translate(_MARKDOWN)
 
 
 def one_line(text: str) -> str:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import tomlkit
 import torch
 
 from advisor.data.cache import new_folder
 from advisor.errors import BundleError
-from advisor.outcome.bundle import MODEL, Bundle, best_of, load
-from advisor.outcome.export.card import copy_bundle, model_card, report_of
+from advisor.outcome.bundle import CARD, MODEL, Bundle, best_of, load
+from advisor.outcome.card import model_card, report_of
 from advisor.outcome.export.gate import IMAGES, Exported, Pictures, agreement, answered, expected_of, pictures_for
 from advisor.packaging.new import require_new
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_FILES = ("config.json", MODEL, "best.toml", "report.json")  # of a bundle; what else lies beside them is a person's own
+
+
+def copy_bundle(best: Path, folder: Path) -> None:
+    """The files of a bundle into a folder, which is made; of where its images lie, only the last name goes with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _FILES:
+        if (best / name).is_file():
+            shutil.copyfile(best / name, folder / name)
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    report["dataset"]["location"] = _last_name(report["dataset"]["location"])
+    (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
+    if (folder / "best.toml").is_file():
+        recipe = tomlkit.parse((folder / "best.toml").read_text("utf-8"))
+        data: Any = recipe.get("data", {})
+        if "location" in data:
+            data["location"] = _last_name(str(data["location"]))
+        (folder / "best.toml").write_text(tomlkit.dumps(recipe), "utf-8")
 
 
 def export_hub_folder(run: str | Path, folder: Path, *, licence: str = "", images: int = IMAGES) -> Exported:
@@ -38,7 +57,9 @@ def export_hub_folder(run: str | Path, folder: Path, *, licence: str = "", image
     require_new(folder)
     with new_folder(folder) as partial:
         copy_bundle(best, partial)
-        (partial / "README.md").write_text(model_card(bundle, report, folder.name, licence), "utf-8")
+        place = f"hf-hub:OWNER/{folder.name}"
+        card = model_card(bundle.config, report, title=folder.name, place=place, licence=licence)
+        (partial / CARD).write_text(card, "utf-8")
         network: Any = _by_timm(partial) if bundle.timm_loads_it else load(partial).network
         agrees = agreement(
             bundle, pictures_for(bundle, report, images), lambda pixels: answered(bundle, network, pixels),
@@ -83,6 +104,12 @@ def export_timm_folder(run: str | Path, folder: Path, *, images: int = IMAGES) -
         agrees = agreement(bundle, pictures, lambda pixels: answered(bundle, network, pixels), "The folder")
         note = _with_own_transform(bundle, network, pictures)
     return Exported(folder, replace(agrees, notes=(note,)))
+
+
+def _last_name(location: str) -> str:
+    """A location without the folders of one's own machine: `/home/me/birds` is `birds`."""
+    scheme, path = re.fullmatch(r"(\w{2,}:)?(.*)", location, re.DOTALL).groups("")  # type: ignore[union-attr]
+    return f"{scheme}{Path(path).name}" if Path(path).is_absolute() else location
 
 
 def _by_timm(folder: Path) -> Any:  # noqa: ANN401 - more than nn.Module

@@ -17,7 +17,7 @@ from advisor.data.resizing import CentralSquare
 from advisor.data.views import normalise
 from advisor.errors import BundleError, MissingExtraError, UsageError
 from advisor.outcome.bundle import Bundle, best_of, load
-from advisor.outcome.export.card import report_of
+from advisor.outcome.card import report_of
 from advisor.outcome.export.gate import IMAGES, Exported, agreement, pictures_for
 from advisor.packaging.new import require_new
 from advisor.version import __version__

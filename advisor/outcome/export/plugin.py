@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from advisor.data.cache import new_folder
 from advisor.outcome.bundle import MODEL, best_of, load, load_backbone
-from advisor.outcome.export.card import copy_bundle, known_of, report_of
+from advisor.outcome.card import known_of, report_of
+from advisor.outcome.export.folders import copy_bundle
 from advisor.outcome.export.gate import IMAGES, Exported, agreement, answered, pictures_for
 from advisor.packaging.new import require_new, words_for, write_template
 
@@ -32,7 +33,7 @@ def export_plugin(run: str | Path, parent: Path, *, name: str, licence: str = "M
     """
     best = best_of(run)
     bundle, report = load(best), report_of(best)
-    known, spec = known_of(bundle, report), bundle.input
+    known, spec = known_of(bundle.config, report), bundle.input
     words = words_for(
         name.removeprefix("advisor-"), summary=f"{known['network']} for {known['dataset']}.", licence=licence
     )

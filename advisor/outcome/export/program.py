@@ -10,7 +10,7 @@ import torch
 from advisor.data.cache import disk_errors
 from advisor.errors import BundleError, UsageError
 from advisor.outcome.bundle import best_of, load
-from advisor.outcome.export.card import report_of
+from advisor.outcome.card import report_of
 from advisor.outcome.export.gate import IMAGES, Exported, agreement, answered, pictures_for
 from advisor.packaging.new import require_new
 

@@ -1,0 +1,174 @@
+"""What is said of a model, to people: where it comes from, how good it is, and where that ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advisor.advice.scenario import SCENARIOS
+from advisor.errors import BundleError
+from advisor.outcome.interval import wilson
+from advisor.packaging.new import in_markdown, one_line, quoted
+from advisor.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_CLASSES = 50  # at most, in a card; the report has them all
+_FEW = 30  # test images of a class, under which its recall is known to ± .18 at best
+
+
+def report_of(best: Path) -> Mapping[str, Any]:
+    """The report beside a model.
+
+    Raises:
+        BundleError: there is none that can be read.
+    """
+    try:
+        report: dict[str, Any] = json.loads((best / "report.json").read_text(encoding="utf-8"))
+        _figures(report)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BundleError(
+            f"`{best}` has no report that can be read, so nothing can be said of where the model comes from.",
+            ways=["give the `best` folder of a run"],
+            hint="advisor export runs/<name>/best --as plugin --name my-birds",
+        ) from error
+    return report
+
+
+def known_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of a model in one line each, in words that may hold anything.
+
+    Args:
+        config: of the bundle.
+        report: of its run.
+    """
+    classes = config["advisor"]["classes"]
+    return {
+        "network": f"{config['advisor']['backbone']}, tuned to {len(classes)} classes",
+        "classes": ", ".join(classes),
+        **_figures(report),
+    }
+
+
+def model_card(
+    config: Mapping[str, Any], report: Mapping[str, Any], *, title: str, place: str, licence: str = ""
+) -> str:
+    """A model card in Markdown, its front matter as the Hugging Face hub reads it.
+
+    Args:
+        config: of the bundle.
+        report: of its run.
+        title: name of the model.
+        place: what `timm.create_model` is given: `local-dir:FOLDER` or `hf-hub:OWNER/NAME`.
+        licence: SPDX identifier; by default that of the weights it was tuned from.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("advisor.outcome"), undefined=jinja2.StrictUndefined, finalize=_word,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,  # noqa: S701 - `_word` does
+    )  # fmt: skip
+    environment.filters["raw"] = _Ready
+    known = known_of(config, report)
+    timm_loads_it = "architecture" in config
+    scenario, evidence = report.get("scenario"), report.get("advice", {})
+    return environment.get_template("card.md.j2").render(
+        front=_Ready(_front_matter(known, report, timm_loads_it=timm_loads_it, title=one_line(title), licence=licence)),
+        title=title,
+        place=_Ready(quoted(place)),
+        folder=_Ready(quoted(place.partition(":")[2] if place.startswith("local-dir:") else one_line(title))),
+        timm_loads_it=timm_loads_it,
+        known=known,
+        several=report["dataset"].get("several_labels", False),
+        splits=report["dataset"]["splits"],
+        scenario=SCENARIOS.get(scenario or 0),
+        number=scenario,
+        probability=evidence.get("scenario_probabilities", {}).get(str(scenario)),
+        different=evidence.get("probability_different"),
+        report=report,
+        values={name: _plain(value) for name, value in report["winner"]["values"].items()},
+        shown=_per_class(report)[:_CLASSES],
+        classes=len(report["test_per_class"]),
+        weak=[row for row in _per_class(report) if row["value"] < (report["test_accuracy"] or 0) - 0.1][:5],
+        thin=[row["name"] for row in _per_class(report) if row["images"] < _FEW],
+        few=_FEW,
+        sha256=report["backbone"].get("sha256"),
+        source=report["backbone"].get("source"),
+        share="{:.3f}".format,
+        version=__version__,
+    )
+
+
+class _Ready(str):
+    """Text that stands in the card as it is."""
+
+    __slots__ = ()
+
+
+def _word(value: object) -> str:
+    """What is put into a card: words of strangers stay words."""
+    return str(value) if isinstance(value, _Ready) else in_markdown(str(value))
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _per_class(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The worst first, each with a 95 % interval where it is a share of images."""
+    rows = []
+    for name, found in report["test_per_class"].items():
+        value = found.get("recall", found.get("average_precision"))
+        span = wilson(round(value * found["images"]), found["images"]) if "recall" in found else None
+        rows.append({"name": name, "images": found["images"], "value": value, "span": span})
+    return sorted(rows, key=lambda row: row["value"])
+
+
+def _front_matter(
+    known: Mapping[str, str], report: Mapping[str, Any], *, timm_loads_it: bool, title: str, licence: str
+) -> str:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    test, backbone = report["test_accuracy"], str(report["backbone"]["name"])
+    metric = "mean_average_precision" if report.get("metric") == "map" else "accuracy"
+    results = [] if test is None else [
+        EvalResult(
+            task_type="image-classification", dataset_name=one_line(known["dataset"]),
+            dataset_type=one_line(known["dataset"]), dataset_split="test", metric_type=metric, metric_value=test,
+            metric_name="test " + metric.replace("_", " "),
+        )
+    ]  # fmt: skip
+    based_on = re.fullmatch(r"hf-hub:([\w.-]+/[\w.-]+)|(timm/[\w.-]+)", backbone)
+    data = ModelCardData(
+        license=one_line(licence or known["weights_licence"]).lower(),
+        library_name="timm" if timm_loads_it else "transfer-advisor",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "transfer-learning", "transfer-advisor"],
+        base_model=(based_on[1] or based_on[2]) if based_on else None,
+        model_name=title,
+        eval_results=results,
+    )
+    return str(data.to_yaml())
+
+
+def _figures(report: Mapping[str, Any]) -> dict[str, str]:
+    backbone, data = report["backbone"], report["dataset"]
+    low, high = report["test_interval_95"]
+    test = report["test_accuracy"]
+    kind = "mean average precision " if report.get("metric") == "map" else ""
+    return {
+        "backbone": str(backbone["name"]),
+        "backbone_licence": str(backbone["licence"]),
+        "weights_licence": str(backbone["licence"]),
+        "trained_on": str(backbone["trained_on"]),
+        "dataset": Path(str(data["location"]).rstrip("/:")).name or "images",
+        "digest": str(data["digest"]),
+        "images": str(sum(data["splits"].values())),
+        "test": "not measured: there were no test images" if test is None
+        else f"{kind}{test:.3f} (95 % {low:.3f} to {high:.3f}, {report['test_images']} images used for nothing else)",
+        "recipe": str(report["recipe"]),
+        "version": __version__,
+    }  # fmt: skip
