@@ -21,6 +21,7 @@ from markdown_it import MarkdownIt
 import advisor
 from advisor.advice import priors
 from advisor.cli.main import build_parser, main
+from advisor.errors import ExitCode
 from advisor.outcome import run as running
 from advisor.plugins import load_catalog
 from advisor.recipe import KEYS
@@ -45,6 +46,7 @@ NOT_RUN = {
     "pip install": "needs a package index",
     "pip download": "needs a package index",
     "hf download": "needs the model hub",
+    "optuna-dashboard": "serves until it is stopped; tests/outcome/test_dashboard.py starts it",
     "advisor tune --storage postgresql": "needs a database server; tests/outcome/test_run.py has one",
 }
 MARKDOWN = MarkdownIt("commonmark").enable("table")
@@ -247,8 +249,8 @@ def test_every_command_key_and_name_is_in_the_reference():
     assert "`--resume RUN`" in commands
     keys = filled((DOCS / "reference/recipe-keys.md").read_text("utf-8"))
     assert all(f"| `{key}` |" in keys for key in [*KEYS, "head.linear.l2"])
-    codes = filled((DOCS / "reference/exit-codes.md").read_text("utf-8"))
-    assert all(f"| `{code}` |" in codes for code in (0, 1, 2, 130))
+    codes = filled((DOCS / "reference/terminal.md").read_text("utf-8"))
+    assert all(f"| `{code}` |" in codes for code in map(int, ExitCode))
     names = filled((DOCS / "reference/python.md").read_text("utf-8"))
     assert all(f"::: advisor.{name}\n" in names for name in advisor.__all__ if name != "__version__")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _TIMED_STEPS = 3  # steps after which the rest of a trial can be forecast
-_LEAST_SHARE = 0.2  # of the planned steps; a shorter trial says nothing about the recipe
+LEAST_SHARE = 0.2  # of the planned steps; a shorter trial says nothing about the recipe
 _LOOK = {"cpu": 1, "cuda": 10}  # steps between two looks at loss and clock; a look makes the host wait for the GPU
 _MEMORY_WORDS = ("can't allocate memory", "DefaultCPUAllocator", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
 
@@ -31,7 +31,16 @@ class TrialFailedError(Exception):
 
 
 class OutOfTimeError(Exception):
-    """The budget leaves no room for a meaningful part of the trial."""
+    """The budget leaves no room for a meaningful part of the trial.
+
+    Args:
+        reason: in a few words.
+        seconds: what all of its training would take, where that was measured.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -221,8 +230,10 @@ class _Pace:
         elif self.step >= _TIMED_STEPS:
             each = (now - self._first_done) / (self.step - 1)
             fitting = self.step + int((self._deadline - now) / max(each, 1e-9))
-            if fitting < _LEAST_SHARE * self.planned:
-                raise OutOfTimeError(f"{fitting} of {self.planned} steps would fit in the time left")
+            if fitting < LEAST_SHARE * self.planned:
+                raise OutOfTimeError(
+                    f"{fitting} of {self.planned} steps would fit in the time left", each * self.planned
+                )
             self.total = max(self.step, min(self.total, fitting))
 
 

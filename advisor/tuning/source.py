@@ -16,6 +16,8 @@ from advisor.tuning.loop import OutOfTimeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from advisor.network.activations import ActivationCache, Activations
@@ -99,6 +101,18 @@ def kept_views(bench: Workbench, values: Values, *, tap: int, frozen: int, codes
     return 0
 
 
+def missing_images(bench: Workbench, cache: ActivationCache, values: Values, views: int, at: int) -> int:
+    """How many images, each of its views counted, a training with kept views would have to compute first."""
+    return sum(len(some) for some, view in _wanted(bench, values, views) if not cache.has(some, at, view))
+
+
+def _wanted(bench: Workbench, values: Values, views: int) -> list[tuple[NDArray[np.int64], View]]:
+    """Rows and views of the activations that a training reads: those to learn from, last those to judge by."""
+    augment = values.get("train.augment", "none")
+    learnt = [(bench.kept("train")[0], View(augment, number)) for number in range(views)]
+    return [*learnt, (bench.kept("val")[0], View(augment, 0))]
+
+
 def _kept_source(
     bench: Workbench,
     cache: ActivationCache,
@@ -110,11 +124,8 @@ def _kept_source(
     deadline: float,
 ) -> Source:
     """Views of the activations at the freeze boundary; each image draws one of them in every epoch."""
-    (rows, places), (held_rows, held) = bench.kept("train"), bench.kept("val")
-    augment = values.get("train.augment", "none")
-    wanted = [(rows, View(augment, number)) for number in range(views)]
-    wanted.append((held_rows, View(augment, 0)))
-    missing = sum(len(some) for some, view in wanted if not cache.has(some, at, view))
+    (_, places), (_, held) = bench.kept("train"), bench.kept("val")
+    wanted, missing = _wanted(bench, values, views), missing_images(bench, cache, values, views, at)
     if time.monotonic() + missing * bench.seconds_per_image() > deadline:
         raise OutOfTimeError(f"the frozen part of {missing} views would not be computed in the time left")
     *kept, judged = [cache.get(some, at, view) for some, view in wanted]

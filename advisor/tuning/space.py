@@ -104,7 +104,19 @@ class SearchSpace:
 
     def start_params(self) -> dict[str, Scalar]:
         """The starting values as Optuna parameters, for `study.enqueue_trial`."""
-        return self._params(self.start())
+        return self.params(self.start())
+
+    def params(self, values: Values) -> dict[str, Scalar]:
+        """A trial's values as Optuna parameters, those that vary."""
+        out: dict[str, Scalar] = {}
+        for key, value in values.items():
+            asked = self._value(key)
+            if isinstance(asked, Range) and key in _IN_LEVELS:
+                levels = self._levels(asked)
+                out[key] = levels.index(self._nearest(asked, key, value))
+            elif isinstance(asked, Range | Choices):
+                out[key] = value
+        return out
 
     def nearest_params(self, other: Recipe) -> dict[str, Scalar]:
         """Where another recipe starts, brought into this space: searched values clipped, fixed ones left."""
@@ -119,7 +131,7 @@ class SearchSpace:
                 return self._first(key, value)
             return min(value.high, max(value.low, first))
 
-        return self._params(self._walk(near))
+        return self.params(self._walk(near))
 
     def completed(self, values: Values) -> Values:
         """Values with what their conditions ask for: what is missing from the start, what does nothing left out."""
@@ -140,6 +152,14 @@ class SearchSpace:
             return next(choice for choice in asked.choices if choice != value)
         end = asked.low if abs(value - asked.high) < abs(value - asked.low) else asked.high
         return self._nearest(asked, key, end)
+
+    def depths(self) -> list[float]:
+        """Freeze depths that a trial may have, ascending."""
+        asked = self._value("freeze.depth")
+        if isinstance(asked, Range):
+            return self._levels(asked)
+        choices = asked.choices if isinstance(asked, Choices) else (asked,)
+        return sorted(float(choice) for choice in choices)
 
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""
@@ -173,17 +193,6 @@ class SearchSpace:
         if not isinstance(value, Range | Choices):
             return value
         return round(value.first) if isinstance(value, Range) and self._key(key).kind is int else value.first
-
-    def _params(self, values: Values) -> dict[str, Scalar]:
-        out: dict[str, Scalar] = {}
-        for key, value in values.items():
-            asked = self._value(key)
-            if isinstance(asked, Range) and key in _IN_LEVELS:
-                levels = self._levels(asked)
-                out[key] = levels.index(self._nearest(asked, key, value))
-            elif isinstance(asked, Range | Choices):
-                out[key] = value
-        return out
 
     def _value(self, key: str) -> Value:
         if key == BACKBONE:

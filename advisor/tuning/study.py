@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
+from advisor.recipe import show_duration
 from advisor.tuning.bench import Workbench, Workshop, folds_of, most_folds, rows_of
 from advisor.tuning.confirm import Choice, Standing, choose, leaders, pack, to_confirm
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.record import facts, reason_of, standing_of
 from advisor.tuning.sampling import pick_pruner, pick_sampler
 from advisor.tuning.space import BACKBONE, SearchSpace, Values
-from advisor.tuning.starts import Starts
+from advisor.tuning.starts import Starts, is_start
 from advisor.tuning.storage import bury_dead, fingerprint, open_study, owner
 from advisor.tuning.trial import Finished, Progressed, head_params, run_folds, run_trial
 from advisor.tuning.weights import KeptWeights
@@ -87,6 +88,7 @@ class Search:
             self.origin["features.weights"] = "pretrained"
         self.bench = shop.bench(self.origin)
         self.starts = Starts(self.space, self.bench, plan.recipe.name, scenarios)
+        self._said_deeper = False
         self._folded: dict[tuple[int, int], list[Workbench]] = {}
         self.weights = KeptWeights(folder / "weights", self._key())
         name = f"advisor-{self._key()}" if storage else "advisor"
@@ -103,7 +105,8 @@ class Search:
         seed = plan.seed + len(self.study.trials) + 7919 * worker
         start = self.starts.cost(self.space.start())
         expected = min(trials, budget / max(start * self.folds, 1e-9))
-        self.study.sampler = pick_sampler(seed, expected, len(self.space.searched()))
+        self._sampler = pick_sampler(seed, expected, len(self.space.searched()))
+        self._anywhere = optuna.samplers.RandomSampler(seed)
         one_epoch = self.space.start() | {"freeze.depth": 0.0, "train.epochs": 1}
         self.study.pruner = pick_pruner(trials, self.starts.cost(one_epoch))
 
@@ -152,14 +155,19 @@ class Search:
             if repeats >= _REPEATS:
                 return "exhausted"
             if self.worker == 0 and not head_only:
-                self.starts.enqueue_next(self.study)
+                whole = self.starts.enqueue_next(self.study, (last - time.monotonic()) / self.folds)
+                self._say_deeper(whole)
+            # A Gaussian process learns nothing from what was pruned, and asks for it again.
+            self.study.sampler = self._anywhere if repeats else self._sampler
             trial = self.study.ask()
             trial.set_user_attr("owner", owner())
             try:
                 fresh = self._one(trial, last, head_only=head_only)
             except OutOfTimeError as error:
                 self._drop(trial, "out of time", f"no time left: {error}")
-                if self.starts.is_too_dear(trial):
+                left = (last - time.monotonic()) / self.folds
+                if self.starts.enqueue_deeper(self.study, trial, error, left) or is_start(trial):
+                    self._say_deeper(error.seconds)
                     continue
                 if head_only or not self.space.allows_head_only:
                     return "time"
@@ -291,6 +299,18 @@ class Search:
                 on_trial(trial)
         return {trial.number for trial in done}
 
+    def _say_deeper(self, whole: float | None) -> None:
+        """Once, that a training of so many seconds has no room, and which budget has."""
+        if whole is None or self._said_deeper:
+            return
+        self._said_deeper = True
+        # Three of them, beside judging the leaders again.
+        minutes = math.ceil(3 * self.folds * whole / (1 - _CONFIRM_SHARE) / 60)
+        self.bench.progress.say(
+            f"A training as the recipe begins takes about {show_duration(self.folds * whole)} here, and there is not "
+            f"that much time: more stages are frozen where that helps. --budget {minutes}m has room for it and others."
+        )
+
     def _say_heads_only(self, reason: OutOfTimeError) -> None:
         self.bench.progress.say(
             f"No further fine-tuning fits into the budget ({reason}); what is left goes to classifiers on frozen "
@@ -326,6 +346,7 @@ class Search:
                 return False
             trial.set_user_attr("kind", "trial")
             trial.set_user_attr("values", values)
+            self.starts.require_time(values, (deadline - time.monotonic()) / self.folds)
             finished = run_folds(
                 self.benches(values), values, seed=self.seed_of(values), deadline=deadline, report=report
             )
@@ -377,7 +398,8 @@ class Search:
             return 0.0 if self.starts.cost(self.space.start()) == 0 else most
         ahead = [standing for standing in leaders(standings, self.worth) if not standing.sound]
         done = {s.number: len(self.study.user_attrs.get(f"again-{s.number}", {})) for s in ahead}
-        again = sum(standing.seconds * (self.seeds - 1 - done[standing.number]) for standing in ahead)
+        # What would not fit is not judged again, and needs no time left for it.
+        again = sum(s.seconds * (self.seeds - 1 - done[s.number]) for s in ahead if s.seconds < most)
         final = max((s.seconds / max(1, self.folds - 1) for s in ahead if self.folds > 1), default=0.0)
         return min(again, most) + final
 

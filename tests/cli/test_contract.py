@@ -6,16 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from advisor.cli.main import build_parser, main
 from advisor.cli.page import Page
-from advisor.errors import ExitCode
-
-README = Path(__file__).parents[2] / "README.md"
 
 
 def every_parser(parser, name=""):
@@ -29,11 +25,6 @@ def every_parser(parser, name=""):
 
 def advisor(*words, cwd, **options):
     return subprocess.Popen([sys.executable, "-m", "advisor", *words], cwd=cwd, text=True, **options)
-
-
-def test_the_documented_exit_codes_are_those_of_the_command():
-    rows = re.findall(r"^\| `(\d+)` \|", README.read_text("utf-8"), re.MULTILINE)
-    assert [int(row) for row in rows] == sorted(ExitCode)
 
 
 def test_done_could_not_and_wrong_usage(tmp_path, monkeypatch, capsys):

