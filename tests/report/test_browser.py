@@ -74,8 +74,7 @@ def test_a_report_is_drawn_and_quiet_and_for_everyone(plain, page_of, visit, wid
     check(page, width)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("width", "scheme"), list(zip(WIDTHS, SCHEMES, strict=True)))
 def test_the_report_of_a_run_too(searched, visit, width, scheme):
     page, said, asked = visit(of_run(searched), width, scheme)
     assert said == []
