@@ -44,6 +44,7 @@ def recommendation(out: Page, found: Recommendation, plan: str, reports: Sequenc
     out.print()
     runner = SCENARIOS[verdict.runner_up]
     out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
+    out.print()
     out.print("[bold]What would change this[/bold]")
     for flip in found.flips:
         out.print(f"  - {escape(flip)}")
@@ -158,6 +159,7 @@ def _labels(out: Page, found: Recommendation) -> None:
         if labels.images_for_gain
         else "two points more are not to be had by labels alone, as far as the curve can see"
     )
+    out.print()
     out.print(
         f"[bold]More labels[/bold] with twice as many the probe would reach about {labels.doubled:.2f} "
         f"({low:.2f} to {high:.2f}); {more}"
