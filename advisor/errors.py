@@ -140,7 +140,7 @@ def closest_path(path: str | Path) -> str:
             with contextlib.suppress(OSError):  # a folder that may not be read has no names to tell
                 for match in difflib.get_close_matches(name.name, [one.name for one in there.iterdir()], n=3):
                     meant = there / match / path.relative_to(name)
-                    if meant.exists():
+                    if meant.exists() and meant != path:
                         return f"did you mean `{meant}`?"
             break
     return ""

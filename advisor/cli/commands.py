@@ -155,6 +155,7 @@ def predict(args: argparse.Namespace) -> ExitCode:
     _require_sensible(args)
     talk = _talk(args)
     from advisor.cli import pages
+    from advisor.data.cache import disk_errors
     from advisor.outcome.bundle import load
     from advisor.outcome.predict import predict_each
     from advisor.outcome.writing import format_of, text_writer, writing
@@ -168,7 +169,7 @@ def predict(args: argparse.Namespace) -> ExitCode:
     found = predict_each(model, _given(args.inputs), limit=args.limit, least=args.least, catalog=catalog, progress=talk)
     rows: list[dict[str, Any]] = []
     count = unreadable = 0
-    with ExitStack() as stack:
+    with disk_errors(output or Path("the output")), ExitStack() as stack:
         write: Callable[[Predicted], object] = lambda row: rows.append(row.to_dict(model.classes, args.top))  # noqa: E731
         if output is not None:
             write = stack.enter_context(writing(output, model.classes, args.top))
@@ -178,10 +179,11 @@ def predict(args: argparse.Namespace) -> ExitCode:
             count += 1
             unreadable += bool(row.error)
             write(row)
+        sys.stdout.flush()
     if args.json:
         print_json({"written": str(output), "images": count, "unreadable": unreadable} if output else rows)
     elif output is not None:
-        print(f"Written to {output}: {count} images.")
+        print(f"Written to {output}: {count} {'image' if count == 1 else 'images'}.")
     else:
         pages.predictions(page(), rows)
     if unreadable:

@@ -79,9 +79,11 @@ class Bundle:
 
 
 def best_of(run: str | Path) -> Path:
-    """The bundle's folder of a run's folder; any other folder as it is."""
-    folder = Path(run)
-    return folder / "best" if (folder / "best" / "config.json").is_file() else folder
+    """The bundle's folder of a run's folder, or of a run's name in `runs`; any other folder as it is."""
+    for folder in (Path(run), Path("runs") / run):
+        if (folder / "best" / "config.json").is_file():
+            return folder / "best"
+    return Path(run)
 
 
 def calibrated(logits: Tensor, *, several: bool, temperature: float) -> Tensor:
@@ -168,7 +170,7 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
     """Load a bundle, whatever its tap and head.
 
     Args:
-        folder: as written by `advisor tune`.
+        folder: as written by `advisor tune`: the `best` folder of a run, or the run's folder.
         device: `auto`, `cpu` or `cuda`.
         catalog: the installed plugins by default; asked only for a head or a backbone that timm does
             not know.
@@ -178,10 +180,10 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
     """
     from safetensors import SafetensorError
 
-    folder = Path(folder)
+    folder = best_of(folder)
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        ours = config["advisor"]
+        ours = dict(config)["advisor"]
         if ours["format"] != FORMAT:
             raise BundleError(
                 f"`{folder}` is in format {ours['format']}; this version reads {FORMAT}.",
@@ -197,12 +199,16 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
         )
     except FileNotFoundError as error:
         raise BundleError(
-            f"`{folder}` is not a tuned model: {Path(str(error.filename)).name} is missing.",
+            f"`{folder}` is not a tuned model: {Path(str(error.filename or MODEL)).name} is missing.",
             ways=["give the `best` folder of a run"],
             hint=closest_path(folder) or "advisor predict runs/<name>/best photo.jpg",
         ) from error
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # torch names what does not fit in lines of its own.
+        reason = " ".join(said[:2]) if said and said[0].endswith(":") else said[0] if said else type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"config.json lacks {reason}"
         raise BundleError(
             f"`{folder}` cannot be loaded: {reason}",
             ways=["it is damaged, or was written by something else", "run the same `advisor tune` again"],

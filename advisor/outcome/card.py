@@ -33,7 +33,7 @@ def report_of(best: Path) -> Mapping[str, Any]:
         raise BundleError(
             f"`{best}` has no report that can be read, so nothing can be said of where the model comes from.",
             ways=["give the `best` folder of a run"],
-            hint="advisor export runs/<name>/best --as plugin --name my-birds",
+            hint="advisor export runs/<name> --to onnx --name my-birds",
         ) from error
     return report
 

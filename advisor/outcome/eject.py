@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from advisor.data.cache import disk_errors, write_whole
-from advisor.errors import UNSEEN, RunError
+from advisor.errors import UNSEEN, RunError, closest_path
 from advisor.network.transfer import Pool, cut
 from advisor.outcome.bundle import best_of
 from advisor.outcome.card import report_of
@@ -98,6 +98,12 @@ def eject(
         BundleError: the run's report cannot be read.
     """
     best, script = best_of(run), Path(output)
+    if not best.is_dir():
+        raise RunError(
+            f"There is no run `{run}`, neither that folder nor one of that name in runs.",
+            ways=["give the folder of a run that `advisor tune` has finished"],
+            hint=closest_path(best) or "advisor tune",
+        )
     if not (best / "best.toml").is_file():
         raise RunError(
             f"`{run}` holds no model: no trial in it has finished.",
@@ -106,7 +112,7 @@ def eject(
         )
     table, trunk, start = (script.with_name(f"{script.stem}{end}") for end in _ENDINGS)
     for file in (script, table, trunk, start):
-        require_new(file)
+        require_new(file, ways=("give another name: -o", "move or delete it"), hint="-o another.py")
     catalog, progress = catalog or load_catalog(), progress or Silent()
     report, plan = report_of(best), load_plan(best / "best.toml", catalog)
     shop = open_shop(plan, Machine(device), catalog, progress)

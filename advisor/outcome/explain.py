@@ -103,7 +103,7 @@ def explain(
     the seed that the winner was judged on, so differences are paired.
 
     Args:
-        run: folder of a run that `tune` has finished.
+        run: folder of a run that `tune` has finished, or its name in `runs`.
         budget: for the trainings; what does not fit is left out and named.
         machine: what may be used of it.
         catalog: the installed plugins by default.
@@ -115,8 +115,8 @@ def explain(
     deadline = time.monotonic() + parse_duration(budget)
     catalog, progress = catalog or load_catalog(), progress or Silent()
     machine = machine or Machine()
-    folder = Path(run)
-    plan, *_ = chosen_plan(resume=str(folder), runs=str(folder.parent), catalog=catalog)
+    folder = Path(run) if (Path(run) / "plan.toml").is_file() else Path("runs") / run
+    plan, *_ = chosen_plan(resume=folder.name, runs=str(folder.parent), catalog=catalog)
     shop = open_shop(plan, machine, catalog, progress)
     with (
         disk_errors(folder),

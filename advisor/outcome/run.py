@@ -199,7 +199,7 @@ def chosen_plan(
         if not (folder / "plan.toml").is_file():
             known = sorted(path.parent.name for path in Path(runs).glob("*/plan.toml"))
             raise RunError(
-                f"There is no run `{resume}` in {runs}.",
+                f"There is no run `{resume}` in `{runs}`.",
                 ways=[f"runs there: {', '.join(known)}" if known else "no run has been started there"],
                 hint=closest(resume, known) or "advisor tune",
             )

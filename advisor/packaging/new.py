@@ -13,7 +13,7 @@ from advisor.errors import UNSEEN, UsageError
 from advisor.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from importlib.resources.abc import Traversable
     from pathlib import Path
 
@@ -76,13 +76,24 @@ def words_for(name: str, *, summary: str, licence: str) -> dict[str, str]:
             "licence": licence, "core": core}  # fmt: skip
 
 
-def require_new(folder: Path) -> None:
-    """Refuse to write over anything."""
+def require_new(
+    folder: Path,
+    *,
+    ways: Sequence[str] = ("give another name", "give another place with --into", "move or delete it"),
+    hint: str = "--into another-folder",
+) -> None:
+    """Refuse to write over anything.
+
+    Args:
+        folder: or file, that must not be there.
+        ways: out, for the command that writes it.
+        hint: likewise.
+    """
     if folder.exists():
         raise UsageError(
             f"`{folder}` is there already; nothing was written.",
-            ways=["give another name", "give another place with --into", "move or delete it"],
-            hint=f"advisor plugins check {folder}",
+            ways=ways,
+            hint=hint,
         )
 
 

@@ -130,7 +130,7 @@ def confusion_chart(tested: Sequence[Judged], classes: Sequence[str]) -> Chart |
     ]  # fmt: skip
     order = [short[name] for name in shown]
     written = len(shown) <= _WRITTEN
-    turned = len(shown) > 4 and max(map(len, order)) > 2
+    turned = sum(map(len, order)) > 20 and max(map(len, order)) > 2  # side by side on a phone they would touch
     x = alt.X("said:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.04), title="the model says",
               axis=alt.Axis(orient="bottom", labelAngle=-90 if turned else 0, grid=False, ticks=False,
                             labelLimit=120, labelOverlap=False, domain=False))  # fmt: skip
@@ -216,7 +216,8 @@ def calibration_chart(tested: Sequence[Judged]) -> Chart | None:
     error = calibration_error(bins)
     mean = sum(one.probability for one in tested) / len(tested) - sum(one.right for one in tested) / len(tested)
     lean = (
-        "on the whole it is as sure as it should be" if abs(mean) < 0.015 else
+        "it is as sure as it should be" if max(error, abs(mean)) < 0.015 else
+        "it is too sure in places and too unsure in others, alike on the whole" if abs(mean) < 0.015 else
         f"on the whole it is {points(abs(mean), sign=False)} points too {'sure' if mean > 0 else 'unsure'}"
     )  # fmt: skip
     return Chart(

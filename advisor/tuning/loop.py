@@ -232,7 +232,7 @@ class _Pace:
             fitting = self.step + int((self._deadline - now) / max(each, 1e-9))
             if fitting < LEAST_SHARE * self.planned:
                 raise OutOfTimeError(
-                    f"{fitting} of {self.planned} steps would fit in the time left", each * self.planned
+                    f"{max(0, fitting)} of {self.planned} steps would fit in the time left", each * self.planned
                 )
             self.total = max(self.step, min(self.total, fitting))
 

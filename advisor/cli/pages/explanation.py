@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def explanation(out: Page, found: Explanation, folder: str) -> None:
     """The page of `advisor explain`."""
-    out.print(f"[bold]Why trial {found.trial} won[/bold]")
+    won = f"trial {found.trial}" if found.trial >= 0 else f"the closed-form probe at stage {-found.trial}"
+    out.print(f"[bold]Why {won} won[/bold]")
     for key, share in found.importances.items():
         out.print(f"  {share:>4.0%} of the differences between trials: {escape(key)}")
     if not found.importances:

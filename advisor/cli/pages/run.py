@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import escape
@@ -56,7 +57,7 @@ def result(out: Page, found: Result, reports: Sequence[str] = ()) -> None:
             out.print(f"              {more[found.metric]}")
     out.print()
     out.print(f"Handed over in {escape(str(found.best))}. To use it:")
-    out.command(f"  advisor predict {escape(str(found.best))} photo.jpg")
+    out.command(f"  advisor predict {escape(shlex.quote(str(found.best)))} photo.jpg")
     if found.timm_loads_it:
         out.command(f"  timm.create_model('local-dir:{escape(str(found.best))}', pretrained=True)")
     else:
