@@ -137,7 +137,7 @@ def postgresql(tmp_path_factory):
     home = Path(tempfile.mkdtemp(prefix="pg"))  # sockets want short paths
     programs = Path(os.path.realpath(found)).parent
     # The server refuses to run as root.
-    user = [*("runuser", "-u", "postgres", "--")] if os.getuid() == 0 else []
+    user = [shutil.which("runuser") or "/usr/sbin/runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
     if user:
         shutil.chown(home, "postgres")
     data, options = home / "data", f"-c listen_addresses='' -c unix_socket_directories={home} -c fsync=off"

@@ -258,9 +258,11 @@ def _reasons(
             "--pilot measures it"
         )
     if (size.large > 0.5) != (verdict in (2, 4)):
-        reasons.append(
+        # Beside the size, which the verdict seems to contradict.
+        reasons.insert(
+            1,
             f"by size alone this would be called {'large' if size.large > 0.5 else 'small'}; the expected accuracies "
-            f"speak for the way of a {SCENARIOS[verdict][0]} set"
+            f"speak for the way of a {SCENARIOS[verdict][0]} set",
         )
     return tuple(reasons)
 

@@ -89,7 +89,9 @@ def model_card(
         probability=evidence.get("scenario_probabilities", {}).get(str(scenario)),
         different=evidence.get("probability_different"),
         report=report,
-        values={name: _plain(value) for name, value in report["winner"]["values"].items()},
+        # A zero is what is not done, but for the freeze depth.
+        values={name: _plain(value) for name, value in report["winner"]["values"].items()
+                if value != 0 or name == "freeze.depth"},
         shown=_per_class(report)[:_CLASSES],
         classes=len(report["test_per_class"]),
         weak=[row for row in _per_class(report) if row["value"] < (report["test_accuracy"] or 0) - 0.1][:5],
@@ -99,7 +101,7 @@ def model_card(
         source=report["backbone"].get("source"),
         share="{:.3f}".format,
         version=__version__,
-    )
+    )  # fmt: skip
 
 
 class _Ready(str):
