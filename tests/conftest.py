@@ -111,6 +111,17 @@ def tuned(monkeypatch, tiny, tmp_path):
     return make
 
 
+def blocks(page, kind):
+    """Every block of a kind in a report's page, those in pairs included."""
+    from advisor.report.blocks import Pair
+
+    found = []
+    for section in page.sections:
+        for block in section.blocks:
+            found += [one for one in (block.blocks if isinstance(block, Pair) else [block]) if isinstance(one, kind)]
+    return found
+
+
 HOSTILE = (
     'quote\' " quote', "<script>alert(1)<", "🐦‍🔥", "عربي \u202e", "two\nlines", "a" * 200, '"""); import os; os.abort() #',
     "{{ 7 * 7 }} ${HOME} | `x`",

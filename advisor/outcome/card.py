@@ -74,7 +74,7 @@ def model_card(
     environment.filters["raw"] = _Ready
     known = known_of(config, report)
     timm_loads_it = "architecture" in config
-    scenario, evidence = report.get("scenario"), report.get("advice", {})
+    scenario, evidence, per_class = report.get("scenario"), report.get("advice", {}), _per_class(report)
     return environment.get_template("card.md.j2").render(
         front=_Ready(_front_matter(known, report, timm_loads_it=timm_loads_it, title=one_line(title), licence=licence)),
         title=title,
@@ -92,15 +92,14 @@ def model_card(
         # A zero is what is not done, but for the freeze depth.
         values={name: _plain(value) for name, value in report["winner"]["values"].items()
                 if value != 0 or name == "freeze.depth"},
-        shown=_per_class(report)[:_CLASSES],
-        classes=len(report["test_per_class"]),
-        weak=[row for row in _per_class(report) if row["value"] < (report["test_accuracy"] or 0) - 0.1][:5],
-        thin=[row["name"] for row in _per_class(report) if row["images"] < _FEW],
+        shown=per_class[:_CLASSES],
+        classes=len(per_class),
+        weak=[row for row in per_class if row["value"] < (report["test_accuracy"] or 0) - 0.1][:5],
+        thin=[row["name"] for row in per_class if row["images"] < _FEW],
         few=_FEW,
         sha256=report["backbone"].get("sha256"),
         source=report["backbone"].get("source"),
         share="{:.3f}".format,
-        version=__version__,
     )  # fmt: skip
 
 
@@ -163,7 +162,6 @@ def _figures(report: Mapping[str, Any]) -> dict[str, str]:
     kind = "mean average precision " if report.get("metric") == "map" else ""
     return {
         "backbone": str(backbone["name"]),
-        "backbone_licence": str(backbone["licence"]),
         "weights_licence": str(backbone["licence"]),
         "trained_on": str(backbone["trained_on"]),
         "dataset": Path(str(data["location"]).rstrip("/:")).name or "images",

@@ -103,7 +103,9 @@ class Result:
         """For notebooks: the honest figure, the floor, the way that won, and how to use it."""
         low, high = self.test_interval
         figure = "mean average precision" if self.metric == "map" else "accuracy"
-        title = f"Test {figure} {self.test:.3f} (95 % interval {low:.3f} to {high:.3f}, {self.test_images} images)"
+        title = "No test images were kept apart."
+        if self.test is not None:
+            title = f"Test {figure} {self.test:.3f} (95 % interval {low:.3f} to {high:.3f}, {self.test_images} images)"
         rows: list[tuple[str, str]] = [("validation, chosen by it", f"{self.validation:.3f}")]
         if self.probe_accuracy is not None:
             rows.append(("validation, best closed-form probe", f"{self.probe_accuracy:.3f}"))
@@ -116,7 +118,7 @@ class Result:
             ("model", str(self.best)),
         ]
         return card(
-            "No test images were kept apart." if self.test is None else title,
+            title,
             table(("what", "figure"), rows),
             paragraph("result.best.predict(['photo.jpg']) uses it."),
         )

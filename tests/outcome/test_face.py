@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -77,3 +78,4 @@ def test_notebooks_show_both(done):
     assert f"Test accuracy {result.test:.3f}" in shown
     assert f"{result.probe_accuracy:.3f}" in shown
     assert "<b>" not in shown
+    assert "No test images were kept apart." in replace(result, test=None)._repr_html_()

@@ -3,24 +3,16 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import draw
+from conftest import blocks, draw
 
 import advisor
 from advisor.advice.inspection import ClassAdvice
 from advisor.cli.main import main
-from advisor.report.blocks import Chart, Gallery, Pair, Shelf, Table
+from advisor.report.blocks import Chart, Gallery, Shelf, Table
 from advisor.report.page import to_html, to_markdown
 from advisor.report.recommendation import write_recommendation
 
 SECTIONS = ["scenario", "depth", "ways", "labels", "pictures", "doubts", "data", "classes", "change", "origin"]
-
-
-def blocks(page, kind):
-    found = []
-    for section in page.sections:
-        for block in section.blocks:
-            found += [one for one in (block.blocks if isinstance(block, Pair) else [block]) if isinstance(one, kind)]
-    return found
 
 
 def test_the_first_screen_says_what_to_do_and_what_to_expect(plain, page_of):

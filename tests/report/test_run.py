@@ -9,13 +9,13 @@ import time
 import pytest
 import timm
 import torch
-from conftest import draw
+from conftest import blocks, draw
 
 import advisor
 from advisor.cli.main import main
 from advisor.errors import RunError
 from advisor.outcome.evidence import PREDICTIONS
-from advisor.report.blocks import Chart, Command, Fold, Gallery, Pair, Table
+from advisor.report.blocks import Chart, Command, Fold, Gallery, Table
 from advisor.report.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
 from advisor.report.page import to_html, to_markdown
 from advisor.report.run import run_page, write_run_report
@@ -30,14 +30,6 @@ SECTIONS = ["outcome", "trials", "difference", "choice", "learning", "confusions
 
 def page_of(folder):
     return run_page(read_run(folder), made=MADE)
-
-
-def blocks(page, kind):
-    found = []
-    for section in page.sections:
-        for block in section.blocks:
-            found += [one for one in (block.blocks if isinstance(block, Pair) else [block]) if isinstance(one, kind)]
-    return found
 
 
 def drawn_rows(found):
