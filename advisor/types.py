@@ -168,7 +168,7 @@ class Head:
         loss: `loss(logits, labels)` returns a scalar, used when the network is unfrozen; None is
             cross-entropy, binary where images may have several labels.
         params: what may be tuned.
-        several: it also learns where an image may have several labels or none: `fit` and `loss` take labels
+        multilabel: it also learns where an image may have several labels or none: `fit` and `loss` take labels
             (n, classes) of 0 and 1, too, and σ of a logit is the probability of its label.
         linear: the module is one `torch.nn.Linear`, so that timm's own classifier can hold it.
         tokens: the module reads (B, N, width), one vector for each position, instead of their mean (B, width). It
@@ -181,7 +181,7 @@ class Head:
     fit: Callable[..., None] | None = None
     loss: Callable[[Tensor, Tensor], Tensor] | None = None
     params: tuple[Param, ...] = ()
-    several: bool = False
+    multilabel: bool = False
     linear: bool = False
     tokens: bool = False
     summary: str = ""
@@ -212,7 +212,7 @@ class Listing:
     ignored: Sequence[str] = ()
 
     @property
-    def several(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several labels, or none."""
         return bool(len(self.labels)) and isinstance(self.labels[0], tuple)
 

@@ -227,32 +227,34 @@ def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float
     """What a run that ended after each of its trials would have handed over, with its test accuracy."""
     from dataclasses import replace
 
-    from advisor.outcome.run import Machine, open_search, open_shop
+    from advisor.outcome.run import Machine, open_contexts, open_search
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.tuning.confirm import choose
 
-    shop = open_shop(plan, Machine(), load_catalog(), Silent())
-    labels = shop.first.labels("test").numpy()
+    contexts = open_contexts(plan, Machine(), load_catalog(), Silent())
+    labels = contexts.first.labels("test").numpy()
     rows: list[tuple[str, float, float, str]] = []
     last = None
-    with open_search(shop, plan, folder, budget=math.inf, trials=1) as search:
+    with open_search(contexts, plan, folder, budget=math.inf, trials=1) as search:
         # One seed each, as it was before the leaders were judged again.
-        standings = [replace(standing, credit=standing.credit[:1]) for standing in search.standings()]
+        scored_trials = [
+            replace(scored_trial, image_scores=scored_trial.image_scores[:1]) for scored_trial in search.scored_trials()
+        ]
         ended = {number: trial.datetime_complete for number, trial in search.everything()}
         so_far = []
-        for standing in sorted(standings, key=lambda standing: ended[standing.number]):
-            so_far.append(standing)
-            seconds = (ended[standing.number] - began).total_seconds()
-            chosen = choose(so_far, search.worth, seeds=1).chosen
+        for scored_trial in sorted(scored_trials, key=lambda scored_trial: ended[scored_trial.number]):
+            so_far.append(scored_trial)
+            seconds = (ended[scored_trial.number] - began).total_seconds()
+            chosen = choose(so_far, search.sample_weight, seeds=1).chosen
             if chosen.number == last:
                 continue
             last = chosen.number
             fitting = time.perf_counter()
             network = search.network(chosen)
             fit = time.perf_counter() - fitting if search.folds > 1 else 0.0
-            bench = shop.bench(dict(chosen.values))
-            guesses = predicted(network, bench.rows("test"), bench.prepared, bench.backbone)
+            context = contexts.context(dict(chosen.values))
+            guesses = predicted(network, context.rows("test"), context.prepared, context.backbone)
             rows.append(("ours", seconds + fit, float((guesses == labels).mean()), words(chosen.values)))
     return rows
 

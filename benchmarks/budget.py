@@ -36,7 +36,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1000, help="more than fit, so that time ends the search")
     args = parser.parse_args()
     from advisor.plugins import load_catalog
-    from advisor.recipe import Plan, load_recipe, parse_duration, plan_to_toml
+    from advisor.recipe import Plan, load_recipe, plan_to_toml
+    from advisor.units import parse_duration
 
     good = True
     with tempfile.TemporaryDirectory() as folder:

@@ -27,7 +27,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -45,32 +45,32 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     args = parser.parse_args()
     os.environ["ADVISOR_CACHE"] = tempfile.mkdtemp(prefix="cached-trials-")
-    from advisor.outcome.run import Machine, open_shop
+    from advisor.outcome.run import Machine, open_contexts
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import Plan, Recipe
 
     plan = Plan(Recipe("benchmark"), args.data, "lite0")
-    shop = open_shop(plan, Machine(args.device), load_catalog(), Silent())
-    bench = shop.bench({"features.input_size": args.input_size})
-    parts = [spread(bench.rows(part), most) for part, most in (("train", args.images), ("val", args.val))]
-    bench = bench.divided(*parts).divided(*parts)  # once more, so that nothing is kept of the other images
-    shares = frozen_shares(bench)
-    print(f"{len(bench.rows('train'))} images to train on, {len(bench.rows('val'))} to judge on, {args.epochs} epochs, "
-          f"{bench.device}; median of {args.repeats}")  # fmt: skip
+    contexts = open_contexts(plan, Machine(args.device), load_catalog(), Silent())
+    context = contexts.context({"features.input_size": args.input_size})
+    parts = [spread(context.rows(part), most) for part, most in (("train", args.images), ("val", args.val))]
+    context = context.divided(*parts).divided(*parts)  # once more, so that nothing is kept of the other images
+    shares = frozen_shares(context)
+    print(f"{len(context.rows('train'))} images to train on, {len(context.rows('val'))} to judge on, "
+          f"{args.epochs} epochs, {context.device}; median of {args.repeats}")  # fmt: skip
     print("   p  stage   full s  uncached s  kept s  keeping s |  full : kept (by operations, share)  uncached : kept "
           "(likewise)  accuracy kept - uncached")  # fmt: skip
     wanted = [float(text) for text in args.shares.split(",")]
     for stage in sorted({min(shares, key=lambda k: abs(shares[k] - share)) for share in wanted}):
         p = shares[stage]
-        depth = stage / len(bench.stages)
-        keeping = keep(bench, stage, args.epochs)
+        depth = stage / len(context.stages)
+        keeping = keep(context, stage, args.epochs)
         full, uncached, kept = [], [], []
         for repeat in range(args.repeats):  # by turns, so that a slow moment of the machine hits all alike
             if not args.accuracy:
-                full.append(timed(bench, 0.0, "fresh", args.epochs, repeat))
-            uncached.append(timed(bench, depth, "fresh", args.epochs, repeat))
-            kept.append(timed(bench, depth, "views", args.epochs, repeat))
+                full.append(timed(context, 0.0, "fresh", args.epochs, repeat))
+            uncached.append(timed(context, depth, "fresh", args.epochs, repeat))
+            kept.append(timed(context, depth, "views", args.epochs, repeat))
         seconds = [
             statistics.median(run["seconds"] for run in runs) if runs else math.nan for runs in (full, uncached, kept)
         ]
@@ -89,36 +89,36 @@ def spread(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return rows[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
-def frozen_shares(bench: Workbench) -> dict[int, float]:
+def frozen_shares(context: TrialContext) -> dict[int, float]:
     """For each number of frozen stages the share of the forward pass's operations that lies below the cut."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    segments = bench.segments
+    segments = context.segments
     assert segments is not None
-    images = bench.clean(bench.rows("train")[:2])
+    images = context.clean(context.rows("train")[:2])
 
     def operations(model: Any) -> int:  # noqa: ANN401
         with FlopCounterMode(display=False) as counter:
             model(images)
         return counter.get_total_flops()
 
-    whole = operations(bench.network)
-    return {k: operations(segments.between(bench.network, 0, k)) / whole for k in range(1, len(bench.stages))}
+    whole = operations(context.network)
+    return {k: operations(segments.between(context.network, 0, k)) / whole for k in range(1, len(context.stages))}
 
 
-def keep(bench: Workbench, stage: int, epochs: int) -> float:
+def keep(context: TrialContext, stage: int, epochs: int) -> float:
     """Seconds to compute and keep what trials frozen so deep read, as the first such trial does."""
     from advisor.network.activations import View
     from advisor.recipe import KEYS
 
-    assert bench.activations is not None
+    assert context.activations is not None
     began = time.perf_counter()
     for number in range(min(epochs, int(str(KEYS["features.views"].default)))):
-        bench.activations.get(bench.kept("train")[0], stage, View(str(KEYS["train.augment"].default), number))
+        context.activations.get(context.kept("train")[0], stage, View(str(KEYS["train.augment"].default), number))
     return time.perf_counter() - began
 
 
-def timed(bench: Workbench, depth: float, cache: str, epochs: int, seed: int) -> dict[str, Any]:
+def timed(context: TrialContext, depth: float, cache: str, epochs: int, seed: int) -> dict[str, Any]:
     """One trial: the seconds of its training, without the scoring on validation images, and its answers there."""
     from advisor.recipe import KEYS
     from advisor.tuning.trial import run_trial
@@ -127,8 +127,8 @@ def timed(bench: Workbench, depth: float, cache: str, epochs: int, seed: int) ->
         "head.name": "linear", "head.linear.l2": 3e-4, "freeze.depth": depth, "train.epochs": epochs,
         "features.cache": cache, "freeze.batchnorm": "eval",
     }  # fmt: skip
-    done = run_trial(bench, values, seed=seed, deadline=math.inf)
-    return {"seconds": done.curve[-1].seconds, "correct": done.credit}
+    done = run_trial(context, values, seed=seed, deadline=math.inf)
+    return {"seconds": done.curve[-1].seconds, "correct": done.image_scores}
 
 
 def difference(kept: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> tuple[float, float]:

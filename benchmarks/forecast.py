@@ -74,7 +74,7 @@ def main() -> None:
 
     from advisor.advice.priors import LP_FT
     from advisor.advice.recommend import adapt_recipe, find_recipe, first_of, recommend
-    from advisor.outcome.run import Machine, open_shop
+    from advisor.outcome.run import Machine, open_contexts
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import KEYS, load_recipe
@@ -105,11 +105,11 @@ def main() -> None:
                 own = {f"head.{head.name}.{param.name}": param.default for param in head.params}
                 values |= {key: first_of(recipe.values.get(key, default)) for key, default in own.items()}
                 os.environ["ADVISOR_CACHE"] = f"{folder}/{way}"
-                bench = open_shop(replace(found.plan, recipe=recipe), Machine("cpu"), catalog, Silent()).first
-                bench.clean(bench.rows("train")[:8])
+                context = open_contexts(replace(found.plan, recipe=recipe), Machine("cpu"), catalog, Silent()).first
+                context.clean(context.rows("train")[:8])
                 with watched() as extra:
                     began = time.perf_counter()
-                    run_trial(bench, values, seed=0, deadline=math.inf)
+                    run_trial(context, values, seed=0, deadline=math.inf)
                     seconds = time.perf_counter() - began
                 expected = found.cost.ways[way]
                 ratios.append(expected.seconds / seconds)

@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from advisor.tuning.bench import Workshop
+    from advisor.tuning.context import ContextPool
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 BATCH_SIZE = 32
@@ -50,13 +50,13 @@ def main() -> None:
     parser.add_argument("--plot", default="", metavar="FILE")
     args = parser.parse_args()
     os.environ["ADVISOR_CACHE"] = tempfile.mkdtemp(prefix="from-scratch-")
-    from advisor.outcome.run import Machine, open_shop
+    from advisor.outcome.run import Machine, open_contexts
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import Plan, Recipe
 
     plan = Plan(Recipe("benchmark"), args.data, args.backbone, seed=args.seed)
-    shop = open_shop(plan, Machine(args.device), load_catalog(), Silent())
+    contexts = open_contexts(plan, Machine(args.device), load_catalog(), Silent())
     lengths = [int(text) for text in args.epochs.split(",")]
     longer = sorted({*lengths, *(max(lengths) * 2**power for power in range(1, int(math.log2(args.factor)) + 1))})
     rates = [float(text) for text in args.rates.split(",") if text] or [None]
@@ -64,7 +64,7 @@ def main() -> None:
     work += [(SCRATCH, n, rate) for n in longer for rate in rates]
     points = []
     for way, epochs, lr in work:
-        points.append({"way": way, **measured(shop, way, epochs, lr, args)})
+        points.append({"way": way, **measured(contexts, way, epochs, lr, args)})
         text = "{way:<12} {epochs:>3} epochs {steps:>5} iterations  lr {lr:.0e}  {accuracy:.3f}  {seconds:6.1f} s"
         print(text.format(**points[-1]), flush=True)
     frame = pd.DataFrame(points)
@@ -74,13 +74,15 @@ def main() -> None:
         plot(frame, args.plot, about)
 
 
-def measured(shop: Workshop, way: str, epochs: int, lr: float | None, args: argparse.Namespace) -> dict[str, Any]:
+def measured(
+    contexts: ContextPool, way: str, epochs: int, lr: float | None, args: argparse.Namespace
+) -> dict[str, Any]:
     """One training, scored on images that it did not see."""
     from advisor.recipe import load_recipe
     from advisor.tuning.space import SearchSpace
     from advisor.tuning.trial import run_trial
 
-    catalog = shop.first.catalog
+    catalog = contexts.first.catalog
     changes: dict[str, Any] = {
         "features.input_size": args.input_size, "train.epochs": epochs, "train.batch_size": BATCH_SIZE,
         "train.augment": "crop",
@@ -90,12 +92,12 @@ def measured(shop: Workshop, way: str, epochs: int, lr: float | None, args: argp
     if way == RANDOM_HEAD:
         changes["head.init"] = "random"
     recipe = load_recipe(SCRATCH if way == SCRATCH else LP_FT, catalog).with_values(changes)
-    values = SearchSpace(recipe, shop.first.stages, catalog).start()
-    whole = shop.bench(values)
+    values = SearchSpace(recipe, contexts.first.stages, catalog).start()
+    whole = contexts.context(values)
     draw = np.random.default_rng(args.seed).permutation
-    bench = whole.divided(draw(whole.rows("train"))[: args.images], draw(whole.rows("test"))[: args.test])
+    context = whole.divided(draw(whole.rows("train"))[: args.images], draw(whole.rows("test"))[: args.test])
     began = time.perf_counter()
-    done = run_trial(bench, values, seed=args.seed, deadline=math.inf)
+    done = run_trial(context, values, seed=args.seed, deadline=math.inf)
     seconds = time.perf_counter() - began
     return {"epochs": epochs, "steps": done.steps, "lr": values["optimizer.lr"], "accuracy": done.accuracy,
             "seconds": seconds}  # fmt: skip

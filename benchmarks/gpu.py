@@ -29,15 +29,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 from PIL import Image
 
-from advisor.advice.inspection import stages_for
 from advisor.data.prepare import prepare
 from advisor.network.features import FeatureStore, compute_features
+from advisor.network.opening import stages_for
 from advisor.network.sweep import Sweeper, batch_for
 from advisor.network.transfer import pick_device
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import KEYS
-from advisor.tuning.bench import Workbench
+from advisor.tuning.context import TrialContext
 from advisor.tuning.loop import Schedule, train
 from advisor.tuning.source import source_of
 from advisor.tuning.updates import make_optimizer
@@ -64,14 +64,14 @@ def main() -> None:
     device = pick_device(args.device)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ADVISOR_CACHE"] = f"{folder}/cache"
-        bench = workbench(args, device, f"{folder}/images")
+        context = workbench(args, device, f"{folder}/images")
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU, which is not what this is for"
-        print(f"{name}; torch {torch.__version__}; {args.backbone} at {bench.backbone.input.size} pixels")
-        report_training(bench, args)
-        report_features(bench, args)
+        print(f"{name}; torch {torch.__version__}; {args.backbone} at {context.backbone.input.size} pixels")
+        report_training(context, args)
+        report_features(context, args)
 
 
-def workbench(args: argparse.Namespace, device: torch.device, folder: str) -> Workbench:
+def workbench(args: argparse.Namespace, device: torch.device, folder: str) -> TrialContext:
     """A bench on images of noise, as many as the timed steps read."""
     from pathlib import Path
 
@@ -88,7 +88,7 @@ def workbench(args: argparse.Namespace, device: torch.device, folder: str) -> Wo
     torch.manual_seed(0)
     network: Any = backbone.create(False).eval().to(device).to(memory_format=torch.channels_last)
     prepared = prepare(folder, backbone.input, catalog=catalog, seed=0, progress=Silent())
-    return Workbench(backbone, network, stages_for(backbone, network), prepared, catalog, device, Silent())
+    return TrialContext(backbone, network, stages_for(backbone, network), prepared, catalog, device, Silent())
 
 
 def save(target: Path, rng: np.random.Generator, size: int) -> None:
@@ -96,10 +96,10 @@ def save(target: Path, rng: np.random.Generator, size: int) -> None:
     Image.fromarray(rng.integers(0, 256, (size, size, 3), np.uint8)).save(target)
 
 
-def report_training(bench: Workbench, args: argparse.Namespace) -> None:
+def report_training(context: TrialContext, args: argparse.Namespace) -> None:
     ours, bare = [], []
     for repeat in range(args.repeats + 1):
-        times = our_step(bench, args, repeat), bare_step(bench, args)
+        times = our_step(context, args, repeat), bare_step(context, args)
         if repeat:  # the first of each compiles and allocates
             ours.append(times[0])
             bare.append(times[1])
@@ -109,98 +109,102 @@ def report_training(bench: Workbench, args: argparse.Namespace) -> None:
           f"{args.batch_size / mine:.0f} images a second", flush=True)  # fmt: skip
 
 
-def report_features(bench: Workbench, args: argparse.Namespace) -> None:
-    rows = bench.rows("train")
+def report_features(context: TrialContext, args: argparse.Namespace) -> None:
+    rows = context.rows("train")
     ours, bare, large = [], [], []
     for repeat in range(args.repeats + 1):
-        times = our_features(bench), bare_forward(bench, batch_for(bench.device)), bare_forward(bench, args.batch_size)
+        times = (
+            our_features(context),
+            bare_forward(context, batch_for(context.device)),
+            bare_forward(context, args.batch_size),
+        )
         if repeat:
             for kept, value in zip((ours, bare, large), times, strict=True):
                 kept.append(value / len(rows))
     mine, least, most = (statistics.median(values) for values in (ours, bare, large))
-    size = batch_for(bench.device)
+    size = batch_for(context.device)
     print(
         f"features, batches of {size}: {1 / mine:.0f} images a second, bare {1 / least:.0f}: {least / mine:.1%} of "
         f"its speed (wanted 95 %); bare in batches of {args.batch_size}: {1 / most:.0f}, {most / mine:.1%}"
     )
 
 
-def network_and_rates(bench: Workbench) -> tuple[Any, dict[str, float]]:
-    head = torch.nn.Linear(bench.standardise(len(bench.stages)).mean.numel(), bench.classes)
-    network = bench.build(len(bench.stages), head)
+def network_and_rates(context: TrialContext) -> tuple[Any, dict[str, float]]:
+    head = torch.nn.Linear(context.standardise(len(context.stages)).mean.numel(), context.classes)
+    network = context.build(len(context.stages), head)
     network.freeze(0, batchnorm="eval")
     return network, {name: LR for name, parameter in network.named_parameters() if parameter.requires_grad}
 
 
-def our_step(bench: Workbench, args: argparse.Namespace, seed: int) -> float:
+def our_step(context: TrialContext, args: argparse.Namespace, seed: int) -> float:
     """Seconds a step of the second epoch, as trials take them."""
-    network, rates = network_and_rates(bench)
+    network, rates = network_and_rates(context)
     values = {path: key.default for path, key in KEYS.items()} | {
         "features.cache": "fresh", "train.augment": args.augment, "train.batch_size": args.batch_size,
         "train.epochs": 2,
     }  # fmt: skip
-    source = source_of(bench, network, values, frozen=0, seed=seed, deadline=math.inf)
+    source = source_of(context, network, values, frozen=0, seed=seed, deadline=math.inf)
     schedule = Schedule("adamw", weight_decay=1e-3, epochs=2, batch_size=args.batch_size, warmup=0.1)
     ends: list[float] = []
 
     def after_epoch(_epoch: int, seconds: float) -> None:
-        synchronise(bench.device)
+        synchronise(context.device)
         ends.append(seconds)
 
-    labels = bench.labels("train").to(bench.device)
+    labels = context.labels("train").to(context.device)
     train(source.model, source.take, labels, schedule, rates=rates, seed=seed, deadline=time.monotonic() + 1e6,
           after_epoch=after_epoch)  # fmt: skip
     return (ends[1] - ends[0]) / math.ceil(len(labels) / args.batch_size)
 
 
-def bare_step(bench: Workbench, args: argparse.Namespace) -> float:
+def bare_step(context: TrialContext, args: argparse.Namespace) -> float:
     """Seconds a step on one batch that lies on the device."""
-    network, rates = network_and_rates(bench)
+    network, rates = network_and_rates(context)
     network.train()
     optimizer = make_optimizer(network, "adamw", 1e-3, rates)
-    images = synthetic(bench, args.batch_size)
-    labels = torch.zeros(args.batch_size, dtype=torch.int64, device=bench.device)
+    images = synthetic(context, args.batch_size)
+    labels = torch.zeros(args.batch_size, dtype=torch.int64, device=context.device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", torch.bfloat16, enabled=bench.device.type == "cuda"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=context.device.type == "cuda"):
             logits = network(images)
         F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
-    return timed(step, args.steps, bench.device)
+    return timed(step, args.steps, context.device)
 
 
-def our_features(bench: Workbench) -> float:
+def our_features(context: TrialContext) -> float:
     """Seconds to read all training images' features into an empty store."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ADVISOR_CACHE"] = folder
-        store = FeatureStore.open(bench.prepared.pixels, bench.network, bench.stages, bench.backbone.input)
-        sweeper = Sweeper(bench.network, bench.stages)
-        rows = bench.rows("train")
+        store = FeatureStore.open(context.prepared.pixels, context.network, context.stages, context.backbone.input)
+        sweeper = Sweeper(context.network, context.stages)
+        rows = context.rows("train")
         began = time.perf_counter()
         compute_features(
-            sweeper, bench.prepared.pixels, rows, bench.backbone.input,
-            store=store, device=bench.device, progress=Silent(),
+            sweeper, context.prepared.pixels, rows, context.backbone.input,
+            store=store, device=context.device, progress=Silent(),
         )  # fmt: skip
         return time.perf_counter() - began
 
 
-def bare_forward(bench: Workbench, batch: int) -> float:
+def bare_forward(context: TrialContext, batch: int) -> float:
     """Seconds for as many images as there are to train on, always the same batch."""
-    images = synthetic(bench, batch)
+    images = synthetic(context, batch)
 
     def forward() -> None:
         with torch.inference_mode():
-            bench.network(images)
+            context.network(images)
 
-    times = math.ceil(len(bench.rows("train")) / batch)
-    return times * timed(forward, times, bench.device)
+    times = math.ceil(len(context.rows("train")) / batch)
+    return times * timed(forward, times, context.device)
 
 
-def synthetic(bench: Workbench, batch: int) -> Tensor:
-    size = bench.backbone.input.size
-    images = torch.randn(batch, 3, size, size, device=bench.device)
+def synthetic(context: TrialContext, batch: int) -> Tensor:
+    size = context.backbone.input.size
+    images = torch.randn(batch, 3, size, size, device=context.device)
     return images.contiguous(memory_format=torch.channels_last)
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     args = parser.parse_args()
     from advisor.plugins import load_catalog
     from advisor.recipe import Plan, load_recipe, plan_to_toml
-    from advisor.sizes import parse_size
+    from advisor.units import parse_size
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

@@ -23,10 +23,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
 import cells
 
-from advisor.advice.inspection import open_network, stages_for
 from advisor.data.prepare import prepare
 from advisor.network import ridge
 from advisor.network.features import FeatureStore, compute_features
+from advisor.network.opening import open_network, stages_for
 from advisor.network.sweep import Sweeper
 from advisor.plugins import load_catalog
 from advisor.progress import Silent

@@ -91,8 +91,8 @@ def main() -> None:
 
     import torch
 
-    from advisor.advice.inspection import open_network
     from advisor.advice.recommend import recommend
+    from advisor.network.opening import open_network
     from advisor.plugins import load_catalog
 
     backbone = load_catalog().backbone(args.backbone)

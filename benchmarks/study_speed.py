@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from advisor.data.dataset import ImageDataset
     from advisor.data.pixels import PixelStore
     from advisor.recipe import Plan
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TIMED_EPOCHS = 2  # of a plain trial; from the end of the first to that of the second is what any more would take
@@ -74,7 +74,7 @@ def main() -> None:
     args = parser.parse_args()
     folder = Path(args.out).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    from advisor.outcome.run import Machine, open_shop
+    from advisor.outcome.run import Machine, open_contexts
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import load_plan
@@ -94,12 +94,12 @@ def main() -> None:
     )
     plain_file = folder / "plain.json"
     plain: dict[str, float] = json.loads(plain_file.read_text()) if plain_file.exists() else {}
-    shop = open_shop(plan, Machine(), catalog, Silent())
+    contexts = open_contexts(plan, Machine(), catalog, Silent())
     for trial in trials:
         key, values = str(trial.number), trial.user_attrs["values"]
         if key not in plain:
             epochs = len(trial.intermediate_values)
-            plain[key] = plain_seconds(shop.bench(values), values, epochs, trial.number, args.share)
+            plain[key] = plain_seconds(contexts.context(values), values, epochs, trial.number, args.share)
             plain_file.write_text(json.dumps(plain))
         print(f"trial {key:>2} {trial.state.name.lower():<8} frozen {values['freeze.depth']:.2f} of "
               f"{values['features.tap']:.2f}: {trial.user_attrs['seconds']:7.1f} s, plain {plain[key]:7.1f} s",
@@ -136,17 +136,17 @@ def run_study(plan: Plan, folder: Path, trials: int) -> None:
     (folder / "seconds").write_text(str(time.perf_counter() - began))
 
 
-def plain_seconds(bench: Workbench, values: dict[str, Any], epochs: int, seed: int, share: float) -> float:
+def plain_seconds(context: TrialContext, values: dict[str, Any], epochs: int, seed: int, share: float) -> float:
     """What as many epochs as the study ran of a trial take with nothing kept; none for a closed form."""
-    from advisor.tuning.bench import Workbench as Bench
+    from advisor.tuning.context import TrialContext as Bench
     from advisor.tuning.trial import run_trial
 
     cache = os.environ["ADVISOR_CACHE"] = tempfile.mkdtemp(prefix="study-speed-")
-    prepared = bench.prepared
-    files = Undecoded(prepared.pixels, prepared.listed, bench.backbone.input.interpolation)
+    prepared = context.prepared
+    files = Undecoded(prepared.pixels, prepared.listed, context.backbone.input.interpolation)
     fresh = Bench(
-        bench.backbone, bench.network, bench.stages, replace(prepared, pixels=files), bench.catalog, bench.device,
-        bench.progress, limits=bench.limits, metric=bench.metric,
+        context.backbone, context.network, context.stages, replace(prepared, pixels=files), context.catalog,
+        context.device, context.progress, limits=context.limits, metric=context.metric,
     )  # fmt: skip
     if share < 1:
         step = round(1 / share)

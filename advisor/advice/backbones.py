@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from advisor.advice.inspection import inspect, open_network
+from advisor.advice.inspection import inspect
 from advisor.advice.probe import weighted_mean
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError
+from advisor.network.opening import open_network
 from advisor.network.ridge import class_weights
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def compare_backbones(
         best = seen.curve.best
         kinds, labels = np.unique(seen.measured.labels, return_inverse=True)
         balanced = seen.curve.balanced
-        rights.append(seen.curve.credits[best.stage - 1])
-        worth = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
+        rights.append(seen.curve.image_scores[best.stage - 1])
+        sample_weight = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
         found.append({
             "name": name, "accuracy": best.accuracy, "se": best.se, "stage": best.name,
             "imagenet_top1": backbone.imagenet_top1,
@@ -123,7 +124,7 @@ def compare_backbones(
     static = sorted(found, key=lambda row: (-float(str(row["imagenet_top1"])), float(str(row["parameters"]))))
     rows = []
     for row, right in zip(found, rights, strict=True):
-        lead, se = weighted_mean(rights[top] - right, labels, worth, balanced=balanced)
+        lead, se = weighted_mean(rights[top] - right, labels, sample_weight, balanced=balanced)
         rows.append(BackboneRow(**row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))  # type: ignore[arg-type]
     return tuple(sorted(rows, key=lambda row: -row.accuracy))
 

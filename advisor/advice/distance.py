@@ -116,7 +116,7 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceStatistics:
     """What a layer is known to answer to the images it was trained on: (C,) mean and variance.
 
     BatchNorm layers remember it of their input; for the stages of other networks a file can tell.
@@ -127,28 +127,30 @@ class Source:
     eps: float
 
 
-def source_of(norms: list[nn.BatchNorm2d]) -> list[Source]:
+def statistics_of(norms: list[nn.BatchNorm2d]) -> list[SourceStatistics]:
     """The stored statistics of BatchNorm layers."""
     sources = []
     for norm in norms:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         sources.append(
-            Source(norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps)
+            SourceStatistics(
+                norm.running_mean.double().cpu().numpy(), norm.running_var.double().cpu().numpy(), norm.eps
+            )
         )
     return sources
 
 
-def pool_moments(observed: Observed) -> list[Source]:
+def pool_moments(observed: Observed) -> list[SourceStatistics]:
     """The statistics of images taken together, as a source for others."""
     sources = []
     for means, variances in zip(observed.means, observed.variances, strict=True):
         mean, variance = _together(means, variances)
-        sources.append(Source(mean, variance, _STAGE_EPS * float(np.median(variance))))
+        sources.append(SourceStatistics(mean, variance, _STAGE_EPS * float(np.median(variance))))
     return sources
 
 
-def write_sources(sources: list[Source]) -> bytes:
+def write_sources(sources: list[SourceStatistics]) -> bytes:
     """A compressed NumPy archive of sources, in single precision."""
     arrays = {}
     for index, source in enumerate(sources):
@@ -160,7 +162,7 @@ def write_sources(sources: list[Source]) -> bytes:
     return file.getvalue()
 
 
-def read_sources(data: bytes) -> list[Source]:
+def read_sources(data: bytes) -> list[SourceStatistics]:
     """The inverse of `write_sources`.
 
     Raises:
@@ -169,7 +171,7 @@ def read_sources(data: bytes) -> list[Source]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return [
-                Source(
+                SourceStatistics(
                     arrays[f"mean_{index}"].astype(np.float64),
                     arrays[f"variance_{index}"].astype(np.float64),
                     float(arrays[f"eps_{index}"]),
@@ -181,7 +183,7 @@ def read_sources(data: bytes) -> list[Source]:
 
 
 def measure_distance(
-    observed: Observed, control: Observed, sources: list[Source], reference: Reference | None, *, seed: int
+    observed: Observed, control: Observed, sources: list[SourceStatistics], reference: Reference | None, *, seed: int
 ) -> Distance:
     """Combine the measurements into votes and their mean.
 
@@ -236,7 +238,7 @@ def measure_distance(
 
 
 def class_distances(
-    observed: Observed, sources: list[Source], truth: NDArray[np.bool_], *, seed: int
+    observed: Observed, sources: list[SourceStatistics], truth: NDArray[np.bool_], *, seed: int
 ) -> dict[int, Estimate]:
     """D_late of each class with at least eight of the measured images; empty without BatchNorm.
 
@@ -263,7 +265,7 @@ def class_distances(
     return found
 
 
-def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: Source) -> float:
+def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: SourceStatistics) -> float:
     """Mean over channels of the squared Hellinger distance between two normal distributions.
 
     Args:
@@ -326,7 +328,7 @@ def scramble_phases(images: Tensor, seed: int) -> Tensor:
 
 
 def _measure(
-    observed: Observed, control: Observed, sources: list[Source], reference: Reference | None
+    observed: Observed, control: Observed, sources: list[SourceStatistics], reference: Reference | None
 ) -> dict[str, float]:
     found: dict[str, float] = {}
     if sources:
@@ -360,7 +362,7 @@ def _votes(found: dict[str, float], reference: Reference | None) -> dict[str, fl
     return votes
 
 
-def _layers(observed: Observed, sources: list[Source]) -> NDArray[np.float64]:
+def _layers(observed: Observed, sources: list[SourceStatistics]) -> NDArray[np.float64]:
     return np.array([hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)])
 
 

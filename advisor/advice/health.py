@@ -39,7 +39,7 @@ class Suspect:
 
 
 @dataclass(frozen=True)
-class Confusion:
+class ConfusedClasses:
     """Two classes that the probe mixes up.
 
     Attributes:
@@ -96,14 +96,14 @@ def find_suspects(
 
 def find_confusions(
     curve: ProbeCurve, labels: NDArray[np.int64], classes: Sequence[str], *, most: int = 5
-) -> tuple[Confusion, ...]:
+) -> tuple[ConfusedClasses, ...]:
     """The pairs of classes that the best stage's probe mixes up most often, in images; at least two each."""
     said = curve.fits[curve.best.stage - 1].loo.argmax(1)
     total = np.bincount(labels, minlength=len(classes))
     wrong = said != labels
     pairs, counts = np.unique(np.stack([labels[wrong], said[wrong]], axis=1), axis=0, return_counts=True)
     return tuple(
-        Confusion(classes[i], classes[j], round(count / int(total[i]), 4), count)
+        ConfusedClasses(classes[i], classes[j], round(count / int(total[i]), 4), count)
         for (i, j), count in sorted(zip(pairs.tolist(), counts.tolist(), strict=True), key=lambda pair: -pair[1])[:most]
         if count >= _LEAST_CONFUSED
     )

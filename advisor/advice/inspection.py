@@ -6,16 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from advisor.advice.examples import Examples, find_examples
-from advisor.advice.health import Confusion, Suspect, find_confusions, find_suspects
+from advisor.advice.health import ConfusedClasses, Suspect, find_confusions, find_suspects
 from advisor.advice.labels import LabelCurve, label_curve
 from advisor.advice.measure import Lender, Measured, measure
-from advisor.advice.probe import ProbeCurve, probe, probe_several
-from advisor.errors import BackboneError, DatasetError
+from advisor.advice.probe import ProbeCurve, probe, probe_multilabel
+from advisor.errors import DatasetError
+from advisor.network.opening import open_network, stages_for
 from advisor.network.precision import average_precisions
-from advisor.network.stages import Stages, stages_of
 from advisor.plugins import DEFAULT_BACKBONE
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from advisor.advice.distance import Estimate
     from advisor.data.prepare import Prepared
+    from advisor.network.stages import Stages
     from advisor.plugins import Catalog
     from advisor.progress import Progress
     from advisor.types import Backbone
@@ -55,7 +55,7 @@ class Inspected:
     labels: LabelCurve | None
     classes: tuple[ClassAdvice, ...]
     suspects: tuple[Suspect, ...]
-    confusions: tuple[Confusion, ...]
+    confusions: tuple[ConfusedClasses, ...]
     examples: tuple[Examples, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,8 +103,8 @@ def inspect(
     lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
     measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
     splits = prepared.profile.splits
-    if prepared.dataset.several:
-        return _inspect_several(prepared, measured, stages, progress)
+    if prepared.dataset.multilabel:
+        return _inspect_multilabel(prepared, measured, stages, progress)
     # Of very many classes only a part is probed; what follows knows no others.
     kinds, labels = np.unique(measured.labels, return_inverse=True)
     names = [prepared.dataset.classes[int(kind)] for kind in kinds]
@@ -117,7 +117,7 @@ def inspect(
         )  # fmt: skip
         advance(1)
     paths = list(prepared.dataset.frame.set_index("row")["path"][measured.rows])
-    right = curve.credits[best.stage - 1]
+    right = curve.image_scores[best.stage - 1]
     classes = []
     for label, name in enumerate(names):
         mine = labels == label
@@ -138,7 +138,7 @@ def inspect(
     )
 
 
-def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, progress: Progress) -> Inspected:
+def _inspect_multilabel(prepared: Prepared, measured: Measured, stages: Stages, progress: Progress) -> Inspected:
     """What can be said where images have several labels: nothing of confusions, doubtful labels or further labels."""
     truth = prepared.dataset.truth(measured.rows)
     told = np.flatnonzero(truth.any(0) & ~truth.all(0))
@@ -151,7 +151,7 @@ def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, pro
         )
     truth = truth[:, told]
     with progress.task("Probing every stage", len(measured.features)) as advance:
-        curve = probe_several(measured.features, truth, stages, advance)
+        curve = probe_multilabel(measured.features, truth, stages, advance)
     precision = average_precisions(curve.fits[curve.best.stage - 1].loo, truth)
     classes = tuple(
         ClassAdvice(
@@ -166,21 +166,3 @@ def _inspect_several(prepared: Prepared, measured: Measured, stages: Stages, pro
         measured, stages, curve, labels=None, classes=classes, suspects=(), confusions=(),
         examples=find_examples(measured.features[curve.best.stage - 1], truth, paths, names),
     )  # fmt: skip
-
-
-def open_network(backbone: Backbone, device: torch.device) -> torch.nn.Module:
-    """The pretrained network in evaluation mode, laid out for speed."""
-    network: object = backbone.create(True)
-    if not isinstance(network, torch.nn.Module):
-        raise BackboneError(
-            f"`{backbone.name}` is not a network: its `create` returned {type(network).__name__}, no torch.nn.Module.",
-            ways=["tell its author", "use another backbone"],
-            hint="advisor backbones",
-        )
-    return network.eval().to(device).to(memory_format=torch.channels_last)
-
-
-def stages_for(backbone: Backbone, network: nn.Module, *, codes: str = "mean") -> Stages:
-    """The stages of an opened network at its backbone's input size, read as one of `CODES`."""
-    size, device = backbone.input.size, next(network.parameters()).device
-    return stages_of(network, torch.zeros(1, 3, size, size, device=device), codes=codes)

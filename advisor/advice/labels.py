@@ -128,8 +128,8 @@ def _held_out(
     weights = class_weights(labels[few], classes) if balanced else None
     fit = fit_ridge(features[few], labels[few], classes, weights=weights)
     right = (features[rest] @ fit.weight.T + fit.bias).argmax(1) == labels[rest]
-    worth = class_weights(labels[rest], classes) if balanced else np.ones(len(rest))
-    return float(np.mean(worth * right))
+    sample_weight = class_weights(labels[rest], classes) if balanced else np.ones(len(rest))
+    return float(np.mean(sample_weight * right))
 
 
 def _fit(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float, float]:

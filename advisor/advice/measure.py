@@ -14,12 +14,12 @@ from advisor.advice.distance import (
     Distance,
     Estimate,
     Observed,
-    Source,
+    SourceStatistics,
     class_distances,
     measure_distance,
     read_sources,
     scramble_phases,
-    source_of,
+    statistics_of,
 )
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError, DatasetError
@@ -164,7 +164,7 @@ class Looked:
 
     observed: Observed
     control: Observed
-    sources: list[Source]
+    sources: list[SourceStatistics]
     seconds: float
 
 
@@ -205,7 +205,7 @@ def look(
                 swept = plain(scramble_phases(part, seed + start), distance=True, moments=bare)
                 control.add(swept.moments, swept.logits)
                 advance(len(part))
-    sources = source_of(layers)
+    sources = statistics_of(layers)
     if sweeper.stage_moments and backbone.statistics is not None:
         sources = stage_sources(backbone, counted)
     return Looked(observed.result(), control.result(), sources, seconds / len(rows))
@@ -216,7 +216,7 @@ def reads_stages(backbone: Backbone, network: nn.Module) -> bool:
     return backbone.statistics is not None and not batchnorms(network)
 
 
-def stage_sources(backbone: Backbone, stages: int) -> list[Source]:
+def stage_sources(backbone: Backbone, stages: int) -> list[SourceStatistics]:
     """What a backbone's file says of its stages.
 
     Raises:

@@ -11,7 +11,7 @@ from advisor.types import Vote
 
 
 @dataclass(frozen=True)
-class Anchor:
+class VotePlacement:
     """Where a vote's middle lies between training-like images (0) and the same scrambled (1), and its scale there."""
 
     place: float
@@ -24,7 +24,11 @@ KURTOSIS = Vote(5.7, 0.6)
 SELF_CONTROL = Vote(0.40, 0.08)  # of D_late over that of the phase-scrambled images
 # Lite0: ImageNet ln .005, scrambled ln .11 (.045 at a self-control of .40), middle ln .045; gain 2, 0, .75;
 # kurtosis 12, 3.5, 5.7 (method.md section 2).
-LATE_ANCHOR, GAIN_ANCHOR, KURTOSIS_ANCHOR = Anchor(0.71, 0.11), Anchor(0.62, 0.125), Anchor(0.74, 0.07)
+LATE_ANCHOR, GAIN_ANCHOR, KURTOSIS_ANCHOR = (
+    VotePlacement(0.71, 0.11),
+    VotePlacement(0.62, 0.125),
+    VotePlacement(0.74, 0.07),
+)
 DISTANCE_IMAGES = 256
 DISTANCE_MINIMUM = 16
 CONTROL_IMAGES = 60

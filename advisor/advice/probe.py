@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.advice import priors
-from advisor.network.precision import precision_credit
+from advisor.network.precision import precision_scores
 from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
 
 if TYPE_CHECKING:
@@ -66,23 +66,23 @@ class ProbeCurve:
             images that have a label, where there may be several.
         balanced: whether accuracies are means over the classes, and the probe weights classes equally,
             because the classes differ much in size.
-        several: whether an image may have several labels, and accuracies are mean average precisions.
+        multilabel: whether an image may have several labels, and accuracies are mean average precisions.
         codes: how stages were read, one of `advisor.network.stages.CODES`.
         points: input side first.
         fits: the classifiers behind the points; not part of the plain data.
-        credits: for each point (n,) what an image adds to the accuracy: 1 or 0 for right or wrong, or its
-            `precision_credit`.
+        image_scores: for each point (n,) what an image adds to the accuracy: 1 or 0 for right or wrong, or its
+            `precision_scores`.
     """
 
     images: int
     effective: int
     chance: float
     balanced: bool
-    several: bool
+    multilabel: bool
     codes: str
     points: tuple[ProbePoint, ...]
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
-    credits: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
+    image_scores: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
 
     @property
     def last(self) -> ProbePoint:
@@ -97,7 +97,7 @@ class ProbeCurve:
     @property
     def metric(self) -> str:
         """What `accuracy` is, in words."""
-        if self.several:
+        if self.multilabel:
             return "mean average precision"
         return "balanced accuracy" if self.balanced else "accuracy"
 
@@ -147,14 +147,14 @@ def probe(
     for stage in features:
         fits.append(fit_ridge(stage, labels, classes, weights=weights if balanced else None))
         advance(1)
-    worth = weights if balanced else np.ones(n)
+    sample_weight = weights if balanced else np.ones(n)
     right = [fit.correct(labels).astype(np.float64) for fit in fits]
-    best = max(range(len(fits)), key=lambda i: (np.mean(worth * right[i]), i))
+    best = max(range(len(fits)), key=lambda i: (np.mean(sample_weight * right[i]), i))
     points = []
     for index, fit in enumerate(fits):
-        accuracy, se = weighted_mean(right[index], labels, worth, balanced=balanced)
-        gain, gain_se = weighted_mean(right[index] - right[-1], labels, worth, balanced=balanced)
-        lead, lead_se = weighted_mean(right[best] - right[index], labels, worth, balanced=balanced)
+        accuracy, se = weighted_mean(right[index], labels, sample_weight, balanced=balanced)
+        gain, gain_se = weighted_mean(right[index] - right[-1], labels, sample_weight, balanced=balanced)
+        lead, lead_se = weighted_mean(right[best] - right[index], labels, sample_weight, balanced=balanced)
         near = nearest_votes(features[index], labels, classes).argmax(1) == labels
         points.append(
             ProbePoint(
@@ -164,19 +164,19 @@ def probe(
                 gain=gain,
                 gain_se=gain_se,
                 tied=lead <= 2 * lead_se,
-                neighbours=float(np.mean(worth * near)),
+                neighbours=float(np.mean(sample_weight * near)),
                 penalty=fit.lam,
             )
         )
     chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
     effective = round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0])) if balanced else n
     return ProbeCurve(
-        n, effective, float(chance), balanced, several=False, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), credits=tuple(right),
+        n, effective, float(chance), balanced, multilabel=False, codes=stages.codes, points=tuple(points),
+        fits=tuple(fits), image_scores=tuple(right),
     )  # fmt: skip
 
 
-def probe_several(
+def probe_multilabel(
     features: list[NDArray[np.float32]],
     truth: NDArray[np.bool_],
     stages: Stages,
@@ -206,28 +206,28 @@ def probe_several(
     for stage in features:
         fits.append(fit_ridge(stage, truth, classes))
         advance(1)
-    credit = [precision_credit(fit.loo, truth) for fit in fits]
-    best = max(range(len(fits)), key=lambda i: (credit[i].mean(), i))
+    image_scores = [precision_scores(fit.loo, truth) for fit in fits]
+    best = max(range(len(fits)), key=lambda i: (image_scores[i].mean(), i))
     points = []
     for index, fit in enumerate(fits):
-        lead = credit[best] - credit[index]
-        gain = credit[index] - credit[-1]
+        lead = image_scores[best] - image_scores[index]
+        gain = image_scores[index] - image_scores[-1]
         near = nearest_votes(features[index], truth, classes)
         points.append(
             ProbePoint(
                 **_place(stages, index, features),
-                accuracy=float(credit[index].mean()),
-                se=_standard_error(credit[index]),
+                accuracy=float(image_scores[index].mean()),
+                se=_standard_error(image_scores[index]),
                 gain=float(gain.mean()),
                 gain_se=_standard_error(gain),
                 tied=bool(lead.mean() <= 2 * _standard_error(lead)),
-                neighbours=float(precision_credit(near, truth).mean()),
+                neighbours=float(precision_scores(near, truth).mean()),
                 penalty=fit.lam,
             )
         )
     return ProbeCurve(
-        n, n, float(share.mean()), balanced=False, several=True, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), credits=tuple(credit),
+        n, n, float(share.mean()), balanced=False, multilabel=True, codes=stages.codes, points=tuple(points),
+        fits=tuple(fits), image_scores=tuple(image_scores),
     )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def _place(stages: Stages, index: int, features: list[NDArray[np.float32]]) -> d
 
 
 def weighted_mean(
-    values: NDArray[np.float64], labels: NDArray[np.int64], worth: NDArray[np.float64], *, balanced: bool
+    values: NDArray[np.float64], labels: NDArray[np.int64], sample_weight: NDArray[np.float64], *, balanced: bool
 ) -> tuple[float, float]:
     """Mean of per-image values (n,) and its standard error.
 
@@ -251,7 +251,7 @@ def weighted_mean(
     is taken into account (the rule of succession), so that no error is zero.
     """
     n = len(values)
-    mean = float(np.mean(worth * values))
+    mean = float(np.mean(sample_weight * values))
     if not balanced:
         return mean, _standard_error(values)
     kinds = np.unique(labels)

@@ -13,17 +13,19 @@ from advisor.advice import priors
 from advisor.advice.backbones import BackboneRow, best_backbone, compare_backbones
 from advisor.advice.cost import StepCost, measure_step
 from advisor.advice.forecast import TUNING
-from advisor.advice.inspection import ClassAdvice, inspect, open_network
+from advisor.advice.inspection import ClassAdvice, inspect
 from advisor.advice.scenario import SCENARIOS, Size, Verdict, decide, judge_size, overtaking
 from advisor.data.prepare import prepare
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
+from advisor.network.opening import open_network
 from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
 from advisor.notebook import bullets, card, paragraph, table
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Plan, Range, Recipe, Value, for_several_labels, load_recipe, show_duration
+from advisor.recipe import Choices, Plan, Range, Recipe, Value, for_multilabel, load_recipe
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from advisor.advice.distance import Distance
     from advisor.advice.examples import Examples
-    from advisor.advice.health import Confusion, Suspect
+    from advisor.advice.health import ConfusedClasses, Suspect
     from advisor.advice.labels import LabelCurve
     from advisor.advice.probe import ProbeCurve
     from advisor.data.profile import DatasetProfile
@@ -104,7 +106,7 @@ class Recommendation:
     labels: LabelCurve | None
     classes: tuple[ClassAdvice, ...]
     suspects: tuple[Suspect, ...]
-    confusions: tuple[Confusion, ...]
+    confusions: tuple[ConfusedClasses, ...]
     verdict: Verdict
     plan: Plan
     start_lr: float
@@ -277,7 +279,7 @@ def recommend(
             f"{len(found.classes)} of {len(prepared.dataset.classes)} classes are probed; accuracies are for telling "
             "those apart, and lower for all. Probe more with --images."
         )
-    recipes = usable_recipes(catalog, progress, several=curve.several)
+    recipes = usable_recipes(catalog, progress, multilabel=curve.multilabel)
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve)
     lr = starting_lr(stages, measured.distance)
@@ -353,16 +355,16 @@ def first_of(value: Value) -> bool | float | str:
     return value.first if isinstance(value, Range | Choices) else value
 
 
-def usable_recipes(catalog: Catalog, progress: Progress, *, several: bool = False) -> list[Recipe]:
+def usable_recipes(catalog: Catalog, progress: Progress, *, multilabel: bool = False) -> list[Recipe]:
     """Every installed recipe that validates, by name; one that does not is a line of talk.
 
-    For images that may have `several` labels, with a head that learns them.
+    For images that may have `multilabel` labels, with a head that learns them.
     """
     recipes = []
     for name in sorted(catalog.recipes):
         try:
             recipe = load_recipe(name, catalog)
-            recipes.append(for_several_labels(recipe, catalog) if several else recipe)
+            recipes.append(for_multilabel(recipe, catalog) if multilabel else recipe)
         except UsageError as error:
             progress.say(f"recipe {name} ({catalog.recipes[name].plugin.origin}) is left out: {error.message}")
     return recipes
@@ -416,7 +418,7 @@ def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float,
 
 def replan(found: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
     """The same recommendation under another verdict, with its recipe and plan."""
-    recipes = usable_recipes(catalog, progress, several=found.curve.several)
+    recipes = usable_recipes(catalog, progress, multilabel=found.curve.multilabel)
     recipe = adapt_recipe(
         find_recipe(verdict.scenario, recipes), verdict, found.curve, found.start_lr, found.profile.splits
     )

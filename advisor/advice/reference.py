@@ -20,10 +20,10 @@ import numpy as np
 
 from advisor.advice import priors
 from advisor.advice.distance import Distance, measure_distance, pool_moments, write_sources
-from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.measure import look, sample_rows
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError, DatasetError
+from advisor.network.opening import open_network, stages_for
 from advisor.network.sweep import Sweeper, batchnorms, has_classifier
 from advisor.network.transfer import pick_device
 from advisor.plugins import Catalog, load_catalog
@@ -146,6 +146,6 @@ def _value(found: Distance) -> float:
     return found.kurtosis.value
 
 
-def _between(near: float, far: float, anchor: priors.Anchor) -> Vote:
+def _between(near: float, far: float, anchor: priors.VotePlacement) -> Vote:
     """A vote at the same relative place between two anchors as Lite0's."""
     return Vote(near + anchor.place * (far - near), abs(far - near) * anchor.scale)

@@ -252,7 +252,7 @@ def _reasons(
         f"expected {curve.metric}: {heads:.2f} for a classifier on frozen features, {tuning:.2f} for fine-tuning; "
         f"{kind} is recommended"
     )
-    if curve.several:
+    if curve.multilabel:
         reasons.append(
             "what is expected was fitted to sets with one label an image; of mean average precision it is a guess, and "
             "--pilot measures it"

@@ -25,7 +25,7 @@ def advisor_heads() -> Iterator[Head]:
         name="ridge",
         create=create_linear,
         fit=fit_ridge_head,
-        several=True,
+        multilabel=True,
         linear=True,
         summary="closed-form ridge regression, penalty by exact leave-one-out; the probe itself",
     )
@@ -51,7 +51,7 @@ def advisor_heads() -> Iterator[Head]:
         create=create_linear,
         fit=fit_sigmoid_head,
         loss=binary_cross_entropy,
-        several=True,
+        multilabel=True,
         linear=True,
         summary="a probability for each class, where an image may have several or none; by ridge where only it trains",
     )
@@ -62,7 +62,7 @@ def advisor_heads() -> Iterator[Head]:
             Param("hidden", default=256, low=32, high=1024, log=True, help="hidden units"),
             Param("dropout", default=0.2, low=0.0, high=0.7, help="share of hidden units left out of a training step"),
         ),
-        several=True,
+        multilabel=True,
         summary="one hidden layer with dropout, by gradient steps",
     )
     yield Head(
@@ -101,9 +101,9 @@ def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weigh
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
     from advisor.network.ridge import fit_ridge
 
-    worth = None if weights is None else weights.numpy()
+    sample_weight = None if weights is None else weights.numpy()
     known = labels.numpy() if labels.ndim == 1 else labels.bool().numpy()
-    ridge = fit_ridge(features.numpy(), known, _classes(module), weights=worth)
+    ridge = fit_ridge(features.numpy(), known, _classes(module), weights=sample_weight)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 

@@ -21,7 +21,7 @@ from advisor.cli.reports import REPORT_SECONDS, again, beside_plan, in_run
 from advisor.cli.talk import Talk
 from advisor.errors import AdvisorError, ExitCode, UsageError
 from advisor.plugins import load_catalog
-from advisor.sizes import parse_size
+from advisor.units import parse_size
 
 if TYPE_CHECKING:
     import argparse
@@ -240,7 +240,8 @@ def profile(args: argparse.Namespace) -> ExitCode:
     )
     seen = None
     if not args.without_network:
-        from advisor.advice.inspection import inspect, open_network
+        from advisor.advice.inspection import inspect
+        from advisor.network.opening import open_network
         from advisor.network.transfer import pick_device
 
         network = open_network(backbone, pick_device(args.device))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST_FOLDS = 3  # lines that a table's rows may take on average; more read better as a list
 
 
-class Page(Console):
+class TerminalPage(Console):
     """A console whose long lines go on below their own beginning.
 
     Args:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from advisor.errors import printable
-from advisor.recipe import show_duration
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,9 +56,9 @@ class Talk:
             print(*map(printable, text.split("\n")), sep="\n", file=sys.stderr, flush=True)
             return
         from advisor.cli.console import escape
-        from advisor.cli.page import Page
+        from advisor.cli.page import TerminalPage
 
-        console = self._live.console if self._live else Page(wraps=True, stderr=True, highlight=False)
+        console = self._live.console if self._live else TerminalPage(wraps=True, stderr=True, highlight=False)
         console.print("\n".join(map(escape, text.split("\n"))))
 
     def _outermost_note(self) -> str:
@@ -141,7 +141,7 @@ def _live_display() -> Progress:
     from rich.progress import Progress as Live
     from rich.text import Text
 
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
 
     class Facts(ProgressColumn):
         """Drawn anew with every refresh, so that the clock goes on during a long step."""
@@ -149,7 +149,7 @@ def _live_display() -> Progress:
         def render(self, task: Task) -> Text:
             return Text(task.fields["work"].facts(), no_wrap=True)
 
-    console = Page(wraps=True, stderr=True, highlight=False)
+    console = TerminalPage(wraps=True, stderr=True, highlight=False)
     room = console.width - _LABEL - _FACTS - 2
     bar = [BarColumn(min(room, _MOST_BAR))] if room >= _LEAST_BAR else []
     return Live(

@@ -30,7 +30,7 @@ _BLOCK = 2048
 
 
 def group_copies(dataset: ImageDataset, pixels: PixelStore, *, progress: Progress) -> ImageDataset:
-    """The same dataset with a column `group`: equal for images that are copies or near copies of each other.
+    """The same dataset with a column `duplicate_group`: equal for images that are copies or near copies of each other.
 
     Sets of more than 50 000 images are grouped by file content alone, and a note says so.
     """
@@ -45,7 +45,7 @@ def group_copies(dataset: ImageDataset, pixels: PixelStore, *, progress: Progres
         with progress.task("Looking for copies", len(first)) as advance:
             near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first], advance)
             groups = near[exact]
-    frame["group"] = groups.astype(np.int64)
+    frame["duplicate_group"] = groups.astype(np.int64)
     return replace(dataset, frame=frame, notes=notes)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
-from advisor.data.several import draw_jointly, keep_labels, kin_counts, rarest, truth_of
+from advisor.data.multilabel import draw_jointly, family_counts, keep_labels, rarest, truth_of
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2  # of what the test part leaves
-_LEAST_KIN = 0.2  # families of copies over different files
+_LEAST_FAMILIES = 0.2  # families of copies over different files
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class ImageDataset:
         classes: class names, sorted.
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
             an index into `classes` (where images may have several: the rarest of them, -1 for none, and all of them
-            in `labels`), `split` one of `train`, `val`, `test` or empty, `together` the given group
+            in `labels`), `split` one of `train`, `val`, `test` or empty, `given_group` the given group
             or empty, `content` a hash of the file, `width`, `height` (pixels), `mode` and `format` as the file's
             header states them.
-            Once looked for, `group` is equal for copies and near copies. Once split, `kin` is equal for what was
-            kept on one side.
+            Once looked for, `duplicate_group` is equal for copies and near copies. Once split, `family` is equal for
+            what was kept on one side.
         digest: hash of every path, file content, label and given split; equal for equal data.
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
@@ -71,14 +71,14 @@ class ImageDataset:
         return "val" in self.drawn
 
     @property
-    def several(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several labels, or none."""
         return "labels" in self.frame
 
     def truth(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n, classes), whether the images at these places of the pixel store have a label."""
         frame = self.frame.set_index("row").loc[rows]
-        if self.several:
+        if self.multilabel:
             return truth_of(frame["labels"].tolist(), len(self.classes))
         return np.asarray(frame["label"].to_numpy()[:, None] == np.arange(len(self.classes)))
 
@@ -127,7 +127,7 @@ def open_dataset(
             "row": np.arange(len(readable), dtype=np.int64),
             "path": [listing.paths[i] for i in readable],
             "split": [listing.splits[i] if listing.splits else "" for i in readable],
-            "together": [listing.groups[i] if listing.groups else "" for i in readable],
+            "given_group": [listing.groups[i] if listing.groups else "" for i in readable],
             "content": [contents[i] for i in readable],
             "width": [headers[i].width for i in readable],
             "height": [headers[i].height for i in readable],
@@ -139,7 +139,7 @@ def open_dataset(
     _require_classes(location, classes)
     index = {name: number for number, name in enumerate(classes)}
     numbers = [tuple(sorted({index[name] for name in _each(listing.labels[i])})) for i in readable]
-    if listing.several:
+    if listing.multilabel:
         frame.insert(2, "labels", pd.Series(numbers, dtype=object))
         frame.insert(2, "label", rarest(truth_of(numbers, len(classes))))
     else:
@@ -174,7 +174,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     """Give every image a split.
 
     Given train/val/test folders are kept; what is missing is drawn per class with a seed. Copies stay on
-    one side: those of one `group` where groups were looked for, else files of equal content. The result
+    one side: those of one `duplicate_group` where groups were looked for, else files of equal content. The result
     does not depend on the order of the files.
 
     Args:
@@ -187,7 +187,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     """
     frame = dataset.frame.copy()
     notes = list(dataset.notes)
-    frame["kin"] = _bound(_kin(frame, notes, dataset.classes), frame["together"])
+    frame["family"] = _bound(_families(frame, notes, dataset.classes), frame["given_group"])
     given = set(frame["split"]) - {""}
     if "val" in given and "test" not in given:
         frame.loc[frame["split"] == "val", "split"] = "test"
@@ -206,19 +206,19 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
         frame.loc[drawn, "split"] = name
         notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
     if share_of:
-        _require_trainable(frame, classes, several=dataset.several)
+        _require_trainable(frame, classes, multilabel=dataset.multilabel)
     held = frame.loc[frame["split"] == "test"]
-    tested = {label for own in held["labels"] for label in own} if dataset.several else set(held["label"])
+    tested = {label for own in held["labels"] for label in own} if dataset.multilabel else set(held["label"])
     untested = [classes[label] for label in range(len(classes)) if label not in tested]
     if untested:
         notes.append(f"no test images for: {', '.join(untested)}")
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
-def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...], *, several: bool) -> None:
+def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...], *, multilabel: bool) -> None:
     """Refuse parts that groups have left without images, or without those of a class."""
     train = frame.loc[frame["split"] == "train"]
-    known = {label for own in train["labels"] for label in own} if several else set(train["label"])
+    known = {label for own in train["labels"] for label in own} if multilabel else set(train["label"])
     missing = [name for label, name in enumerate(classes) if label not in known]
     if missing or not {"val", "test"} <= set(frame["split"]):
         what = f"no images to train on for {', '.join(missing[:5])}" if missing else "a part without images"
@@ -232,13 +232,13 @@ def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...], *, several
 def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator, classes: int) -> list[int]:
     """Index labels of a per-class share of the training images; at least one, never all."""
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
-    if "labels" in frame or (pool["together"] != "").any():
+    if "labels" in frame or (pool["given_group"] != "").any():
         truth = truth_of(pool["labels"].tolist() if "labels" in frame else pool[["label"]].to_numpy().tolist(), classes)
-        chosen = draw_jointly(pool["kin"].to_numpy(), truth, share, rng)  # a group may have images of every class
+        chosen = draw_jointly(pool["family"].to_numpy(), truth, share, rng)  # a group may have images of every class
     else:
         chosen = _draw_each(pool, share, rng)
     # Copies follow their original, into another class too where labels contradict each other.
-    drawn: list[int] = pool.index[pool["kin"].isin(chosen)].tolist()
+    drawn: list[int] = pool.index[pool["family"].isin(chosen)].tolist()
     return drawn
 
 
@@ -246,9 +246,9 @@ def _draw_each(pool: pd.DataFrame, share: float, rng: np.random.Generator) -> se
     """Families that hold a share of each class."""
     chosen: set[str] = set()
     for _, rows in pool.groupby("label", sort=True):
-        families = rows["kin"].unique()
+        families = rows["family"].unique()
         order = rng.permutation(len(families))
-        sizes = rows["kin"].value_counts()[families[order]].to_numpy()
+        sizes = rows["family"].value_counts()[families[order]].to_numpy()
         # Families differ in size: stop where the share of the images is met most closely.
         after = np.abs(np.cumsum(sizes) - max(1, round(share * len(rows))))
         take = min(int(after.argmin()) + 1, len(families) - 1)
@@ -256,35 +256,35 @@ def _draw_each(pool: pd.DataFrame, share: float, rng: np.random.Generator) -> se
     return chosen
 
 
-def _kin(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -> pd.Series[str]:
+def _families(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -> pd.Series[str]:
     """Which images must stay on one side: an identifier per image, of its group's first content."""
-    if "group" not in frame:
+    if "duplicate_group" not in frame:
         return frame["content"]
-    kin = frame.groupby("group")["content"].transform("min")
+    family = frame.groupby("duplicate_group")["content"].transform("min")
     # Simple drawings may all look alike. Where grouping would leave little to draw from, files are told
     # apart by content after all.
-    each = frame.assign(kin=kin).groupby("label")
-    lumped = each["kin"].nunique() < _LEAST_KIN * each["content"].nunique()
+    each = frame.assign(family=family).groupby("label")
+    lumped = each["family"].nunique() < _LEAST_FAMILIES * each["content"].nunique()
     if lumped.any():
         named = ", ".join(classes[int(label)] for label in lumped.index[lumped][:5])
         notes.append(f"most images look like copies of each other in: {named}; they are split all the same")
-        kin = kin.where(~frame["label"].isin(lumped.index[lumped]), frame["content"])
-    return kin
+        family = family.where(~frame["label"].isin(lumped.index[lumped]), frame["content"])
+    return family
 
 
-def _bound(kin: pd.Series[str], together: pd.Series[str]) -> pd.Series[str]:
-    """Kin, with those made one that a given group binds."""
-    given = together != ""
+def _bound(family: pd.Series[str], given_group: pd.Series[str]) -> pd.Series[str]:
+    """Families, with those made one that a given group binds."""
+    given = given_group != ""
     if not given.any():
-        return kin
+        return family
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    families, names = pd.factorize(kin)
-    groups = pd.factorize(together[given])[0] + len(names)
+    families, names = pd.factorize(family)
+    groups = pd.factorize(given_group[given])[0] + len(names)
     links = coo_matrix((np.ones(len(groups)), (families[given.to_numpy()], groups)), shape=(groups.max() + 1,) * 2)
     parts = connected_components(links, directed=False)[1][families]
-    return kin.groupby(parts).transform("min")
+    return family.groupby(parts).transform("min")
 
 
 def _handle_small(
@@ -292,10 +292,10 @@ def _handle_small(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Refuse or leave out classes with fewer than `need` different trainable images."""
     pool = frame.loc[frame["split"].isin(["", "train"])]
-    if dataset.several:
-        counts = pd.Series(kin_counts(pool, len(dataset.classes)))
+    if dataset.multilabel:
+        counts = pd.Series(family_counts(pool, len(dataset.classes)))
     else:
-        counts = pool.groupby("label")["kin"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
+        counts = pool.groupby("label")["family"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
     small = [int(label) for label in counts.index[counts < need]]
     if not small:
         return frame, dataset.classes
@@ -304,8 +304,8 @@ def _handle_small(
         named = ", ".join(f"`{dataset.classes[i]}` ({counts[i]})" for i in small[:5])
         few = f"fewer than {need} different readable images"
         raise DatasetError(
-            f"{len(small)} of {len(dataset.classes)} {'labels are' if dataset.several else 'classes have'} "
-            f"{f'on, or missing from, {few}' if dataset.several else few} to split: "
+            f"{len(small)} of {len(dataset.classes)} {'labels are' if dataset.multilabel else 'classes have'} "
+            f"{f'on, or missing from, {few}' if dataset.multilabel else few} to split: "
             f"{named}{' …' if len(small) > 5 else ''}.",
             ways=[
                 "add images to them, or remove them",
@@ -318,7 +318,7 @@ def _handle_small(
     kept = [label for label in range(len(dataset.classes)) if label not in small]
     classes = tuple(dataset.classes[label] for label in kept)
     _require_classes(dataset.location, classes)
-    if dataset.several:
+    if dataset.multilabel:
         return keep_labels(frame, kept, len(dataset.classes)), classes
     frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
     frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
@@ -338,9 +338,9 @@ def _require_sound(name: str, listing: object) -> None:
         for what, values in columns.items():
             if len(values) != count and (what == "labels" or len(values)):
                 flaw = flaw or f"listed {count} images and {len(values)} {what}"
-        several = any(isinstance(label, tuple) for label in listing.labels)
+        multilabel = any(isinstance(label, tuple) for label in listing.labels)
         for what, values in {"paths": listing.paths, **columns}.items():
-            if what == "labels" and several:
+            if what == "labels" and multilabel:
                 odd = next((own for own in values if not isinstance(own, tuple)
                             or any(not isinstance(name, str) for name in own)), None)  # fmt: skip
                 flaw = flaw or (f"listed {odd!r} among tuples of labels" if odd is not None else "")

@@ -25,7 +25,7 @@ class DatasetProfile:
         digest: of the data.
         images: readable images.
         splits: images per split.
-        several: whether an image may have several labels, or none.
+        multilabel: whether an image may have several labels, or none.
         per_class: images per class.
         per_class_train: harmonic mean over the classes of the images per class that may be trained on
             (train and val).
@@ -50,7 +50,7 @@ class DatasetProfile:
     digest: str
     images: int
     splits: dict[str, int]
-    several: bool
+    multilabel: bool
     per_class: dict[str, int]
     per_class_train: float
     imbalance: float
@@ -79,16 +79,20 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     counts = truth.sum(0)
     trainable = truth[(frame["split"] != "test").to_numpy()].sum(0)
     trainable = trainable[trainable > 0]
-    labels = "labels" if dataset.several else "label"
+    labels = "labels" if dataset.multilabel else "label"
     exact = _repeated(frame, "content")
-    near = [kin for kin in _repeated(frame, "group") if _differ(kin["content"])] if "group" in frame else []
+    near = (
+        [family for family in _repeated(frame, "duplicate_group") if _differ(family["content"])]
+        if "duplicate_group" in frame
+        else []
+    )
     width = tuple(int(v) for v in frame["width"].quantile([0.05, 0.5, 0.95]))
     height = tuple(int(v) for v in frame["height"].quantile([0.05, 0.5, 0.95]))
     notes = list(dataset.notes)
     small = int((frame[["width", "height"]].min(axis=1) < 96).sum())
     if small:
         notes.append(f"{small} of {len(frame)} images are under 96 pixels; the network sees them enlarged")
-    if dataset.several:
+    if dataset.multilabel:
         notes.append(f"{int((truth.sum(1) > 1).sum())} images have several labels, {int((~truth.any(1)).sum())} none")
     return DatasetProfile(
         name=dataset.name,
@@ -96,7 +100,7 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         digest=dataset.digest,
         images=len(frame),
         splits={name: int((frame["split"] == name).sum()) for name in ("train", "val", "test")},
-        several=dataset.several,
+        multilabel=dataset.multilabel,
         per_class={name: int(counts[label]) for label, name in enumerate(dataset.classes)},
         per_class_train=float(len(trainable) / (1 / trainable).sum()),
         imbalance=float(counts.max() / max(1, counts.min())),
@@ -104,11 +108,11 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         height=height,  # type: ignore[arg-type]
         modes={str(k): int(v) for k, v in frame["mode"].value_counts().items()},
         formats={str(k): int(v) for k, v in frame["format"].value_counts().items()},
-        duplicates=tuple(tuple(kin["path"]) for kin in exact),
-        near_duplicates=tuple(tuple(kin["path"]) for kin in near),
-        conflicting=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin[labels].map(str))),
-        leaking=tuple(tuple(kin["path"]) for kin in exact + near if _differ(kin["split"])),
-        shortcuts=() if dataset.several else find_shortcuts(frame),
+        duplicates=tuple(tuple(family["path"]) for family in exact),
+        near_duplicates=tuple(tuple(family["path"]) for family in near),
+        conflicting=tuple(tuple(family["path"]) for family in exact + near if _differ(family[labels].map(str))),
+        leaking=tuple(tuple(family["path"]) for family in exact + near if _differ(family["split"])),
+        shortcuts=() if dataset.multilabel else find_shortcuts(frame),
         broken=dataset.broken,
         ignored=dataset.ignored,
         notes=tuple(notes),
@@ -118,7 +122,7 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
 def _repeated(frame: pd.DataFrame, column: str) -> list[pd.DataFrame]:
     """The rows of each value that stands more than once."""
     again = frame.loc[frame[column].duplicated(keep=False)]
-    return [kin for _, kin in again.groupby(column, sort=False)]
+    return [family for _, family in again.groupby(column, sort=False)]
 
 
 def _differ(values: pd.Series[Any]) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from advisor.discovery import CORE
 from advisor.doctor.libraries import LIBRARIES, WEIGHTS, look
 from advisor.plugins import DEFAULT_BACKBONE, load_catalog
-from advisor.sizes import show_size
+from advisor.units import show_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ _ELSEWHERE = "cd elsewhere, or recommend -o FILE, tune --runs FOLDER"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line.
 
     Attributes:
@@ -47,9 +47,9 @@ class Finding:
     advice: str = ""
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[Diagnosis]:
     """Look at everything, one after the other; the whole takes some seconds, most of it the import of torch."""
-    yield Finding("python", OK, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    yield Diagnosis("python", OK, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     yield from _guarded("versions", _versions)
     yield from _guarded("libraries", _libraries)
     yield from _guarded("processor", _processor)
@@ -59,22 +59,22 @@ def examine() -> Iterator[Finding]:
     yield from _guarded("hub", _hub)
 
 
-def _guarded(about: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(about: str, check: Callable[[], Iterator[Diagnosis]]) -> Iterator[Diagnosis]:
     """A check that fails itself is a finding, and the others go on."""
     try:
         yield from check()
     except Exception as error:  # noqa: BLE001 - it is told
-        yield Finding(about, PROBLEM, f"could not be looked at: {type(error).__name__}: {error}", _AS_TESTED)
+        yield Diagnosis(about, PROBLEM, f"could not be looked at: {type(error).__name__}: {error}", _AS_TESTED)
 
 
-def _versions() -> Iterator[Finding]:
+def _versions() -> Iterator[Diagnosis]:
     """What each distribution asks of the others, against what is installed."""
     from packaging.requirements import Requirement
 
     try:
         own = metadata.requires(CORE) or []
     except metadata.PackageNotFoundError:
-        yield Finding("versions", NOTE, f"{CORE} runs from its source and is not installed", "pip install -e .")
+        yield Diagnosis("versions", NOTE, f"{CORE} runs from its source and is not installed", "pip install -e .")
         own = []
     flaws, count = [], 0
     for asking, asked in ((CORE, own), *((name, _requires(name)) for name in LIBRARIES)):
@@ -89,116 +89,116 @@ def _versions() -> Iterator[Finding]:
             elif not wanted.specifier.contains(there, prereleases=True):
                 flaws.append(f"{asking} needs {wanted.name}{wanted.specifier}, and {there} is installed")
     for flaw in flaws:
-        yield Finding("versions", PROBLEM, flaw, _AS_TESTED)
+        yield Diagnosis("versions", PROBLEM, flaw, _AS_TESTED)
     if not flaws:
         said = ", ".join(f"{name} {_version(name)}" for name in LIBRARIES)
-        yield Finding("versions", OK, f"{said}; {count} requirements hold")
+        yield Diagnosis("versions", OK, f"{said}; {count} requirements hold")
 
 
-def _libraries() -> Iterator[Finding]:
+def _libraries() -> Iterator[Diagnosis]:
     found = look()
     for name in LIBRARIES:
         part = found.get(name)
         if part is None:
-            yield Finding(name, NOTE, "not looked at: it needs torch")
+            yield Diagnosis(name, NOTE, "not looked at: it needs torch")
         elif "error" in part:
-            yield Finding(name, PROBLEM, f"cannot be imported: {part['error']}", _REINSTALL)
+            yield Diagnosis(name, PROBLEM, f"cannot be imported: {part['error']}", _REINSTALL)
         else:
-            yield Finding(name, OK, f"{_version(name)} can be imported")
+            yield Diagnosis(name, OK, f"{_version(name)} can be imported")
             if name == "torch":
                 yield _gpu(part)
     weights = found.get(WEIGHTS)
     if weights is None:
-        yield Finding("weights", NOTE, f"those of {DEFAULT_BACKBONE} were not looked at: that needs torch")
+        yield Diagnosis("weights", NOTE, f"those of {DEFAULT_BACKBONE} were not looked at: that needs torch")
     elif "error" in weights:
         again = "pip install --force-reinstall advisor-efficientnet-lite, or name another with --backbone"
-        yield Finding("weights", PROBLEM, f"{DEFAULT_BACKBONE} cannot be opened: {weights['error']}", again)
+        yield Diagnosis("weights", PROBLEM, f"{DEFAULT_BACKBONE} cannot be opened: {weights['error']}", again)
     else:
-        yield Finding("weights", OK, f"{DEFAULT_BACKBONE} opens, {weights['source'].rpartition('/')[2]}")
+        yield Diagnosis("weights", OK, f"{DEFAULT_BACKBONE} opens, {weights['source'].rpartition('/')[2]}")
 
 
-def _gpu(torch: Mapping[str, Any]) -> Finding:
+def _gpu(torch: Mapping[str, Any]) -> Diagnosis:
     driver = bool(shutil.which("nvidia-smi")) or Path("/proc/driver/nvidia/version").exists()
     if torch["cuda"]:
-        return Finding("gpu", OK, f"{', '.join(torch['gpus'])} (CUDA {torch['built_for']})")
+        return Diagnosis("gpu", OK, f"{', '.join(torch['gpus'])} (CUDA {torch['built_for']})")
     if not driver:
-        return Finding("gpu", OK, "no NVIDIA driver; everything runs on the processor")
+        return Diagnosis("gpu", OK, "no NVIDIA driver; everything runs on the processor")
     if not torch["built_for"]:
-        return Finding("gpu", NOTE, "an NVIDIA driver is there, and this torch is built for processors only",
+        return Diagnosis("gpu", NOTE, "an NVIDIA driver is there, and this torch is built for processors only",
                        "install torch and torchvision for CUDA: https://pytorch.org/get-started/locally")  # fmt: skip
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden is not None:
-        return Finding("gpu", NOTE, f"torch sees no GPU; CUDA_VISIBLE_DEVICES is `{hidden}`", "unset it")
-    return Finding("gpu", NOTE, f"an NVIDIA driver is there, and torch (CUDA {torch['built_for']}) sees no GPU",
+        return Diagnosis("gpu", NOTE, f"torch sees no GPU; CUDA_VISIBLE_DEVICES is `{hidden}`", "unset it")
+    return Diagnosis("gpu", NOTE, f"an NVIDIA driver is there, and torch (CUDA {torch['built_for']}) sees no GPU",
                    "compare the driver's CUDA version (nvidia-smi) with torch's")  # fmt: skip
 
 
-def _processor() -> Iterator[Finding]:
+def _processor() -> Iterator[Diagnosis]:
     from advisor.tuning.memory import free_main_memory
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS")
-    yield Finding("processor", OK, f"{cores} cores{f'; OMP_NUM_THREADS is {limit}' if limit else ''}")
+    yield Diagnosis("processor", OK, f"{cores} cores{f'; OMP_NUM_THREADS is {limit}' if limit else ''}")
     free = free_main_memory()
     if free < _LITTLE_MEMORY:
-        yield Finding("memory", NOTE, f"{show_size(free)} free", "close something, or keep to it: tune --memory 1GB")
+        yield Diagnosis("memory", NOTE, f"{show_size(free)} free", "close something, or keep to it: tune --memory 1GB")
     else:
-        yield Finding("memory", OK, f"{show_size(free)} free")
+        yield Diagnosis("memory", OK, f"{show_size(free)} free")
 
 
-def _plugins() -> Iterator[Finding]:
+def _plugins() -> Iterator[Diagnosis]:
     said: list[str] = []
     plugins = [plugin for plugin in load_catalog(on_warning=said.append).plugins if plugin.distribution != CORE]
     active = [plugin.name for plugin in plugins if plugin.status == "active"]
-    yield Finding("plugins", OK, f"{len(active)} active{': ' + ', '.join(active) if active else ''}")
+    yield Diagnosis("plugins", OK, f"{len(active)} active{': ' + ', '.join(active) if active else ''}")
     for plugin in plugins:
         if plugin.status == "broken":
-            yield Finding("plugins", PROBLEM, f"{plugin.name} ({plugin.origin}) is broken: {plugin.reason}",
+            yield Diagnosis("plugins", PROBLEM, f"{plugin.name} ({plugin.origin}) is broken: {plugin.reason}",
                           f"pip install --upgrade {plugin.distribution}, or ADVISOR_DISABLE={plugin.name}")  # fmt: skip
         elif plugin.status == "disabled":
-            yield Finding("plugins", NOTE, f"{plugin.name} ({plugin.origin}) is left out by the environment")
+            yield Diagnosis("plugins", NOTE, f"{plugin.name} ({plugin.origin}) is left out by the environment")
     for line in said:
         if not line.endswith(tuple(plugin.reason for plugin in plugins if plugin.reason)):
-            yield Finding("plugins", NOTE, line)
+            yield Diagnosis("plugins", NOTE, line)
 
 
-def _cache() -> Iterator[Finding]:
+def _cache() -> Iterator[Diagnosis]:
     from advisor.data.cache import cache_dir, folder_bytes
 
     folder = cache_dir("").resolve()
     flaw = _unwritable(folder)
     if flaw:
-        yield Finding("cache", PROBLEM, f"{folder}: {flaw}", "ADVISOR_CACHE=/a/folder/of/yours")
+        yield Diagnosis("cache", PROBLEM, f"{folder}: {flaw}", "ADVISOR_CACHE=/a/folder/of/yours")
         return
     free = shutil.disk_usage(_existing(folder)).free
     words = f"{folder}, {show_size(folder_bytes(folder))} used, {show_size(free)} free"
     if free < _LITTLE_DISK:
-        yield Finding("cache", NOTE, words, "advisor cache --clear, or ADVISOR_CACHE=/another/disk")
+        yield Diagnosis("cache", NOTE, words, "advisor cache --clear, or ADVISOR_CACHE=/another/disk")
     else:
-        yield Finding("cache", OK, words)
+        yield Diagnosis("cache", OK, words)
 
 
-def _here() -> Iterator[Finding]:
+def _here() -> Iterator[Diagnosis]:
     here = Path.cwd()
     flaw = _unwritable(here)
     if flaw:
-        yield Finding("this folder", PROBLEM, f"{here}: {flaw}", _ELSEWHERE)
+        yield Diagnosis("this folder", PROBLEM, f"{here}: {flaw}", _ELSEWHERE)
     else:
-        yield Finding("this folder", OK, f"{here} may be written, {show_size(shutil.disk_usage(here).free)} free")
+        yield Diagnosis("this folder", OK, f"{here} may be written, {show_size(shutil.disk_usage(here).free)} free")
 
 
-def _hub() -> Iterator[Finding]:
+def _hub() -> Iterator[Diagnosis]:
     from huggingface_hub import constants
 
     from advisor.network.hub import reachable
 
     without = "only networks of packages, folders and its cache can be used"
     if constants.HF_HUB_OFFLINE:
-        yield Finding("hub", NOTE, f"HF_HUB_OFFLINE is set; {without}", "unset HF_HUB_OFFLINE")
+        yield Diagnosis("hub", NOTE, f"HF_HUB_OFFLINE is set; {without}", "unset HF_HUB_OFFLINE")
     elif reachable(constants.ENDPOINT):
-        yield Finding("hub", OK, f"{constants.ENDPOINT} can be reached")
+        yield Diagnosis("hub", OK, f"{constants.ENDPOINT} can be reached")
     else:
-        yield Finding("hub", NOTE, f"{constants.ENDPOINT} cannot be reached; {without}")
+        yield Diagnosis("hub", NOTE, f"{constants.ENDPOINT} cannot be reached; {without}")
 
 
 def _requires(name: str) -> list[str]:

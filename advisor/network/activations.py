@@ -89,7 +89,7 @@ class ActivationCache:
         """Bytes on disk of so many views of so many images, cut after stage `at`."""
         return _BYTES * sum(math.prod(shape) for shape in self.segments.sizes(at)) * rows * views
 
-    def worth(self, at: int, rows: int, views: int) -> bool:
+    def pays(self, at: int, rows: int, views: int) -> bool:
         """Whether they fit under the limit, and on the disk once all other activations have given way."""
         root = cache_dir("activations")
         root.mkdir(parents=True, exist_ok=True)

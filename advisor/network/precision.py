@@ -30,7 +30,7 @@ def average_precisions(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -
     return found
 
 
-def precision_credit(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+def precision_scores(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """What each image adds to the mean average precision: (n,) values whose mean is that figure.
 
     Average precision is no mean over images: one image that stands too high takes precision from all below it. These
@@ -69,5 +69,5 @@ def precision_credit(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> 
         without = np.where(right, (whole - precision + below_hit) / (count - 1), (whole + below_miss) / count)
         influence[order] += whole / count - without
     values = (n - 1) * influence / len(known)
-    credit: NDArray[np.float64] = values - values.mean() + total / len(known)
-    return credit
+    image_scores: NDArray[np.float64] = values - values.mean() + total / len(known)
+    return image_scores

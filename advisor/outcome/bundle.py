@@ -59,13 +59,13 @@ class Bundle:
     config: Mapping[str, Any]
 
     @property
-    def several(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several labels: σ of each logit is then the probability of its label."""
-        return bool(self.config["advisor"].get("several", False))
+        return bool(self.config["advisor"].get("multilabel", self.config["advisor"].get("several", False)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """From logits (B, classes) to probabilities 0..1, of one label or of each, calibrated on validation images."""
-        return calibrated(logits, several=self.several, temperature=self.temperature)
+        return calibrated(logits, multilabel=self.multilabel, temperature=self.temperature)
 
     @property
     def temperature(self) -> float:
@@ -86,10 +86,10 @@ def best_of(run: str | Path) -> Path:
     return Path(run)
 
 
-def calibrated(logits: Tensor, *, several: bool, temperature: float) -> Tensor:
+def calibrated(logits: Tensor, *, multilabel: bool, temperature: float) -> Tensor:
     """From logits (B, classes) to probabilities of one label, or of each of several."""
     scaled = temperature * logits.float()
-    return scaled.sigmoid() if several else scaled.softmax(1)
+    return scaled.sigmoid() if multilabel else scaled.softmax(1)
 
 
 def save_bundle(
@@ -101,7 +101,7 @@ def save_bundle(
     head_params: Mapping[str, object],
     head_is_linear: bool,
     classes: Sequence[str],
-    several: bool = False,
+    multilabel: bool = False,
     temperature: float = 1.0,
     texts: Mapping[str, str],
 ) -> bool:
@@ -115,7 +115,7 @@ def save_bundle(
         head_params: what it was created with.
         head_is_linear: whether timm's own classifier may be able to hold it.
         classes: in the order of the logits.
-        several: whether an image may have several of them.
+        multilabel: whether an image may have several of them.
         temperature: factor that turns logits into calibrated ones.
         texts: further files by name.
 
@@ -137,7 +137,7 @@ def save_bundle(
         "codes": network.codes,
         "head": {"name": head, "params": dict(head_params)},
         "classes": list(classes),
-        "several": several,
+        "multilabel": multilabel,
         "temperature": temperature,
         "input": asdict(backbone.input),
     }

@@ -82,7 +82,7 @@ def model_card(
         folder=_Ready(quoted(place.partition(":")[2] if place.startswith("local-dir:") else one_line(title))),
         timm_loads_it=timm_loads_it,
         known=known,
-        several=report["dataset"].get("several_labels", False),
+        multilabel=report["dataset"].get("several_labels", False),
         splits=report["dataset"]["splits"],
         scenario=SCENARIOS.get(scenario or 0),
         number=scenario,

@@ -19,7 +19,7 @@ from advisor.errors import UNSEEN, RunError, closest_path
 from advisor.network.transfer import Pool, cut
 from advisor.outcome.bundle import best_of
 from advisor.outcome.card import report_of
-from advisor.outcome.run import Machine, open_shop
+from advisor.outcome.run import Machine, open_contexts
 from advisor.packaging.new import quoted, require_new
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from advisor.network.stages import Stages
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
     from advisor.types import InputSpec
 
 MOST_LINES = 99
@@ -115,25 +115,25 @@ def eject(
         require_new(file, ways=("give another name: -o", "move or delete it"), hint="-o another.py")
     catalog, progress = catalog or load_catalog(), progress or Silent()
     report, plan = report_of(best), load_plan(best / "best.toml", catalog)
-    shop = open_shop(plan, Machine(device), catalog, progress)
-    values = SearchSpace(plan.recipe, shop.first.stages, catalog).start()
+    contexts = open_contexts(plan, Machine(device), catalog, progress)
+    values = SearchSpace(plan.recipe, contexts.first.stages, catalog).start()
     folded = int(report.get("validation_folds", 1)) > 1
-    shop.folded = folded
-    bench = shop.bench(values)
+    contexts.folded = folded
+    context = contexts.context(values)
     if folded:
-        rows = np.sort(np.concatenate([bench.rows("train"), bench.rows("val")]))
-        bench = bench.divided(rows, rows[:0])
-    _require_sayable(values, bench, plan.recipe.name)
-    tap = bench.stages.tap_index(values["features.tap"])
-    frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
+        rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
+        context = context.divided(rows, rows[:0])
+    _require_sayable(values, context, plan.recipe.name)
+    tap = context.stages.tap_index(values["features.tap"])
+    frozen = context.stages.frozen_index(values["freeze.depth"], tap)
     tuned = frozen < tap
-    beside: dict[Path, str | bytes] = {table: _table(bench, folded=folded)}
-    create, copied = _creation(bench, values, trunk.name)
+    beside: dict[Path, str | bytes] = {table: _table(context, folded=folded)}
+    create, copied = _creation(context, values, trunk.name)
     if copied is not None:
         beside[trunk] = copied
     if tuned:
-        beside[start] = _start(bench, tap, values)
-    words, notes = _words(bench, values, tap, frozen, report)
+        beside[start] = _start(context, tap, values)
+    words, notes = _words(context, values, tap, frozen, report)
     text = _rendered({**words, "create": create, "table": _in_quotes(table.name), "start": _in_quotes(start.name),
                       "seed": plan.seed, "data": _data_line(plan.location)})  # fmt: skip
     if (count := len(text.splitlines())) > MOST_LINES:
@@ -146,11 +146,11 @@ def eject(
     return Ejected(script, tuple(beside), float(report["test_accuracy"]), notes)
 
 
-def _require_sayable(values: Values, bench: Workbench, recipe: str) -> None:
+def _require_sayable(values: Values, context: TrialContext, recipe: str) -> None:
     """Refuse what the script would do otherwise than the search."""
-    kind, dataset = bench.catalog.head(values["head.name"]), bench.prepared.dataset
-    tap = bench.stages.tap_index(values["features.tap"])
-    tuned = bench.stages.frozen_index(values["freeze.depth"], tap) < tap
+    kind, dataset = context.catalog.head(values["head.name"]), context.prepared.dataset
+    tap = context.stages.tap_index(values["features.tap"])
+    tuned = context.stages.frozen_index(values["freeze.depth"], tap) < tap
     odd = [f"{key} = {value}" for key, value in values.items()
            if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
     modes = sorted({mode for mode in dataset.frame["mode"] if mode.startswith(_DEEP)})
@@ -160,11 +160,11 @@ def _require_sayable(values: Values, bench: Workbench, recipe: str) -> None:
         "a random head on a frozen network" if not tuned and values["head.init"] != "probe" else "",
         f"the augmentation `{values['train.augment']}`"
         if tuned and values.get("train.augment", "none") not in _VIEWS else "",
-        "classes that are made to count alike" if balance_mode(values, bench) != "none" else "",
-        "images with several labels" if dataset.several else "",
+        "classes that are made to count alike" if balance_mode(values, context) != "none" else "",
+        "images with several labels" if dataset.multilabel else "",
         f"images of more than 8 bits ({', '.join(modes)})" if modes else "",
         f"images that are no files in a folder ({dataset.format})" if dataset.format != "folder" else "",
-        "a set without test images" if not len(bench.rows("test")) else "",
+        "a set without test images" if not len(context.rows("test")) else "",
     ]  # fmt: skip
     if any(problems):
         raise _cannot_say(f"`{recipe}` has {'; '.join(problem for problem in problems if problem)}")
@@ -179,9 +179,9 @@ def _cannot_say(what: str) -> RunError:
     )  # fmt: skip
 
 
-def _table(bench: Workbench, *, folded: bool) -> str:
+def _table(context: TrialContext, *, folded: bool) -> str:
     """Every image with its class and its part, as CSV; after cross-validation the winner has learnt from all."""
-    dataset = bench.prepared.dataset
+    dataset = context.prepared.dataset
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(("path", "class", "label", "part"))
@@ -191,20 +191,20 @@ def _table(bench: Workbench, *, folded: bool) -> str:
     return out.getvalue()
 
 
-def _creation(bench: Workbench, values: Values, file: str) -> tuple[str, bytes | None]:
+def _creation(context: TrialContext, values: Values, file: str) -> tuple[str, bytes | None]:
     """Arguments of `timm.create_model` that give the network the search began with; its weights where timm has none."""
     import timm
     from safetensors.torch import save
 
     from advisor.builtin.backbones import PREFIX
 
-    bare: Any = copy.deepcopy(bench.network).cpu().to(memory_format=torch.contiguous_format).eval()
+    bare: Any = copy.deepcopy(context.network).cpu().to(memory_format=torch.contiguous_format).eval()
     bare.reset_classifier(0)
-    name, architecture = bench.backbone.name, bench.backbone.architecture
+    name, architecture = context.backbone.name, context.backbone.architecture
     untouched = values["features.weights"] == "pretrained" and values["freeze.batchnorm"] != "adabn"
     if name.startswith(PREFIX) and untouched:
         known = name.removeprefix(PREFIX)
-        if _equal(timm.create_model(known, pretrained=True, num_classes=0), bare, bench.backbone.input):
+        if _equal(timm.create_model(known, pretrained=True, num_classes=0), bare, context.backbone.input):
             return f'"{_in_quotes(known)}", pretrained=True, num_classes=0', None
     if not architecture or not timm.is_model(architecture):
         raise _cannot_say(f"timm has no architecture `{architecture or name}`")
@@ -214,7 +214,7 @@ def _creation(bench: Workbench, values: Values, file: str) -> tuple[str, bytes |
         again.load_state_dict(state)
     except RuntimeError as error:
         raise _cannot_say(f"timm's `{architecture}` has other parameters than the network") from error
-    if not _equal(again, bare, bench.backbone.input):
+    if not _equal(again, bare, context.backbone.input):
         raise _cannot_say(f"timm's `{architecture}` answers otherwise than the network with the same weights")
     text = f'"{_in_quotes(architecture)}", num_classes=0, checkpoint_path=HERE / "{_in_quotes(file)}"'
     return text, bytes(save(state))
@@ -228,39 +228,39 @@ def _equal(one: nn.Module, other: nn.Module, spec: InputSpec) -> bool:
     return bool(gap <= _SAME)
 
 
-def _start(bench: Workbench, tap: int, values: Values) -> bytes:
+def _start(context: TrialContext, tap: int, values: Values) -> bytes:
     """What a training starts from above the trunk: the features' scale, and the head as its closed form leaves it."""
     from safetensors.torch import save
 
-    scaling = bench.standardise(tap)
+    scaling = context.standardise(tap)
     start = {"mean": scaling.mean, "scale": scaling.scale}
-    kind = bench.catalog.head(values["head.name"])
-    head = kind.create(len(scaling.mean), bench.classes, **head_params(values))
+    kind = context.catalog.head(values["head.name"])
+    head = kind.create(len(scaling.mean), context.classes, **head_params(values))
     if values["head.init"] == "probe" and kind.fit is not None:
-        kind.fit(head, bench.features("train", tap), bench.labels("train"), **head_params(values))
+        kind.fit(head, context.features("train", tap), context.labels("train"), **head_params(values))
         start |= dict(head.state_dict())
     return bytes(save({key: tensor.clone().contiguous() for key, tensor in start.items()}))
 
 
 def _words(
-    bench: Workbench, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+    context: TrialContext, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the template is filled with, and what the script says it does otherwise."""
-    spec, stages, kind = bench.backbone.input, bench.stages, str(values["head.name"])
-    tuned, classes = frozen < tap, bench.classes
-    pooled, width = _pooled(bench, tap)
+    spec, stages, kind = context.backbone.input, context.stages, str(values["head.name"])
+    tuned, classes = frozen < tap, context.classes
+    pooled, width = _pooled(context, tap)
     edge = (spec.resize - spec.size) // 2
     notes: list[str] = []
     words: dict[str, Any] = {
         "tuned": tuned, "head": kind, "hinge": kind == "svm", "classes": classes, "stages": len(stages),
-        "side": bench.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
+        "side": context.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
         "offset": 2 * edge + spec.size - spec.resize,
         "tap": _in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
         "pooled": pooled, "width": width, "momentum": "",
     }  # fmt: skip
     if tuned:
-        notes += _training_words(words, bench, values, tap, frozen, report)
+        notes += _training_words(words, context, values, tap, frozen, report)
     else:
         l2 = float(values.get(f"head.{kind}.l2", 0.0)) * (2 if classes == 2 and kind == "linear" else 1)
         words |= {
@@ -274,7 +274,7 @@ def _words(
         notes.append("The statistics of BatchNorm in its weights were taken anew from the training images.")
     test, count = float(report["test_accuracy"]), int(report["test_images"])
     how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else f"read at stage {tap} of {len(stages)}"
-    words["title"] = _in_quotes(f"{bench.backbone.name} for {classes} classes, {how}: what a search found best.")
+    words["title"] = _in_quotes(f"{context.backbone.name} for {classes} classes, {how}: what a search found best.")
     about = (
         f"Written by transfer-advisor {__version__}, whose own model had {test:.4f} of {count} test images right. "
         "This script draws random numbers and rounds pixels in its own way, so expect that figure within chance. It "
@@ -286,7 +286,7 @@ def _words(
 
 
 def _training_words(
-    words: dict[str, Any], bench: Workbench, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+    words: dict[str, Any], context: TrialContext, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
 ) -> list[str]:
     """Add what the training needs; what it does otherwise than the search."""
     notes = ["The head's start (fitted in closed form) and the scale of its features are read from a file."]
@@ -294,17 +294,17 @@ def _training_words(
     if share < 1:
         epochs = max(1, round(share * epochs))
         notes.append(f"The search's time allowed {share:.0%} of the epochs its recipe names; so does this script.")
-    codes, augment = str(values.get("features.codes") or bench.stages.codes), str(values["train.augment"])
-    kept = kept_views(bench, values, tap=tap, frozen=frozen, codes=codes)
+    codes, augment = str(values.get("features.codes") or context.stages.codes), str(values["train.augment"])
+    kept = kept_views(context, values, tap=tap, frozen=frozen, codes=codes)
     views = 0 if augment == "none" else kept or epochs
-    still = batchnorm_mode(values, bench) == "eval"
+    still = batchnorm_mode(values, context) == "eval"
     norm = "isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)"
     below = 'f"{name}.".startswith(FROZEN)'
     words |= {
         "epochs": epochs, "batch": int(values["train.batch_size"]), "warmup": repr(float(values["train.warmup"])),
         "lr": repr(float(values["optimizer.lr"])), "decay": repr(float(values["optimizer.weight_decay"])),
         "head_lr": repr(float(values["optimizer.lr"]) * float(values["optimizer.lr_ratio"])),
-        "frozen": _frozen_line(bench.network, bench.stages, frozen), "views": views,
+        "frozen": _frozen_line(context.network, context.stages, frozen), "views": views,
         "rounds": -(-epochs // kept) if kept and views else 0, "mirror": augment == "flip_crop",
         "views_words": f"{views} views of each image, the first of them plain" if kept else "a view for each epoch",
         "optimizer": "AdamW(groups, lr=LR)" if values["optimizer.name"] == "adamw"
@@ -316,16 +316,16 @@ def _training_words(
         "head_copied": values["head.init"] == "probe",
         "start_words": "how features are scaled, and the head's start",
     }  # fmt: skip
-    if not bench.pretrained and not still:
+    if not context.pretrained and not still:
         words["momentum"] = "0.1"
     return notes
 
 
-def _pooled(bench: Workbench, tap: int) -> tuple[str, int]:
+def _pooled(context: TrialContext, tap: int) -> tuple[str, int]:
     """How what the trunk answers becomes one vector an image, as Python, and how long that is."""
-    trunk, pool = cut(copy.deepcopy(bench.network), bench.stages, tap)
+    trunk, pool = cut(copy.deepcopy(context.network), context.stages, tap)
     with torch.inference_mode():
-        out = trunk.eval()(bench.clean(bench.rows("train")[:1]))
+        out = trunk.eval()(context.clean(context.rows("train")[:1]))
         found = out["tap"] if isinstance(out, dict) else out
         width = int(pool(found).shape[1])
     codes, last = (pool.codes, pool.channels_last) if isinstance(pool, Pool) else ("mean", False)

@@ -34,9 +34,9 @@ _MISTAKES, _SIDE = 24, 128  # pictures and their width and height, pixels
 _FORMAT = 1
 
 
-def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, several: bool, least: float = SAID) -> str:
+def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, multilabel: bool, least: float = SAID) -> str:
     """The label of an image, or all labels with `least` probability, the likeliest first; (classes,) probabilities."""
-    if not several:
+    if not multilabel:
         return classes[int(probabilities.argmax())]
     order = np.argsort(-probabilities, kind="stable")
     return SEPARATOR.join(classes[i] for i in order if probabilities[i] >= least)
@@ -56,13 +56,13 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
     """
     frame = dataset.frame.set_index("row").loc[rows]
     truth = dataset.truth(rows)
-    several = dataset.several
-    own = np.where(truth, probabilities, 1 - probabilities).mean(1) if several else probabilities[truth]
+    multilabel = dataset.multilabel
+    own = np.where(truth, probabilities, 1 - probabilities).mean(1) if multilabel else probabilities[truth]
     return pd.DataFrame({
         "row": rows,
         "path": frame["path"].to_numpy(),
         "label": [SEPARATOR.join(dataset.classes[i] for i in np.flatnonzero(each)) for each in truth],
-        "predicted": [said(each, dataset.classes, several=several) for each in probabilities],
+        "predicted": [said(each, dataset.classes, multilabel=multilabel) for each in probabilities],
         "probability": probabilities.max(1, initial=0.0),
         "own": own,
     })  # fmt: skip

@@ -13,20 +13,21 @@ import pandas as pd
 from advisor.advice.recommend import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import BackboneError, RunError
-from advisor.outcome.run import Machine, chosen_plan, open_search, open_shop, sole_user
+from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_search, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import for_several_labels, load_recipe, parse_duration
+from advisor.recipe import for_multilabel, load_recipe
 from advisor.tuning.confirm import paired
 from advisor.tuning.importance import importances
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.space import BACKBONE
 from advisor.tuning.trial import run_trial
+from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from advisor.tuning.confirm import Standing
+    from advisor.tuning.confirm import ScoredTrial
     from advisor.tuning.space import Values
     from advisor.tuning.study import Search
 
@@ -117,11 +118,11 @@ def explain(
     machine = machine or Machine()
     folder = Path(run) if (Path(run) / "plan.toml").is_file() else Path("runs") / run
     plan, *_ = chosen_plan(resume=folder.name, runs=str(folder.parent), catalog=catalog)
-    shop = open_shop(plan, machine, catalog, progress)
+    contexts = open_contexts(plan, machine, catalog, progress)
     with (
         disk_errors(folder),
         sole_user(folder),
-        open_search(shop, plan, folder, budget=parse_duration(budget), trials=1, storage=machine.storage) as search,
+        open_search(contexts, plan, folder, budget=parse_duration(budget), trials=1, storage=machine.storage) as search,
     ):
         if not search.has_result:
             raise RunError(f"`{folder}` has no finished trial.", hint=f"advisor tune --resume {folder.name}")
@@ -138,13 +139,13 @@ def explain(
 
 
 def _ablations(
-    search: Search, winner: Standing, weights: Mapping[str, float], deadline: float, left_out: list[str]
+    search: Search, winner: ScoredTrial, weights: Mapping[str, float], deadline: float, left_out: list[str]
 ) -> tuple[Ablation, ...]:
     """The values that mattered most first, as many as the time allows."""
     values = dict(winner.values)
     keys = sorted((key for key in search.space.searched() if key in values), key=lambda key: -weights.get(key, 0.0))
     found = []
-    with search.bench.progress.task("Changing one value", len(keys)) as advance:
+    with search.context.progress.task("Changing one value", len(keys)) as advance:
         for key in keys:
             other = search.space.other_value(key, values[key])
             changed = search.space.completed({**values, key: other})
@@ -155,21 +156,21 @@ def _ablations(
             except (OutOfTimeError, TrialFailedError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
-            gain, se = paired(winner.credit[0] - done.credit, search.worth)
+            gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight)
             found.append(Ablation(key, values[key], other, gain, se))
             advance(1)
     return tuple(sorted(found, key=lambda entry: -entry.gain))
 
 
-def _curve(search: Search, winner: Standing, deadline: float, left_out: list[str]) -> pd.DataFrame:
+def _curve(search: Search, winner: ScoredTrial, deadline: float, left_out: list[str]) -> pd.DataFrame:
     """Accuracy against steps of the winner and of the same network from random weights, on one validation part."""
     rows: list[dict[str, Any]] = []
     values = dict(winner.values)
     ways: dict[str, Values] = {"winner": values, SCRATCH: _from_scratch(search, winner)}
     for name, asked in ways.items():
         try:
-            bench = search.benches(asked)[0]
-            done = run_trial(bench, asked, seed=search.seed_of(winner.values), deadline=deadline)
+            context = search.fold_contexts(asked)[0]
+            done = run_trial(context, asked, seed=search.seed_of(winner.values), deadline=deadline)
         except (OutOfTimeError, TrialFailedError, BackboneError) as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue
@@ -183,16 +184,16 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _from_scratch(search: Search, winner: Standing) -> Values:
+def _from_scratch(search: Search, winner: ScoredTrial) -> Values:
     """The recipe `from-scratch` on the winner's network, for several times the winner's steps."""
-    recipe = load_recipe(SCRATCH, search.bench.catalog)
-    if search.bench.prepared.dataset.several:
-        recipe = for_several_labels(recipe, search.bench.catalog)
+    recipe = load_recipe(SCRATCH, search.context.catalog)
+    if search.context.prepared.dataset.multilabel:
+        recipe = for_multilabel(recipe, search.context.catalog)
     fixed = {key: first_of(value) for key, value in recipe.values.items()}
     values = search.space.completed({
         **fixed,
         "features.input_size": winner.values["features.input_size"],
-        BACKBONE: winner.values.get(BACKBONE, search.bench.backbone.name),
+        BACKBONE: winner.values.get(BACKBONE, search.context.backbone.name),
     })  # fmt: skip
     epochs = int(winner.values.get("train.epochs") or 0)
     return {**values, **fixed, "train.epochs": max(int(str(fixed["train.epochs"])), _SCRATCH_FACTOR * epochs)}

@@ -21,12 +21,13 @@ from advisor.outcome.card import model_card
 from advisor.outcome.evidence import predictions_of, write_evidence
 from advisor.outcome.interval import normal, wilson
 from advisor.outcome.tuned import TunedModel
-from advisor.recipe import Plan, plan_to_toml, show_duration
+from advisor.recipe import Plan, plan_to_toml
 from advisor.tuning.importance import importances
 from advisor.tuning.judging import score
 from advisor.tuning.space import frozen_recipe
 from advisor.tuning.study import PROBE
 from advisor.tuning.trial import head_params, predict_logits
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from advisor.network.transfer import TransferNetwork
-    from advisor.tuning.bench import Workbench
-    from advisor.tuning.confirm import Choice, Standing
+    from advisor.tuning.confirm import Choice, ScoredTrial
+    from advisor.tuning.context import TrialContext
     from advisor.tuning.study import Search
 
 
@@ -67,7 +68,7 @@ class Result:
 
     folder: Path
     best: TunedModel
-    winner: Standing
+    winner: ScoredTrial
     choice: Choice
     metric: str
     probe_accuracy: float | None
@@ -132,7 +133,7 @@ class Result:
             "metric": self.metric,
             "validation_accuracy": self.validation,
             "validation_folds": self.folds,
-            "validation_seeds": len(self.winner.credit),
+            "validation_seeds": len(self.winner.image_scores),
             "optimism_of_best": self.choice.optimism,
             "behind_best": self.choice.behind,
             "behind_best_standard_error": self.choice.behind_se,
@@ -153,7 +154,9 @@ class Result:
 def leaderboard(search: Search) -> pd.DataFrame:
     """One row per trial, best first."""
     rows = []
-    means = {s.number: _rounded(s.accuracy(search.worth)) for s in search.standings() if len(s.credit) > 1}
+    means = {
+        s.number: _rounded(s.accuracy(search.sample_weight)) for s in search.scored_trials() if len(s.image_scores) > 1
+    }
     for number, trial in search.everything():
         if not trial.state.is_finished():
             continue
@@ -185,36 +188,36 @@ def leaderboard(search: Search) -> pd.DataFrame:
 
 def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Mapping[str, Any]) -> Result:
     """Judge the winner once on the test images and write everything a person takes home."""
-    plan, progress = search.plan, search.bench.progress
+    plan, progress = search.plan, search.context.progress
     choice = search.choice()
     winner = choice.chosen
-    if not winner.closed and search.folds > 1:
+    if not winner.head_only and search.folds > 1:
         progress.say("Training the winner on all images that may be trained on.")
-    bench = search.shop.bench(dict(winner.values))
+    context = search.contexts.context(dict(winner.values))
     network = search.network(winner)
-    dataset = bench.prepared.dataset
-    held, labels, classes = bench.rows("test"), bench.labels("test"), dataset.classes
+    dataset = context.prepared.dataset
+    held, labels, classes = context.rows("test"), context.labels("test"), dataset.classes
     logits = torch.zeros(0, len(classes))
     test = balanced = None
     interval = wilson(0, 0)
     per_class: dict[str, dict[str, float]] = {}
     if len(held):
-        logits = _test_logits(bench, winner, network)
-        credit = score(logits, labels).credit
-        test = float(credit.mean())
-        if bench.metric == "map":
-            interval = normal(credit)
+        logits = _test_logits(context, winner, network)
+        image_scores = score(logits, labels).image_scores
+        test = float(image_scores.mean())
+        if context.metric == "map":
+            interval = normal(image_scores)
             per_class = _precision_per_class(logits, labels, classes)
         else:
-            interval = wilson(int(credit.sum()), len(held))
+            interval = wilson(int(image_scores.sum()), len(held))
             per_class = _per_class(logits, labels, classes)
             balanced = sum(entry["recall"] for entry in per_class.values()) / len(per_class)
     board = leaderboard(search)
     probes = board.loc[board["kind"] == PROBE, "validation_accuracy"]
-    validation = winner.accuracy(search.worth)
+    validation = winner.accuracy(search.sample_weight)
     probe = float(probes.max()) if len(probes) else None
     figures = {
-        "metric": bench.metric,
+        "metric": context.metric,
         "validation_accuracy": validation,
         "validation_folds": search.folds,
         "validation_images": len(search.judged_rows),
@@ -225,45 +228,45 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
         "test_images": len(held),
     }
     report = _rounded({
-        "dataset": {"location": plan.location, "digest": dataset.digest, "several_labels": dataset.several,
-                    "splits": bench.prepared.profile.splits, "classes": list(classes)},
-        "backbone": {"name": bench.backbone.name, **asdict(bench.backbone.weights)},
+        "dataset": {"location": plan.location, "digest": dataset.digest, "several_labels": dataset.multilabel,
+                    "splits": context.prepared.profile.splits, "classes": list(classes)},
+        "backbone": {"name": context.backbone.name, **asdict(context.backbone.weights)},
         "recipe": plan.recipe.name,
         "scenario": plan.recipe.scenario,
         "advice": plan.evidence,
         "seed": plan.seed,
-        "device": str(bench.device),
+        "device": str(context.device),
         "search": {**asked, "ended": ended, "seconds": time.monotonic() - began, "trials_run": len(search.searched())},
         "winner": {"number": winner.number, "kind": winner.kind, "trained": winner.trained,
                    "values": dict(winner.values)},
-        "choice": choice.to_dict(search.worth),
+        "choice": choice.to_dict(search.sample_weight),
         **figures,
         "temperature": winner.temperature,
         "test_per_class": per_class,
         "versions": versions(),
         "plugins": {p.name: {"distribution": p.distribution, "version": p.version, "status": p.status}
-                    for p in bench.catalog.met},
+                    for p in context.catalog.met},
     })  # fmt: skip
     best_plan = Plan(
         recipe=frozen_recipe(plan.recipe, dict(winner.values)),
         location=plan.location,
-        backbone=bench.backbone.name,
+        backbone=context.backbone.name,
         digest=dataset.digest,
         seed=plan.seed,
         skip_small_classes=plan.skip_small_classes,
     )
     provenance = _rounded({"trial": winner.number, "kind": winner.kind, "validation_accuracy": validation,
                            "test_accuracy": test, **versions()})  # fmt: skip
-    kind = bench.catalog.head(winner.values["head.name"])
+    kind = context.catalog.head(winner.values["head.name"])
     loads = save_bundle(
         folder / "best",
         network,
-        backbone=bench.backbone,
+        backbone=context.backbone,
         head=kind.name,
         head_params=head_params(dict(winner.values)),
         head_is_linear=kind.linear,
         classes=classes,
-        several=dataset.several,
+        multilabel=dataset.multilabel,
         temperature=winner.temperature,
         texts={
             "best.toml": plan_to_toml(best_plan, provenance=provenance),
@@ -275,15 +278,15 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     write_whole(folder / "best" / CARD, model_card(config, report, title=f"{folder.name}, tuned", place=place))
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
     weights = importances(search.study)
-    probabilities = calibrated(logits, several=dataset.several, temperature=winner.temperature).numpy()
-    seen, stages = predictions_of(dataset, held, probabilities), [stage.name for stage in bench.stages.stages]
-    write_evidence(folder, search, seen, bench.prepared.pixels, weights, stages)
+    probabilities = calibrated(logits, multilabel=dataset.multilabel, temperature=winner.temperature).numpy()
+    seen, stages = predictions_of(dataset, held, probabilities), [stage.name for stage in context.stages.stages]
+    write_evidence(folder, search, seen, context.prepared.pixels, weights, stages)
     return Result(
         folder=folder,
         best=TunedModel(folder / "best"),
         winner=winner,
         choice=choice,
-        metric=bench.metric,
+        metric=context.metric,
         probe_accuracy=probe,
         validation=validation,
         folds=search.folds,
@@ -299,13 +302,13 @@ def hand_over(search: Search, folder: Path, ended: str, began: float, asked: Map
     )
 
 
-def _test_logits(bench: Workbench, winner: Standing, network: TransferNetwork) -> Tensor:
+def _test_logits(context: TrialContext, winner: ScoredTrial, network: TransferNetwork) -> Tensor:
     """Logits of the test images; a head alone reads kept features, so a resumed run computes them once."""
-    rows = bench.rows("test")
-    if not winner.closed or network.codes == TOKENS:
-        with bench.progress.task("Testing", len(rows)) as advance:
-            return predict_logits(network, bench, rows, advance)
-    raw = bench.raw_features("test", network.tap)
+    rows = context.rows("test")
+    if not winner.head_only or network.codes == TOKENS:
+        with context.progress.task("Testing", len(rows)) as advance:
+            return predict_logits(network, context, rows, advance)
+    raw = context.raw_features("test", network.tap)
     with torch.inference_mode():
         logits: Tensor = network.head.cpu()(network.standardise.cpu()(raw))
     return logits

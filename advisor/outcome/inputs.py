@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
+class InputImage:
     """One image to predict.
 
     Attributes:
@@ -30,7 +30,7 @@ class Source:
     read: Callable[[], bytes]
 
 
-def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[Source]:
+def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[InputImage]:
     """The images of some inputs, in order, found as they are asked for.
 
     Args:
@@ -45,9 +45,9 @@ def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[Source]:
     for given in inputs:
         path = Path(given)
         if path.is_file() and is_image_name(path.name):
-            yield Source(given, path.read_bytes)
+            yield InputImage(given, path.read_bytes)
         elif path.is_dir() and (found := _below(path)):
-            yield from (Source(str(file), file.read_bytes) for file in found)
+            yield from (InputImage(str(file), file.read_bytes) for file in found)
         elif (listed := _listed(given, catalog)) is not None:
             yield from listed
         elif path.is_dir():
@@ -61,14 +61,14 @@ def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[Source]:
                 hint="advisor predict runs/<name>/best photo.jpg more/",
             )
         else:
-            yield Source(given, path.read_bytes)
+            yield InputImage(given, path.read_bytes)
 
 
 def _below(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file() and is_image_name(file.name))
 
 
-def _matched(pattern: str) -> Iterator[Source]:
+def _matched(pattern: str) -> Iterator[InputImage]:
     """Images that match a pattern, and those below folders that do."""
     found = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 - absolute ones, too
     files = [file for path in found for file in (_below(path) if path.is_dir() else [path])]
@@ -79,10 +79,10 @@ def _matched(pattern: str) -> Iterator[Source]:
             ways=["check the pattern", "give a folder: it is searched at every depth"],
             hint="advisor predict runs/<name>/best 'photos/**/*.jpg'",
         )
-    yield from (Source(str(file), file.read_bytes) for file in images)
+    yield from (InputImage(str(file), file.read_bytes) for file in images)
 
 
-def _listed(given: str, catalog: Catalog) -> list[Source] | None:
+def _listed(given: str, catalog: Catalog) -> list[InputImage] | None:
     """What an installed format other than folders reads: a table, shards, `digits:`; None where none does."""
     others = [offer.item for name, offer in catalog.datasets.items() if name != "folder"]
     score, place = max(((one.recognise(given), place) for place, one in enumerate(others)), default=(0.0, 0))
@@ -90,4 +90,4 @@ def _listed(given: str, catalog: Catalog) -> list[Source] | None:
         return None
     listing = others[place].open(given)
     start = f"{given}{'' if given.endswith(':') else '/'}"
-    return [Source(f"{start}{image}", partial(listing.read, image)) for image in listing.paths]
+    return [InputImage(f"{start}{image}", partial(listing.read, image)) for image in listing.paths]

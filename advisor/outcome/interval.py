@@ -21,7 +21,7 @@ def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
-def normal(credit: NDArray[np.float64]) -> tuple[float, float]:
+def normal(image_scores: NDArray[np.float64]) -> tuple[float, float]:
     """95 % interval of a mean of per-image values (n,), within 0 to 1."""
-    half = 1.96 * float(credit.std()) / max(1, len(credit)) ** 0.5
-    return max(0.0, float(credit.mean()) - half), min(1.0, float(credit.mean()) + half)
+    half = 1.96 * float(image_scores.std()) / max(1, len(image_scores)) ** 0.5
+    return max(0.0, float(image_scores.mean()) - half), min(1.0, float(image_scores.mean()) + half)

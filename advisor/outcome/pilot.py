@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from advisor.advice.measure import sample_rows
 from advisor.advice.recommend import Recommendation, least_epochs, replan
 from advisor.advice.scenario import Pilot, decide
-from advisor.outcome.run import Machine, open_shop
+from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
-from advisor.tuning.bench import Workbench
 from advisor.tuning.confirm import paired
+from advisor.tuning.context import TrialContext
 from advisor.tuning.judging import score
 from advisor.tuning.trial import predict_logits, run_trial
 
@@ -51,9 +51,9 @@ def pilot(
     """
     catalog, progress = catalog or load_catalog(), progress or Silent()
     began = time.perf_counter()
-    bench = _fewer(open_shop(found.plan, Machine(device=device), catalog, progress).first, found.plan.seed)
-    held, labels = bench.rows("val"), bench.labels("val")
-    images = len(bench.rows("train"))
+    context = _fewer(open_contexts(found.plan, Machine(device=device), catalog, progress).first, found.plan.seed)
+    held, labels = context.rows("val"), context.labels("val")
+    images = len(context.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
     base = {path: key.default for path, key in KEYS.items()} | {
         "head.name": "ridge",
@@ -64,8 +64,8 @@ def pilot(
 
     def right(depth: float) -> NDArray[np.float64]:
         values: dict[str, Any] = {**base, "freeze.depth": depth}
-        done = run_trial(bench, values, seed=found.plan.seed, deadline=math.inf)
-        return score(predict_logits(done.network(), bench, held), labels).credit
+        done = run_trial(context, values, seed=found.plan.seed, deadline=math.inf)
+        return score(predict_logits(done.network(), context, held), labels).image_scores
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:
         probe = right(1.0)
@@ -74,9 +74,9 @@ def pilot(
         for depth in DEPTHS:
             tuned.append(right(depth))
             advance(1)
-    worth = bench.worth(held)  # of unequal classes the advice speaks in balanced accuracy
-    best = max(range(len(DEPTHS)), key=lambda i: float(worth @ tuned[i]))
-    gain, se = paired(tuned[best] - probe, worth)
+    sample_weight = context.sample_weight(held)  # of unequal classes the advice speaks in balanced accuracy
+    best = max(range(len(DEPTHS)), key=lambda i: float(sample_weight @ tuned[i]))
+    gain, se = paired(tuned[best] - probe, sample_weight)
     result = Pilot(
         gain=gain,
         se=se,
@@ -89,17 +89,17 @@ def pilot(
     return replan(found, verdict, catalog=catalog, progress=progress)
 
 
-def _fewer(bench: Workbench, seed: int) -> Workbench:
+def _fewer(context: TrialContext, seed: int) -> TrialContext:
     """The same with at most 2 000 images to train on."""
-    dataset = bench.prepared.dataset
+    dataset = context.prepared.dataset
     rows, labels = dataset.rows("train"), dataset.labels("train")
     if len(rows) <= MOST_IMAGES:
-        return bench
+        return context
     kept, _ = sample_rows(rows, labels, MOST_IMAGES, seed)
     frame = dataset.frame
     keep = (frame["split"] != "train") | frame["row"].isin(kept.tolist())
-    prepared = replace(bench.prepared, dataset=replace(dataset, frame=frame.loc[keep].reset_index(drop=True)))
-    return Workbench(
-        bench.backbone, bench.network, bench.stages, prepared, bench.catalog, bench.device, bench.progress,
-        limits=bench.limits, metric=bench.metric,
+    prepared = replace(context.prepared, dataset=replace(dataset, frame=frame.loc[keep].reset_index(drop=True)))
+    return TrialContext(
+        context.backbone, context.network, context.stages, prepared, context.catalog, context.device, context.progress,
+        limits=context.limits, metric=context.metric,
     )  # fmt: skip

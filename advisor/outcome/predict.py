@@ -20,7 +20,7 @@ from advisor.network.fold import fold_batchnorm
 from advisor.network.sweep import batch_for
 from advisor.outcome.bundle import Bundle, load
 from advisor.outcome.evidence import SAID, said
-from advisor.outcome.inputs import Source, find_images
+from advisor.outcome.inputs import InputImage, find_images
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 
@@ -176,16 +176,16 @@ def _quick(model: Bundle, images: int) -> nn.Module:
 
 
 def _label(scores: NDArray[np.float64], model: Bundle, least: float) -> str:
-    if model.several:
-        return said(scores, model.classes, several=True, least=least or SAID)
-    return said(scores, model.classes, several=False) if scores.max() >= least else ""
+    if model.multilabel:
+        return said(scores, model.classes, multilabel=True, least=least or SAID)
+    return said(scores, model.classes, multilabel=False) if scores.max() >= least else ""
 
 
 def _decoded(
-    sources: Sequence[Source], size: int, model: Bundle, pool: ThreadPoolExecutor
-) -> Iterator[tuple[tuple[Source, ...], list[NDArray[np.uint8] | str]]]:
+    sources: Sequence[InputImage], size: int, model: Bundle, pool: ThreadPoolExecutor
+) -> Iterator[tuple[tuple[InputImage, ...], list[NDArray[np.uint8] | str]]]:
     """Batches in order with their pixels, or why there are none; a few batches are decoded ahead."""
-    ahead: deque[tuple[tuple[Source, ...], list[Future[NDArray[np.uint8] | str]]]] = deque()
+    ahead: deque[tuple[tuple[InputImage, ...], list[Future[NDArray[np.uint8] | str]]]] = deque()
     batches = (tuple(sources[start : start + size]) for start in range(0, len(sources), size))
     while True:
         while len(ahead) < _AHEAD and (batch := next(batches, None)):
@@ -196,7 +196,7 @@ def _decoded(
         yield batch, [future.result() for future in futures]
 
 
-def _decode(source: Source, model: Bundle) -> NDArray[np.uint8] | str:
+def _decode(source: InputImage, model: Bundle) -> NDArray[np.uint8] | str:
     try:
         return decode_square(source.read(), model.input.resize, model.input.interpolation)
     except UnreadableImageError as error:

@@ -12,33 +12,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from advisor.advice.inspection import open_network, stages_for
 from advisor.advice.recommend import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError, closest
 from advisor.network.activations import DEFAULT_LIMIT
+from advisor.network.opening import open_network, stages_for
 from advisor.network.transfer import pick_device
 from advisor.outcome.handover import Result, hand_over, leaderboard
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import (
-    Choices,
-    Plan,
-    Range,
-    Recipe,
-    for_several_labels,
-    heads_of,
-    load_plan,
-    load_recipe,
-    parse_duration,
-    plan_to_toml,
-    show_duration,
-)
-from advisor.tuning.bench import Limits, Workbench, Workshop
+from advisor.recipe import Choices, Plan, Range, Recipe, for_multilabel, heads_of, load_plan, load_recipe, plan_to_toml
 from advisor.tuning.confirm import TOP
+from advisor.tuning.context import ContextPool, Limits, TrialContext
 from advisor.tuning.memory import free_memory, used_memory
 from advisor.tuning.study import Search
+from advisor.units import parse_duration, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,19 +110,19 @@ def tune(
         target = pick_device(machine.device)
         machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
     machine = replace(machine, memory=(machine.memory or 0) // machine.workers)
-    shop = open_shop(plan, machine, catalog, progress)
-    folder = Path(runs) / (name or shop.first.prepared.dataset.name)
+    contexts = open_contexts(plan, machine, catalog, progress)
+    folder = Path(runs) / (name or contexts.first.prepared.dataset.name)
     with disk_errors(folder), sole_user(folder), ExitStack() as stack:
         search = stack.enter_context(
-            open_search(shop, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
+            open_search(contexts, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
         )
         write_whole(folder / "plan.toml", plan_to_toml(plan))
-        bench = search.bench
+        context = search.context
         if search.space.allows_pretrained:
             # The features of the training images are the probe, and the probe is the floor: they come first.
-            bench.features("train", len(bench.stages))
+            context.features("train", len(context.stages))
         progress.say(_intentions(search, wanted, seconds))
-        finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * len(bench.rows("test")) * bench.seconds_per_image()
+        finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * len(context.rows("test")) * context.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:
@@ -144,7 +133,7 @@ def tune(
             ):
                 told = _keeping_board(folder, search, on_trial, advance)
                 ended = search.run(trials=wanted, deadline=deadline, on_trial=told)
-            search.bury_dead()
+            search.fail_stale_trials()
             search.confirm(deadline)
         except KeyboardInterrupt:
             if not search.has_result:
@@ -161,7 +150,7 @@ def _intentions(search: Search, trials: int, seconds: float) -> str:
     how = f"{search.folds}-fold cross-validation" if search.folds > 1 else "one validation part"
     return (
         f"At most {trials} trials in {show_duration(seconds)}, judged by {how} on {len(search.judged_rows)} images; "
-        f"the best {TOP} again under {search.seeds} seeds; then {len(search.bench.rows('test'))} test images, once."
+        f"the best {TOP} again under {search.seeds} seeds; then {len(search.context.rows('test'))} test images, once."
     )
 
 
@@ -209,8 +198,8 @@ def chosen_plan(
         return found, name, runs
     other = load_recipe(recipe, catalog)
     listing = catalog.dataset_for(found.location).open(found.location)
-    if listing.several:
-        other = for_several_labels(other, catalog)
+    if listing.multilabel:
+        other = for_multilabel(other, catalog)
     # How images are read and trials judged belongs to the images, not to a recipe.
     kept = {key: found.recipe.values[key] for key in ("search.metric", "features.codes") if key in found.recipe.values}
     if not name:
@@ -220,12 +209,12 @@ def chosen_plan(
 
 @contextmanager
 def open_search(
-    shop: Workshop, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
+    contexts: ContextPool, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
 ) -> Iterator[Search]:
     """The study of a plan in a run folder, with the scenarios' recipes among its trials."""
-    scenarios = _scenarios(shop.first.catalog, plan)
+    scenarios = _scenarios(contexts.first.catalog, plan)
     search = Search(
-        shop, plan, folder, scenarios=scenarios, budget=budget, trials=trials, storage=storage, worker=worker
+        contexts, plan, folder, scenarios=scenarios, budget=budget, trials=trials, storage=storage, worker=worker
     )
     try:
         yield search
@@ -285,9 +274,9 @@ def _help(
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the owner marks what is left running
     catalog = load_catalog()
-    shop = open_shop(plan, machine, catalog, Silent())
+    contexts = open_contexts(plan, machine, catalog, Silent())
     with open_search(
-        shop, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker
+        contexts, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker
     ) as search:
         search.run(trials=trials, deadline=deadline, on_trial=lambda _trial: None)
 
@@ -316,7 +305,7 @@ def sole_user(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def open_shop(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress) -> Workshop:
+def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress) -> ContextPool:
     """Everything that trials of a plan share.
 
     Raises:
@@ -343,20 +332,20 @@ def open_shop(plan: Plan, machine: Machine, catalog: Catalog, progress: Progress
             ],
             hint=f"advisor recommend {plan.location}",
         )
-    if prepared.dataset.several:
-        _require_several(plan, catalog)
+    if prepared.dataset.multilabel:
+        _require_multilabel(plan, catalog)
     codes = str(plan.recipe.get("features.codes"))
     stages = stages_for(backbone, network, codes=codes)
-    bench = Workbench(
+    context = TrialContext(
         backbone, network, stages, prepared, catalog, target, progress,
         limits=Limits(machine.memory, machine.cache), metric=str(plan.recipe.get("search.metric")),
     )  # fmt: skip
-    return Workshop(bench, codes=codes, seed=plan.seed)
+    return ContextPool(context, codes=codes, seed=plan.seed)
 
 
-def _require_several(plan: Plan, catalog: Catalog) -> None:
+def _require_multilabel(plan: Plan, catalog: Catalog) -> None:
     """Refuse heads that know one label an image only."""
-    known = [name for name, offer in sorted(catalog.heads.items()) if offer.item.several]
+    known = [name for name, offer in sorted(catalog.heads.items()) if offer.item.multilabel]
     for name in heads_of(plan.recipe):
         if name not in known:
             raise UsageError(

@@ -1,8 +1,8 @@
 """Recipes and plans in TOML."""
 
-from advisor.recipe.labels import for_several_labels, heads_of
+from advisor.recipe.labels import for_multilabel, heads_of
 from advisor.recipe.reading import load_plan, load_recipe, parse_plan, parse_recipe
-from advisor.recipe.schema import KEYS, Choices, Key, Plan, Range, Recipe, Value, key_of, parse_duration, show_duration
+from advisor.recipe.schema import KEYS, Choices, Key, Plan, Range, Recipe, Value, key_of
 from advisor.recipe.writing import plan_to_toml, recipe_to_toml
 
 __all__ = [
@@ -13,15 +13,13 @@ __all__ = [
     "Range",
     "Recipe",
     "Value",
-    "for_several_labels",
+    "for_multilabel",
     "heads_of",
     "key_of",
     "load_plan",
     "load_recipe",
-    "parse_duration",
     "parse_plan",
     "parse_recipe",
     "plan_to_toml",
     "recipe_to_toml",
-    "show_duration",
 ]

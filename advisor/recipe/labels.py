@@ -20,9 +20,9 @@ def heads_of(recipe: Recipe) -> tuple[str, ...]:
     return tuple(str(name) for name in value.choices) if isinstance(value, Choices) else (str(value),)
 
 
-def for_several_labels(recipe: Recipe, catalog: Catalog) -> Recipe:
+def for_multilabel(recipe: Recipe, catalog: Catalog) -> Recipe:
     """The same recipe with a head that learns several labels an image; as it is where all of its heads do."""
-    if all(catalog.head(name).several for name in heads_of(recipe)):
+    if all(catalog.head(name).multilabel for name in heads_of(recipe)):
         return recipe
     others = {key: value for key, value in recipe.values.items() if not key.startswith("head.") or key == "head.init"}
     return replace(recipe, values={**others, "head.name": HEAD})

@@ -21,8 +21,8 @@ from advisor.recipe.schema import (
     Recipe,
     Value,
     key_of,
-    parse_duration,
 )
+from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,12 +8,10 @@ A plan, `advisor.toml`, is a recipe together with a dataset, a backbone and the 
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from advisor.data.augmentations import AUGMENTATIONS
-from advisor.errors import UsageError
 from advisor.network.stages import CODES
 
 if TYPE_CHECKING:
@@ -186,7 +184,6 @@ PLAN_TABLES: Mapping[str, Mapping[str, type]] = {
     "backbone": {"name": str},
 }
 FREE_TABLES = ("evidence", "provenance")
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 @dataclass(frozen=True)
@@ -239,27 +236,6 @@ class Plan:
     skip_small_classes: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
-
-
-def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `20m`, `1h30m`.
-
-    Raises:
-        UsageError: anything else, or no time at all.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
-    total = hours * 3600 + minutes * 60 + seconds
-    if total <= 0:
-        raise UsageError(f"`{text}` is not a length of time.", ways=["write 90s, 20m or 1h30m"], hint="--budget 10m")
-    return total
-
-
-def show_duration(seconds: float) -> str:
-    """A length of time for people, to about two digits."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def key_of(param: Param) -> Key:

@@ -103,7 +103,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Command:
+class CommandLine:
     """What to type next.
 
     Attributes:
@@ -272,7 +272,7 @@ class Heading:
     level: int = 3
 
 
-Block = Text | Bullets | Facts | Command | Table | Fold | Chart | Pair | Gallery | Shelf | Heading
+Block = Text | Bullets | Facts | CommandLine | Table | Fold | Chart | Pair | Gallery | Shelf | Heading
 
 
 @dataclass(frozen=True)

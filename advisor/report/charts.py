@@ -8,7 +8,6 @@ import altair as alt
 
 from advisor.advice import priors
 from advisor.advice.scenario import SCENARIOS
-from advisor.recipe import show_duration
 from advisor.report.blocks import Chart, Column, Name, Table, said
 from advisor.report.drawing import (
     ACCENT,
@@ -31,6 +30,7 @@ from advisor.report.drawing import (
     within,
 )
 from advisor.report.words import TOLD, WAYS, interval, number, points, whole
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

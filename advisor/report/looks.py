@@ -37,7 +37,7 @@ def looks_section(found: Recommendation, pictures: Pictures) -> Section | None:
             for label, kind, paths in (("Typical", "typical", entry.typical), ("Odd", "odd", entry.odd))
             if paths
         )
-        note = _recalled(recall.get(entry.name), several=found.profile.several)
+        note = _recalled(recall.get(entry.name), multilabel=found.profile.multilabel)
         blocks.append(Shelf(Name(entry.name), note, galleries))
     rows = tuple(
         (Name(entry.name), kind, Name(path, 200, tail=True))
@@ -115,7 +115,7 @@ def _copies(title: str, groups: Sequence[tuple[str, ...]], words: str, pictures:
         yield Text(f"… and {counted(len(groups) - _GROUPS, 'group')} more; all with --json.")
 
 
-def _recalled(recall: float | None, *, several: bool) -> str:
+def _recalled(recall: float | None, *, multilabel: bool) -> str:
     if recall is None:
         return ""
-    return f"average precision {recall:.2f}" if several else f"{share(recall)} recognised"
+    return f"average precision {recall:.2f}" if multilabel else f"{share(recall)} recognised"

@@ -10,12 +10,12 @@ from advisor.advice.scenario import SCENARIOS
 from advisor.data.cache import disk_errors, write_whole
 from advisor.outcome.handover import versions
 from advisor.plugins import load_catalog
-from advisor.recipe import Choices, Range, show_duration
+from advisor.recipe import Choices, Range
 from advisor.report import charts
 from advisor.report.blocks import (
     Bullets,
     Column,
-    Command,
+    CommandLine,
     Fact,
     Facts,
     Heading,
@@ -31,6 +31,7 @@ from advisor.report.looks import doubts_section, looks_section
 from advisor.report.page import to_html, to_markdown
 from advisor.report.pictures import Pictures
 from advisor.report.words import counted, number, share, whole
+from advisor.units import show_duration
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _first(found: Recommendation, plan: str) -> Iterator[Block]:
             Fact("Images to train on", whole(found.size.images), f"{found.size.per_class:.0f} in a class"),
         )
     )  # fmt: skip
-    yield Command("What to do next", "advisor tune" if plan == "advisor.toml" else f"advisor tune {_quoted(plan)}")
+    yield CommandLine("What to do next", "advisor tune" if plan == "advisor.toml" else f"advisor tune {_quoted(plan)}")
     yield Heading("Why", 2)
     yield Bullets(tuple(_sentence(reason) for reason in verdict.reasons))
 
@@ -229,7 +230,7 @@ def _labels(found: Recommendation) -> Section | None:
 
 def _data(found: Recommendation) -> Section:
     profile = found.profile
-    kinds = counted(len(profile.per_class), *(("label",) if profile.several else ("class", "classes")))
+    kinds = counted(len(profile.per_class), *(("label",) if profile.multilabel else ("class", "classes")))
     blocks: list[Block] = [
         Facts(
             (
@@ -271,15 +272,15 @@ def _classes(found: Recommendation) -> Section:
     seen = {entry.name: entry for entry in found.classes}
     counts = found.profile.per_class
     names = sorted(counts, key=lambda name: (name not in seen, seen[name].recall if name in seen else 0.0))
-    several = found.profile.several
+    multilabel = found.profile.multilabel
     far = any(entry.distance for entry in found.classes)
-    columns = [Column("label" if several else "class"), Column("images", number=True),
-               Column("average precision" if several else "recognised, %", number=True)]  # fmt: skip
+    columns = [Column("label" if multilabel else "class"), Column("images", number=True),
+               Column("average precision" if multilabel else "recognised, %", number=True)]  # fmt: skip
     columns += [Column("distance", number=True), Column("± error", number=True)] if far else []
     rows = []
     for name in names[:_ROWS]:
         entry = seen.get(name)
-        right = "–" if entry is None else number(entry.recall, 3) if several else number(100 * entry.recall, 1)
+        right = "–" if entry is None else number(entry.recall, 3) if multilabel else number(100 * entry.recall, 1)
         row: list[str | Name] = [Name(name), whole(counts[name]), right]
         if far:
             distance = entry.distance if entry else None
@@ -290,13 +291,13 @@ def _classes(found: Recommendation) -> Section:
             (
                 "Hardest first. Average precision tells how high the classifier at the best stage, not having seen "
                 "them, ranks the images that have the label."
-                if several
+                if multilabel
                 else "Hardest first. Recognised is the share of a class's images that the classifier at the best stage "
                 "names right without having seen them."
             )
             + (" Distance is how unlike the network's training data its images are, in the late layers." if far else "")
         ),
-        Table("Labels" if several else "Classes", tuple(columns), tuple(rows), rest=len(names) - len(rows)),
+        Table("Labels" if multilabel else "Classes", tuple(columns), tuple(rows), rest=len(names) - len(rows)),
     ]
     if found.confusions and found.verdict.learnable:
         blocks.append(
@@ -311,7 +312,7 @@ def _classes(found: Recommendation) -> Section:
                 tuple((Name(c.label), Name(c.taken_for), whole(c.images), share(c.share)) for c in found.confusions),
             )
         )
-    title = ("Label by label", "Labels") if several else ("Class by class", "Classes")
+    title = ("Label by label", "Labels") if multilabel else ("Class by class", "Classes")
     return Section("classes", *title, tuple(blocks))
 
 

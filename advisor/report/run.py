@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UsageError
-from advisor.recipe import show_duration
 from advisor.report import judged_charts
 from advisor.report.blocks import (
     Bullets,
     Column,
-    Command,
+    CommandLine,
     Fact,
     Facts,
     Fold,
@@ -36,7 +35,7 @@ from advisor.report.run_search import (
     trials_section,
 )
 from advisor.report.words import counted, number, points, share, whole
-from advisor.sizes import show_size
+from advisor.units import show_duration, show_size
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def _title(run: RunFolder) -> str:
     found = run.figures
     if found.test is None:
         return f"Validation {found.metric} {found.validation:.3f}; no image was left for a test"
-    if found.several:
+    if found.multilabel:
         return f"Mean average precision {found.test:.3f} on images it had never seen"
     return f"Right on {100 * found.test:.1f}\u00a0% of images it had never seen"
 
@@ -118,13 +117,13 @@ def _first(run: RunFolder) -> Iterator[Block]:
     for sentence in run.missing:
         yield Text(sentence, "note")
     best = str(run.folder / "best")
-    yield Command("To use it", f"advisor predict {shlex.quote(best)} photo.jpg")
+    yield CommandLine("To use it", f"advisor predict {shlex.quote(best)} photo.jpg")
     yield _loading(run, best)
     if found.ended == "interrupted":
         yield Text(f"The search was stopped; advisor tune --resume {shlex.quote(str(run.folder))} goes on.", "note")
 
 
-def _loading(run: RunFolder, best: str) -> Command:
+def _loading(run: RunFolder, best: str) -> CommandLine:
     """How the model is loaded in Python."""
     if run.timm:
         text = (
@@ -132,16 +131,16 @@ def _loading(run: RunFolder, best: str) -> Command:
             "transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))\n"
             "logits = model(transform(image)[None])  # image: a Pillow image in RGB"
         )
-        return Command("Or with timm alone", text)
+        return CommandLine("Or with timm alone", text)
     text = f'import advisor\nmodel = advisor.load({best!r})\nadvisor.predict(model, ["photo.jpg"])'
-    return Command("Or from Python; timm alone cannot express this network", text)
+    return CommandLine("Or from Python; timm alone cannot express this network", text)
 
 
 def _facts(run: RunFolder) -> Iterable[Fact]:
     found = run.figures
     low, high = found.test_interval
     if found.test is not None:
-        label = "Test mean average precision" if found.several else "Test accuracy"
+        label = "Test mean average precision" if found.multilabel else "Test accuracy"
         note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(found.test_images, 'image')}"
         yield Fact(label, number(found.test, 3), note)
     if found.compared is not None and found.compared != found.test:
@@ -229,7 +228,7 @@ def _origin(run: RunFolder) -> Section:
         ("images", Name(facts["location"], 80, tail=True)),
         ("digest of the images", Name(facts["digest"], 80)),
         ("parts", splits),
-        ("labels" if found.several else "classes", whole(len(found.classes))),
+        ("labels" if found.multilabel else "classes", whole(len(found.classes))),
         ("backbone", Name(found.backbone.get("name", "–"), 80)),
         ("weights", Name(found.backbone.get("source", "–"), 80)),
         ("hash of the weights", Name(found.backbone.get("sha256") or "–", 80)),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from advisor.recipe import show_duration
 from advisor.report.blocks import Chart, Column, Name, Table, said
 from advisor.report.drawing import ACCENT, CARD, INK, MUTED, ROW, SECOND, chart, dots, finish, row_labels, tips
 from advisor.report.run_folder import HEAD, PROBE, TUNED
 from advisor.report.words import counted, number, points, share
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

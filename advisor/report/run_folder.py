@@ -87,7 +87,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Judged:
+class TestedImage:
     """A test image.
 
     Attributes:
@@ -153,7 +153,7 @@ class Figures:
         test_balanced: mean over classes of their recall; None of several labels.
         test_images: how many.
         per_class: by class, test images and recall (average precision), 0..1.
-        several: whether an image may have several labels.
+        multilabel: whether an image may have several labels.
         validation: of the winner over its seeds.
         probe: of the best closed-form probe on the same images.
         rest: all of the file.
@@ -165,7 +165,7 @@ class Figures:
     test_balanced: float | None
     test_images: int
     per_class: Mapping[str, tuple[int, float]]
-    several: bool
+    multilabel: bool
     validation: float
     validation_images: int
     folds: int
@@ -207,7 +207,7 @@ class Evidence:
     stages: tuple[str, ...]
     trials: tuple[Trial, ...]
     importances: Mapping[str, float]
-    mistakes: tuple[tuple[Judged, str], ...]
+    mistakes: tuple[tuple[TestedImage, str], ...]
     forecast: tuple[float, float, float] | None
 
 
@@ -251,7 +251,7 @@ class RunFolder:
     folder: Path
     figures: Figures
     evidence: Evidence | None = field(repr=False)
-    tested: tuple[Judged, ...] | None = field(repr=False)
+    tested: tuple[TestedImage, ...] | None = field(repr=False)
     explained: Explained | None = field(repr=False)
     missing: tuple[str, ...]
     timm: bool

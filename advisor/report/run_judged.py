@@ -7,14 +7,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from advisor.report import judged_charts
-from advisor.report.blocks import Column, Command, Fold, Gallery, Name, Picture, Section, Table, Text, said
+from advisor.report.blocks import Column, CommandLine, Fold, Gallery, Name, Picture, Section, Table, Text, said
 from advisor.report.judged import confusions
 from advisor.report.run_search import beside
 from advisor.report.words import counted, number, whole
 
 if TYPE_CHECKING:
     from advisor.report.blocks import Cell
-    from advisor.report.run_folder import Judged, RunFolder
+    from advisor.report.run_folder import RunFolder, TestedImage
 
 _ROWS = 60
 _SIDE = 128  # pixels of a kept picture
@@ -23,7 +23,7 @@ FEW = 10  # test images of a class; under that its figure is rough
 
 def confusions_section(run: RunFolder) -> Section | None:
     """Which class is taken for which."""
-    if run.tested is None or run.figures.several:
+    if run.tested is None or run.figures.multilabel:
         return None
     heat = judged_charts.confusion_chart(run.tested, run.figures.classes)
     return None if heat is None else Section("confusions", "Where it errs", "Confusions", (heat,))
@@ -38,32 +38,32 @@ def classes_section(run: RunFolder) -> Section | None:
     taken: dict[str, str] = {}
     told: Counter[str] = Counter()
     right: Counter[str] = Counter()
-    if run.tested is not None and not found.several:
+    if run.tested is not None and not found.multilabel:
         for pair in confusions(run.tested):
             taken.setdefault(pair.label, f"{said(pair.taken_for)} ({pair.images})")
         told.update(one.predicted for one in run.tested)
         right.update(one.predicted for one in run.tested if one.right)
-    columns = [Column("label" if found.several else "class"), Column("test images", number=True),
-               Column("average precision" if found.several else "recognised, %", number=True)]  # fmt: skip
+    columns = [Column("label" if found.multilabel else "class"), Column("test images", number=True),
+               Column("average precision" if found.multilabel else "recognised, %", number=True)]  # fmt: skip
     if told:
         columns += [Column("right when said, %", number=True), Column("most often taken for", wide=True)]
     rows: list[tuple[Cell, ...]] = []
     for name in names[:_ROWS]:
         images, value = found.per_class[name]
-        row: list[Cell] = [Name(name), whole(images), number(value, 3) if found.several else number(100 * value, 1)]
+        row: list[Cell] = [Name(name), whole(images), number(value, 3) if found.multilabel else number(100 * value, 1)]
         if told:
             row += [number(100 * right[name] / told[name], 1) if told[name] else "–", taken.get(name, "–")]
         rows.append(tuple(row))
     words = (
         "Hardest first. Average precision tells how high the model ranks the images that have the label."
-        if found.several
+        if found.multilabel
         else "Hardest first. Recognised is the share of a class's images that the model names right; right when said, "
         "the share of its answers of that name that are."
     )
     few = rough(run)
     if few:
         words += f" {few}"
-    title = ("Label by label", "Labels") if found.several else ("Class by class", "Classes")
+    title = ("Label by label", "Labels") if found.multilabel else ("Class by class", "Classes")
     table = Table(title[1], tuple(columns), tuple(rows), rest=len(names) - len(rows), where="all in best/report.json")
     return Section("classes", *title, (Text(words), table))
 
@@ -71,15 +71,15 @@ def classes_section(run: RunFolder) -> Section | None:
 def rough(run: RunFolder) -> str:
     """A sentence on classes with few test images; empty where there are none."""
     few = sum(images < FEW for images, _ in run.figures.per_class.values())
-    one, several = ("label has", "labels have") if run.figures.several else ("class has", "classes have")
-    return f"{counted(few, one, several)} under {FEW} test images; figures of so few are rough." if few else ""
+    one, plural = ("label has", "labels have") if run.figures.multilabel else ("class has", "classes have")
+    return f"{counted(few, one, plural)} under {FEW} test images; figures of so few are rough." if few else ""
 
 
 def mistakes_section(run: RunFolder) -> Section | None:
     """The worst mistakes as pictures."""
     if run.evidence is None or not run.evidence.mistakes:
         return None
-    shown, several = run.evidence.mistakes, run.figures.several
+    shown, multilabel = run.evidence.mistakes, run.figures.multilabel
     wrong = len(shown) if run.tested is None else sum(not one.right for one in run.tested)
     label = (
         f"The {len(shown)} worst of {whole(wrong)}"
@@ -90,24 +90,24 @@ def mistakes_section(run: RunFolder) -> Section | None:
     )
     words = (
         "Test images with a wrong answer, those first for which the truth about all labels got the least probability."
-        if several
+        if multilabel
         else "Test images with a wrong answer, those first whose label the model holds to be least probable; in "
         "brackets how probable it holds its own answer. The surest mistakes may be wrong labels: look at those first."
     )
     table = Table(
         "Paths of these images",
         (Column("path", wide=True), Column("label"), Column("the model says"),
-         Column("probability of the truth" if several else "probability of the label", number=True)),
+         Column("probability of the truth" if multilabel else "probability of the label", number=True)),
         tuple((Name(one.path, 200, tail=True), Name(one.label), Name(one.predicted), number(one.own, 3))
               for one, _ in shown),
     )  # fmt: skip
-    pictures = tuple(_picture(one, data, several=several) for one, data in shown)
+    pictures = tuple(_picture(one, data, multilabel=multilabel) for one, data in shown)
     blocks = (Text(words), Gallery(label, pictures), Fold("Paths of these images", table))
     return Section("mistakes", "The hardest mistakes", "Mistakes", blocks)
 
 
-def _picture(one: Judged, data: str, *, several: bool) -> Picture:
-    sure = "" if several else f" ({one.probability:.2f})"
+def _picture(one: TestedImage, data: str, *, multilabel: bool) -> Picture:
+    sure = "" if multilabel else f" ({one.probability:.2f})"
     side = _SIDE if data else 0
     return Picture(
         one.path,
@@ -119,7 +119,7 @@ def _picture(one: Judged, data: str, *, several: bool) -> Picture:
 
 def trust_section(run: RunFolder) -> Section | None:
     """Calibration, and what is left when unsure answers are left out."""
-    if not run.tested or run.figures.several:
+    if not run.tested or run.figures.multilabel:
         return None
     charts = beside([judged_charts.calibration_chart(run.tested), judged_charts.abstaining_chart(run.tested)])
     note = Text(
@@ -127,5 +127,5 @@ def trust_section(run: RunFolder) -> Section | None:
         "fitted on the validation images. Both charts are of the test images, which it has not seen."
     )
     best = shlex.quote(str(run.folder / "best"))
-    command = Command("To leave out unsure answers", f"advisor predict {best} photos/ --least 0.9")
+    command = CommandLine("To leave out unsure answers", f"advisor predict {best} photos/ --least 0.9")
     return Section("trust", "When to believe it", "Trust", (*charts, note, command))

@@ -16,10 +16,10 @@ from advisor.report.run_folder import (
     Evidence,
     Explained,
     Figures,
-    Judged,
     Moment,
     Rival,
     RunFolder,
+    TestedImage,
     Trial,
 )
 
@@ -121,7 +121,7 @@ def _figures(found: Any) -> Figures:  # noqa: ANN401 - JSON of any shape
         per_class={
             str(name): (int(entry["images"]), float(entry[measure])) for name, entry in found["test_per_class"].items()
         },
-        several=bool(data["several_labels"]),
+        multilabel=bool(data["several_labels"]),
         validation=float(found["validation_accuracy"]),
         validation_images=int(found["validation_images"]),
         folds=int(found["validation_folds"]),
@@ -194,17 +194,17 @@ def _trial(found: Any) -> Trial:  # noqa: ANN401
     )
 
 
-def _tested(path: Path) -> tuple[Judged, ...]:
+def _tested(path: Path) -> tuple[TestedImage, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         return tuple(_one_tested(row) for row in csv.DictReader(file, strict=True))
 
 
-def _one_tested(row: Any) -> Judged:  # noqa: ANN401
+def _one_tested(row: Any) -> TestedImage:  # noqa: ANN401
     path, label, predicted = (row[key] for key in ("path", "label", "predicted"))
     probability, own = _finite(row["probability"]), _finite(row["own"])
     if probability is None or own is None or not all(isinstance(text, str) for text in (path, label, predicted)):
         raise ValueError("a row is incomplete")
-    return Judged(path, label, predicted, min(1.0, max(0.0, probability)), own)
+    return TestedImage(path, label, predicted, min(1.0, max(0.0, probability)), own)
 
 
 def _explained(path: Path) -> Explained:

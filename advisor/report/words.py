@@ -41,9 +41,9 @@ def whole(count: int) -> str:
     return f"{count:,}" if count >= 10_000 else str(count)
 
 
-def counted(count: int, one: str, several: str = "") -> str:
+def counted(count: int, one: str, plural: str = "") -> str:
     """So many of something."""
-    return f"{whole(count)} {one if count == 1 else several or one + 's'}"
+    return f"{whole(count)} {one if count == 1 else plural or one + 's'}"
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -142,12 +142,12 @@ def state_is_whole(head: Head) -> None:
         ask(torch.equal(first(features), second(features)), "two copies with the same state answer differently")
 
 
-def learns_several_if_it_says_so(head: Head) -> None:
-    """If `several` is set, it learns labels (n, classes) of 0 and 1: σ of a logit is the probability of its label."""
+def learns_multilabel_if_it_says_so(head: Head) -> None:
+    """If `multilabel` is set, it learns labels (n, classes) of 0 and 1: σ of a logit is its label's probability."""
     import torch
     import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-    if not head.several:
+    if not head.multilabel:
         return
     features, kinds = _clouds(3)
     features = _read(head, features)
@@ -172,7 +172,7 @@ def learns_several_if_it_says_so(head: Head) -> None:
 
 CHECKS = (
     parameters_are_sound, maps_features_to_logits, every_weight_gets_a_gradient, learns_what_is_easy,
-    learns_several_if_it_says_so, fits_whatever_classes_there_are, is_linear_if_it_says_so, state_is_whole,
+    learns_multilabel_if_it_says_so, fits_whatever_classes_there_are, is_linear_if_it_says_so, state_is_whole,
 )  # fmt: skip
 
 

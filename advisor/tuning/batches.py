@@ -67,11 +67,11 @@ def image_weights(labels: Tensor) -> Tensor:
             in equal parts, and one without any weighs 1.
     """
     belongs = F.one_hot(labels).double() if labels.ndim == 1 else labels.double()
-    several = belongs.sum(1)
-    belongs = belongs / several.clamp(min=1).unsqueeze(1)
+    label_counts = belongs.sum(1)
+    belongs = belongs / label_counts.clamp(min=1).unsqueeze(1)
     counts = belongs.sum(0)
-    worth = (several > 0).sum() / ((counts > 0).sum() * counts.clamp(min=1e-9))
-    return torch.where(several > 0, belongs @ worth, 1.0).float()
+    per_class = (label_counts > 0).sum() / ((counts > 0).sum() * counts.clamp(min=1e-9))
+    return torch.where(label_counts > 0, belongs @ per_class, 1.0).float()
 
 
 class Objective:

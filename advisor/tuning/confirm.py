@@ -22,40 +22,40 @@ _DRAWS = 300
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScoredTrial:
     """A finished trial as all its seeds left it.
 
     Attributes:
         number: in the study.
         kind: `probe` or `trial`.
         values: by key path, scalars.
-        credit: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or wrong,
-            or, where images may have several labels, its `advisor.network.precision.precision_credit`.
+        image_scores: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or
+            wrong, or, where images may have several labels, its `advisor.network.precision.precision_scores`.
         loss: cross-entropy under the first seed, nats.
         temperature: factor that turns logits into calibrated ones, fitted on the validation images, likewise.
         seconds: that the trial took.
         tap: stages kept.
         frozen: stages frozen.
         linear: whether the head is one linear layer.
-        sound: deterministic, so that another seed would say the same.
+        deterministic: deterministic, so that another seed would say the same.
         trained: share of the recipe's steps that the time allowed.
     """
 
     number: int
     kind: str
     values: Mapping[str, Any]
-    credit: NDArray[np.float64]
+    image_scores: NDArray[np.float64]
     loss: float
     seconds: float
     tap: int
     frozen: int
     linear: bool
-    sound: bool
+    deterministic: bool
     trained: float = 1.0
     temperature: float = 1.0
 
     @property
-    def closed(self) -> bool:
+    def head_only(self) -> bool:
         """Whether nothing below the head was trained."""
         return self.tap == self.frozen
 
@@ -66,11 +66,11 @@ class Standing:
 
     def mean(self) -> NDArray[np.float64]:
         """(n,) share of the seeds under which each image was right."""
-        return np.asarray(self.credit.mean(0))
+        return np.asarray(self.image_scores.mean(0))
 
-    def accuracy(self, worth: NDArray[np.float64]) -> float:
+    def accuracy(self, sample_weight: NDArray[np.float64]) -> float:
         """Over all its seeds, 0..1."""
-        return float(worth @ self.mean() / worth.sum())
+        return float(sample_weight @ self.mean() / sample_weight.sum())
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,16 @@ class Choice:
         unsure: how many were not; one that was not judged again while others were is not among the rivals.
     """
 
-    chosen: Standing
-    best: Standing
+    chosen: ScoredTrial
+    best: ScoredTrial
     behind: float
     behind_se: float
     optimism: float
-    rivals: tuple[Standing, ...] = field(repr=False)
+    rivals: tuple[ScoredTrial, ...] = field(repr=False)
     sure: int
     unsure: int
 
-    def to_dict(self, worth: NDArray[np.float64]) -> dict[str, Any]:
+    def to_dict(self, sample_weight: NDArray[np.float64]) -> dict[str, Any]:
         """Plain data for JSON."""
         return {
             "chosen": self.chosen.number,
@@ -107,111 +107,120 @@ class Choice:
             "optimism": self.optimism,
             "judged_under_every_seed": self.sure,
             "rivals": [
-                {"trial": rival.number, "kind": rival.kind, "accuracy": rival.accuracy(worth),
-                 "seeds": len(rival.credit), "first_seed": float(worth @ rival.credit[0] / worth.sum())}
+                {"trial": rival.number, "kind": rival.kind, "accuracy": rival.accuracy(sample_weight),
+                 "seeds": len(rival.image_scores),
+                 "first_seed": float(sample_weight @ rival.image_scores[0] / sample_weight.sum())}
                 for rival in self.rivals
             ],
         }  # fmt: skip
 
 
-def leaders(standings: Sequence[Standing], worth: NDArray[np.float64], count: int = TOP) -> list[Standing]:
+def leaders(
+    scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], count: int = TOP
+) -> list[ScoredTrial]:
     """The most accurate trials by their first seed, of equals the cheaper and then the one with the lower loss.
 
     By the first seed only: a trial that was never judged again must not overtake one that was and lost its luck.
     """
-    return sorted(standings, key=lambda s: (-round(float(worth @ s.credit[0]), 9), s.cost, s.loss))[:count]
+    return sorted(scored_trials, key=lambda s: (-round(float(sample_weight @ s.image_scores[0]), 9), s.cost, s.loss))[
+        :count
+    ]
 
 
-def to_confirm(standings: Sequence[Standing], worth: NDArray[np.float64]) -> list[Standing]:
+def to_confirm(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64]) -> list[ScoredTrial]:
     """Whom to judge again: the leaders, and the best of the closed-form probes, which is the floor."""
-    ahead = leaders(standings, worth)
-    probes = leaders([standing for standing in standings if standing.kind == "probe"], worth, 1)
+    ahead = leaders(scored_trials, sample_weight)
+    probes = leaders([scored_trial for scored_trial in scored_trials if scored_trial.kind == "probe"], sample_weight, 1)
     return ahead + [probe for probe in probes if all(probe.number != leader.number for leader in ahead)]
 
 
-def choose(standings: Sequence[Standing], worth: NDArray[np.float64], *, seeds: int) -> Choice:
+def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], *, seeds: int) -> Choice:
     """The cheapest trial within one paired standard error of the best.
 
     Compared are the three leaders and the best of the closed-form probes, which is the floor: nothing less accurate
     than that is taken.
 
     Args:
-        standings: every finished trial, at least one.
-        worth: (n,) what each validation image counts.
+        scored_trials: every finished trial, at least one.
+        sample_weight: (n,) what each validation image counts.
         seeds: under how many a trial that is not deterministic should have been judged.
     """
-    everyone = to_confirm(standings, worth)
+    everyone = to_confirm(scored_trials, sample_weight)
     # Means over as many seeds as all of those have that were judged again at all; one that was not stands no longer.
-    again = [len(rival.credit) for rival in everyone if not rival.sound and len(rival.credit) > 1]
+    again = [len(rival.image_scores) for rival in everyone if not rival.deterministic and len(rival.image_scores) > 1]
     common = min(again, default=1)
-    rivals = [replace(r, credit=r.credit[:common]) for r in everyone if r.sound or len(r.credit) >= common]
-    best = min(rivals, key=lambda s: (-round(s.accuracy(worth), 9), s.cost, s.loss))
+    rivals = [
+        replace(r, image_scores=r.image_scores[:common])
+        for r in everyone
+        if r.deterministic or len(r.image_scores) >= common
+    ]
+    best = min(rivals, key=lambda s: (-round(s.accuracy(sample_weight), 9), s.cost, s.loss))
 
-    def behind(rival: Standing) -> tuple[float, float]:
-        return paired(best.mean() - rival.mean(), worth)
+    def behind(rival: ScoredTrial) -> tuple[float, float]:
+        return paired(best.mean() - rival.mean(), sample_weight)
 
-    floor = max((rival.accuracy(worth) for rival in rivals if rival.kind == "probe"), default=0.0)
+    floor = max((rival.accuracy(sample_weight) for rival in rivals if rival.kind == "probe"), default=0.0)
     near = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
-    within = [rival for rival in near if rival.accuracy(worth) >= floor - 1e-9]
-    chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(worth), s.loss))
+    within = [rival for rival in near if rival.accuracy(sample_weight) >= floor - 1e-9]
+    chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(sample_weight), s.loss))
     gap, se = behind(chosen)
-    sure = sum(rival.sound or len(rival.credit) >= seeds for rival in rivals)
+    sure = sum(rival.deterministic or len(rival.image_scores) >= seeds for rival in rivals)
     return Choice(
         chosen=chosen,
         best=best,
         behind=gap,
         behind_se=0.0 if chosen is best else se,
-        optimism=optimism(np.stack([s.credit[0] for s in standings]), worth),
+        optimism=optimism(np.stack([s.image_scores[0] for s in scored_trials]), sample_weight),
         rivals=tuple(rivals),
         sure=sure,
         unsure=len(everyone) - sure,
     )
 
 
-def paired(difference: NDArray[np.float64], worth: NDArray[np.float64]) -> tuple[float, float]:
+def paired(difference: NDArray[np.float64], sample_weight: NDArray[np.float64]) -> tuple[float, float]:
     """Weighted mean of per-image differences (n,) and its standard error.
 
     One image in agreement is taken to differ, so that a tie on few images is not certain.
     """
-    share = worth / worth.sum()
+    share = sample_weight / sample_weight.sum()
     mean = float(share @ difference)
     variance = float(share**2 @ (difference - mean) ** 2) + float(share.max() ** 2)
     return mean, variance**0.5
 
 
-def optimism(credit: NDArray[np.float64], worth: NDArray[np.float64], seed: int = 0) -> float:
+def optimism(image_scores: NDArray[np.float64], sample_weight: NDArray[np.float64], seed: int = 0) -> float:
     """How much too high the best of several accuracies is, for being the best.
 
     The best trial on a bootstrap sample of the validation images is judged on the images outside the sample; the
     mean difference over samples is what choosing by those images adds [Efron 1983].
 
     Args:
-        credit: (trials, n).
-        worth: (n,) what each image counts.
+        image_scores: (trials, n).
+        sample_weight: (n,) what each image counts.
         seed: of the samples.
 
     Returns:
         Points of accuracy 0..1, not below 0.
     """
     rng = np.random.default_rng(seed)
-    n = credit.shape[1]
+    n = image_scores.shape[1]
     found = []
     for _ in range(_DRAWS):
         times = np.bincount(rng.integers(0, n, n), minlength=n)
-        inside, outside = worth * times, worth * (times == 0)
+        inside, outside = sample_weight * times, sample_weight * (times == 0)
         if outside.sum() == 0:
             continue
-        on_sample = credit @ inside / inside.sum()
+        on_sample = image_scores @ inside / inside.sum()
         best = int(on_sample.argmax())
-        found.append(on_sample[best] - credit[best] @ outside / outside.sum())
+        found.append(on_sample[best] - image_scores[best] @ outside / outside.sum())
     return max(0.0, float(np.mean(found))) if found else 0.0
 
 
-def pack(credit: NDArray[np.float64]) -> str:
+def pack(image_scores: NDArray[np.float64]) -> str:
     """Credit (n,) as text, for a study's attributes: a bit an image where it is 0 or 1, else four bytes."""
-    if np.isin(credit, (0.0, 1.0)).all():
-        return base64.b64encode(np.packbits(credit.astype(bool)).tobytes()).decode()
-    return base64.b64encode(credit.astype("<f4").tobytes()).decode()
+    if np.isin(image_scores, (0.0, 1.0)).all():
+        return base64.b64encode(np.packbits(image_scores.astype(bool)).tobytes()).decode()
+    return base64.b64encode(image_scores.astype("<f4").tobytes()).decode()
 
 
 def unpack(text: str, count: int) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-from advisor.network.precision import precision_credit
+from advisor.network.precision import precision_scores
 from advisor.network.ridge import fit_temperature
 from advisor.tuning.loop import TrialFailedError
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judgement:
     """What a model says of the validation images.
 
     Attributes:
-        credit: (n,) as in `Finished`.
+        image_scores: (n,) as in `Finished`.
         loss: mean cross-entropy, nats.
         logits: (n, classes).
         labels: (n,), or (n, classes) of 0 and 1.
     """
 
-    credit: NDArray[np.float64]
+    image_scores: NDArray[np.float64]
     loss: float
     logits: Tensor
     labels: Tensor
@@ -43,7 +43,7 @@ class Judged:
         return fit_temperature(self.logits.double().numpy(), truth, doubt=1.0)
 
 
-def score(logits: Tensor, labels: Tensor) -> Judged:
+def score(logits: Tensor, labels: Tensor) -> Judgement:
     """Judge what a model says.
 
     Args:
@@ -54,14 +54,14 @@ def score(logits: Tensor, labels: Tensor) -> Judged:
         TrialFailedError: a logit is not a finite number, or no image has any of several labels.
     """
     if not len(labels):
-        return Judged(np.zeros(0), 0.0, logits, labels)
+        return Judgement(np.zeros(0), 0.0, logits, labels)
     logits = logits.float()
     if not torch.isfinite(logits).all():
         raise TrialFailedError("the model answers with numbers that are not finite")
     if labels.ndim == 1:
         right = (logits.argmax(1) == labels).numpy().astype(np.float64)
-        return Judged(right, float(F.cross_entropy(logits, labels)), logits, labels)
+        return Judgement(right, float(F.cross_entropy(logits, labels)), logits, labels)
     if not labels.any():
         raise TrialFailedError("none of the validation images has a label, so there is no precision")
-    credit = precision_credit(logits.numpy(), labels.bool().numpy())
-    return Judged(credit, float(F.binary_cross_entropy_with_logits(logits, labels)), logits, labels)
+    image_scores = precision_scores(logits.numpy(), labels.bool().numpy())
+    return Judgement(image_scores, float(F.binary_cross_entropy_with_logits(logits, labels)), logits, labels)

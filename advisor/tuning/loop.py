@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from advisor.tuning.batches import Objective, draw_order, mix_images
-from advisor.tuning.updates import Anchor, Average, make_optimizer
+from advisor.tuning.updates import Average, StartAnchor, make_optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -141,7 +141,7 @@ def train(
     # A last batch of one is left out: BatchNorm cannot normalise a single image.
     starts = [start for start in range(0, count, batch_size) if start + 1 < count or batch_size == 1]
     optimizer = make_optimizer(model, schedule.optimizer, schedule.weight_decay, rates)
-    anchor, average = Anchor(model, optimizer, head, schedule.l2_sp), Average(model, schedule.ema)
+    anchor, average = StartAnchor(model, optimizer, head, schedule.l2_sp), Average(model, schedule.ema)
     objective = Objective(known, device, schedule.balance, schedule.label_smoothing, loss)
     generator, mixing = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     pace = _Pace(len(starts) * schedule.epochs, deadline, _LOOK.get(device.type, 1))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advisor.tuning.confirm import Standing, pack, unpack
+from advisor.tuning.confirm import ScoredTrial, pack, unpack
 from advisor.tuning.loop import TrialFailedError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def facts(finished: Finished, seconds: float) -> dict[str, Any]:
     """A finished trial as attributes of a study."""
     return {
-        "credit": pack(finished.credit),
+        "credit": pack(finished.image_scores),
         "validation_loss": finished.loss,
         "temperature": finished.temperature,
         "seconds": seconds,
@@ -39,9 +39,9 @@ def reason_of(error: Exception) -> str:
     return text if isinstance(error, TrialFailedError) else f"{type(error).__name__}: {text}"
 
 
-def standing_of(
+def scored_trial_of(
     number: int, own: Mapping[str, Any], again: Mapping[str, str], count: int, *, linear: bool, folds: int
-) -> Standing:
+) -> ScoredTrial:
     """A finished trial from its attributes.
 
     Args:
@@ -54,17 +54,17 @@ def standing_of(
     """
     more = [unpack(text, count) for _, text in sorted(again.items())]
     steps = own["steps"]
-    return Standing(
+    return ScoredTrial(
         number=number,
         kind=own["kind"],
         values=own["values"],
-        credit=np.stack([unpack(own["credit"], count), *more]),
+        image_scores=np.stack([unpack(own["credit"], count), *more]),
         loss=own["validation_loss"],
         temperature=own["temperature"],
         seconds=own["seconds"],
         tap=own["tap"],
         frozen=own["frozen"],
         linear=linear,
-        sound=own["tap"] == own["frozen"] and steps == 0 and folds == 1,
+        deterministic=own["tap"] == own["frozen"] and steps == 0 and folds == 1,
         trained=steps / own["planned_steps"] if steps else 1.0,
     )

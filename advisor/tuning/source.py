@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from advisor.network.activations import ActivationCache, Activations
     from advisor.network.transfer import TransferNetwork
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
     from advisor.tuning.space import Values
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainingSource:
     """What a training reads: images, or kept activations of the frozen part.
 
     Attributes:
@@ -44,12 +44,12 @@ class Source:
 
 
 def source_of(
-    bench: Workbench, network: TransferNetwork, values: Values, *, frozen: int, seed: int, deadline: float
-) -> Source:
+    context: TrialContext, network: TransferNetwork, values: Values, *, frozen: int, seed: int, deadline: float
+) -> TrainingSource:
     """Kept activations where the recipe wants them and there is room, else the images themselves.
 
     Args:
-        bench: whose images are read.
+        context: whose images are read.
         network: to train, frozen and cut.
         values: of the trial.
         frozen: stages below the cut.
@@ -60,29 +60,29 @@ def source_of(
         OutOfTimeError: the activations would not be computed in time.
         BackboneError: they cannot be kept.
     """
-    rows, held = bench.rows("train"), bench.rows("val")
-    views = kept_views(bench, values, tap=network.tap, frozen=frozen, codes=network.codes)
+    rows, held = context.rows("train"), context.rows("val")
+    views = kept_views(context, values, tap=network.tap, frozen=frozen, codes=network.codes)
     cut = min(frozen, network.tap - 1)  # where all is frozen, its last stage is computed at every step
-    if views and bench.activations is not None:
-        return _kept_source(bench, bench.activations, network, values, views, cut, seed, deadline)
+    if views and context.activations is not None:
+        return _kept_source(context, context.activations, network, values, views, cut, seed, deadline)
     generator, augment = torch.Generator().manual_seed(seed), values.get("train.augment", "none")
-    resident = bench.resident(rows)
+    resident = context.resident(rows)
 
     def take(batch: Tensor, _epoch: int) -> tuple[Tensor, ...]:
         if resident is not None:
-            pixels = resident[batch.to(bench.device, non_blocking=True)]
+            pixels = resident[batch.to(context.device, non_blocking=True)]
         else:
-            pixels = torch.from_numpy(bench.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(bench.device)
-        return (augmented_view(pixels, bench.backbone.input, augment, generator),)
+            pixels = torch.from_numpy(context.prepared.pixels.batch(rows[batch.cpu().numpy()])).to(context.device)
+        return (augmented_view(pixels, context.backbone.input, augment, generator),)
 
-    return Source(network, take, lambda part: (bench.clean(held[part]),), 1.0)
+    return TrainingSource(network, take, lambda part: (context.clean(held[part]),), 1.0)
 
 
-def kept_views(bench: Workbench, values: Values, *, tap: int, frozen: int, codes: str) -> int:
+def kept_views(context: TrialContext, values: Values, *, tap: int, frozen: int, codes: str) -> int:
     """Views of an image that a training draws from, the plain one among them; 0 where every epoch has fresh ones.
 
     Args:
-        bench: whose images are read.
+        context: whose images are read.
         values: of the trial.
         tap: stages kept.
         frozen: stages frozen.
@@ -90,31 +90,31 @@ def kept_views(bench: Workbench, values: Values, *, tap: int, frozen: int, codes
     """
     mode = values.get("features.cache", "auto")
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
-    split_twice = bool(values.get("train.drop_path")) and tap < len(bench.stages)
+    split_twice = bool(values.get("train.drop_path")) and tap < len(context.stages)
     cut = min(frozen, tap - 1)
     # What is kept of the last stage is its pooled vector.
-    unpooled = codes == TOKENS and tap == len(bench.stages)
-    cache = bench.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
+    unpooled = codes == TOKENS and tap == len(context.stages)
+    cache = context.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
     views = _views(values)
-    if cache is not None and (mode == "views" or cache.worth(cut, len(bench.kept("train")[0]), views)):
+    if cache is not None and (mode == "views" or cache.pays(cut, len(context.kept("train")[0]), views)):
         return views
     return 0
 
 
-def missing_images(bench: Workbench, cache: ActivationCache, values: Values, views: int, at: int) -> int:
+def missing_images(context: TrialContext, cache: ActivationCache, values: Values, views: int, at: int) -> int:
     """How many images, each of its views counted, a training with kept views would have to compute first."""
-    return sum(len(some) for some, view in _wanted(bench, values, views) if not cache.has(some, at, view))
+    return sum(len(some) for some, view in _wanted(context, values, views) if not cache.has(some, at, view))
 
 
-def _wanted(bench: Workbench, values: Values, views: int) -> list[tuple[NDArray[np.int64], View]]:
+def _wanted(context: TrialContext, values: Values, views: int) -> list[tuple[NDArray[np.int64], View]]:
     """Rows and views of the activations that a training reads: those to learn from, last those to judge by."""
     augment = values.get("train.augment", "none")
-    learnt = [(bench.kept("train")[0], View(augment, number)) for number in range(views)]
-    return [*learnt, (bench.kept("val")[0], View(augment, 0))]
+    learnt = [(context.kept("train")[0], View(augment, number)) for number in range(views)]
+    return [*learnt, (context.kept("val")[0], View(augment, 0))]
 
 
 def _kept_source(
-    bench: Workbench,
+    context: TrialContext,
     cache: ActivationCache,
     network: TransferNetwork,
     values: Values,
@@ -122,11 +122,11 @@ def _kept_source(
     at: int,
     seed: int,
     deadline: float,
-) -> Source:
+) -> TrainingSource:
     """Views of the activations at the freeze boundary; each image draws one of them in every epoch."""
-    (_, places), (_, held) = bench.kept("train"), bench.kept("val")
-    wanted, missing = _wanted(bench, values, views), missing_images(bench, cache, values, views, at)
-    if time.monotonic() + missing * bench.seconds_per_image() > deadline:
+    (_, places), (_, held) = context.kept("train"), context.kept("val")
+    wanted, missing = _wanted(context, values, views), missing_images(context, cache, values, views, at)
+    if time.monotonic() + missing * context.seconds_per_image() > deadline:
         raise OutOfTimeError(f"the frozen part of {missing} views would not be computed in the time left")
     *kept, judged = [cache.get(some, at, view) for some, view in wanted]
     model = network.tail(cache.segments.between(network.trunk, at, network.tap, tapped=True))
@@ -137,12 +137,12 @@ def _kept_source(
 
     def take(batch: Tensor, epoch: int) -> tuple[Tensor, ...]:
         batch = batch.cpu()
-        return _to_device(_drawn(kept, places[batch], order[batch, epoch]), bench.device)
+        return _to_device(_drawn(kept, places[batch], order[batch, epoch]), context.device)
 
     def judged_part(part: slice) -> tuple[Tensor, ...]:
-        return _to_device(judged.take(held[part]), bench.device)
+        return _to_device(judged.take(held[part]), context.device)
 
-    return Source(model, take, judged_part, 1.0 - at / max(1, len(bench.stages)))
+    return TrainingSource(model, take, judged_part, 1.0 - at / max(1, len(context.stages)))
 
 
 def _drawn(kept: Sequence[Activations], batch: Tensor, draw: Tensor) -> tuple[Tensor, ...]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from advisor.network.stages import TOKENS
-from advisor.recipe import show_duration
 from advisor.tuning.loop import LEAST_SHARE, OutOfTimeError
 from advisor.tuning.source import kept_views, missing_images
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from advisor.recipe import Recipe
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
     from advisor.tuning.space import SearchSpace, Values
 
 
@@ -25,14 +25,14 @@ class Starts:
 
     Args:
         space: that the points lie in.
-        bench: whose images and network say what a point costs.
+        context: whose images and network say what a point costs.
         own: name of the plan's recipe, whose starting point comes first.
         scenarios: recipes whose starting points come after it.
     """
 
-    def __init__(self, space: SearchSpace, bench: Workbench, own: str, scenarios: Sequence[Recipe]) -> None:
+    def __init__(self, space: SearchSpace, context: TrialContext, own: str, scenarios: Sequence[Recipe]) -> None:
         self._space = space
-        self._bench = bench
+        self._context = context
         self._own = own
         self._scenarios = tuple(scenarios)
         self._too_dear = math.inf  # seconds of a training for which there was no time
@@ -40,19 +40,19 @@ class Starts:
 
     def cost(self, values: Values) -> float:
         """Seconds that a training with these values takes in one fold, about: a step is three forward passes."""
-        bench = self._bench
-        tap = bench.stages.tap_index(values["features.tap"])
-        frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
+        context = self._context
+        tap = context.stages.tap_index(values["features.tap"])
+        frozen = context.stages.frozen_index(values["freeze.depth"], tap)
         if frozen == tap:
             return 0.0
-        images, epochs, share = len(bench.rows("train")), int(values.get("train.epochs") or 1), frozen / tap
-        codes = TOKENS if bench.catalog.head(values["head.name"]).tokens else "mean"
-        views = kept_views(bench, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
+        images, epochs, share = len(context.rows("train")), int(values.get("train.epochs") or 1), frozen / tap
+        codes = TOKENS if context.catalog.head(values["head.name"]).tokens else "mean"
+        views = kept_views(context, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
         passes = images * epochs * (3 - 2 * share)
-        if views and bench.activations is not None:
-            missing = missing_images(bench, bench.activations, values, views, min(frozen, tap - 1))
+        if views and context.activations is not None:
+            missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
             passes = missing * share + images * epochs * 3 * (1 - share)
-        return passes * bench.seconds_per_image() * self._pace
+        return passes * context.seconds_per_image() * self._pace
 
     def require_time(self, values: Values, seconds: float) -> None:
         """Refuse a training that would not fit, before it has cost anything.

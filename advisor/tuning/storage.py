@@ -28,7 +28,7 @@ def owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def bury_dead(study: optuna.Study, *, shared: bool) -> None:
+def fail_stale_trials(study: optuna.Study, *, shared: bool) -> None:
     """End the trials that a killed process left running.
 
     Args:
@@ -37,14 +37,14 @@ def bury_dead(study: optuna.Study, *, shared: bool) -> None:
             are no more are ended.
     """
     for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        if shared and not _is_dead(str(trial.user_attrs.get("owner", ""))):
+        if shared and not _has_ended(str(trial.user_attrs.get("owner", ""))):
             continue
         study._storage.set_trial_user_attr(trial._trial_id, "kind", "interrupted")  # noqa: SLF001
         study._storage.set_trial_user_attr(trial._trial_id, "reason", "the process ended")  # noqa: SLF001
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
 
 
-def _is_dead(owner: str) -> bool:
+def _has_ended(owner: str) -> bool:
     host, _, process = owner.rpartition(":")
     if host != socket.gethostname():
         return False

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
-from advisor.recipe import show_duration
-from advisor.tuning.bench import Workbench, Workshop, folds_of, most_folds, rows_of
-from advisor.tuning.confirm import Choice, Standing, choose, leaders, pack, to_confirm
+from advisor.tuning.confirm import Choice, ScoredTrial, choose, leaders, pack, to_confirm
+from advisor.tuning.context import ContextPool, TrialContext, folds_of, most_folds, rows_of
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
-from advisor.tuning.record import facts, reason_of, standing_of
+from advisor.tuning.record import facts, reason_of, scored_trial_of
 from advisor.tuning.sampling import pick_pruner, pick_sampler
 from advisor.tuning.space import BACKBONE, SearchSpace, Values
 from advisor.tuning.starts import Starts, is_start
-from advisor.tuning.storage import bury_dead, fingerprint, open_study, owner
+from advisor.tuning.storage import fail_stale_trials, fingerprint, open_study, owner
 from advisor.tuning.trial import Finished, Progressed, head_params, run_folds, run_trial
 from advisor.tuning.weights import KeptWeights
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +46,7 @@ class Search:
     """One study in one run folder.
 
     Args:
-        shop: what all trials share.
+        contexts: what all trials share.
         plan: what to search.
         folder: of the run; holds `study.db` and `weights/`.
         scenarios: recipes whose starting points are tried, too.
@@ -61,7 +61,7 @@ class Search:
 
     def __init__(
         self,
-        shop: Workshop,
+        contexts: ContextPool,
         plan: Plan,
         folder: Path,
         *,
@@ -72,24 +72,24 @@ class Search:
         worker: int = 0,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.shop = shop
+        self.contexts = contexts
         self.plan = plan
         self.folder = folder
         self.worker = worker
         self._shared = bool(storage)
         self.budget = budget
-        first = shop.first
+        first = contexts.first
         self.space = SearchSpace(
             plan.recipe, first.stages, first.catalog,
-            backbones=plan.backbones, backbone=plan.backbone, stages_of=shop.stages_of,
+            backbones=plan.backbones, backbone=plan.backbone, stages_of=contexts.stages_of,
         )  # fmt: skip
         self.origin: Values = {key: value for key, value in self.space.start().items() if key in _ORIGIN}
         if self.space.allows_pretrained:
             self.origin["features.weights"] = "pretrained"
-        self.bench = shop.bench(self.origin)
-        self.starts = Starts(self.space, self.bench, plan.recipe.name, scenarios)
+        self.context = contexts.context(self.origin)
+        self.starts = Starts(self.space, self.context, plan.recipe.name, scenarios)
         self._said_deeper = False
-        self._folded: dict[tuple[int, int], list[Workbench]] = {}
+        self._folded: dict[tuple[int, int], list[TrialContext]] = {}
         self.weights = KeptWeights(folder / "weights", self._key())
         name = f"advisor-{self._key()}" if storage else "advisor"
         # Probes are kept apart: a sampler compares trials by the values they share, and probes have none.
@@ -97,10 +97,10 @@ class Search:
         self.seeds = int(str(plan.recipe.get("search.seeds")))
         if worker == 0:
             self._claim()
-            self.bury_dead()
+            self.fail_stale_trials()
             if not self.study.trials:
                 self.weights.drop_all_but([])
-        shop.folded = self.folds > 1
+        contexts.folded = self.folds > 1
         # A resumed study must not draw the same candidates again, nor two workers the same.
         seed = plan.seed + len(self.study.trials) + 7919 * worker
         start = self.starts.cost(self.space.start())
@@ -116,14 +116,14 @@ class Search:
         return int(self.study.user_attrs["folds"])
 
     @property
-    def worth(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def sample_weight(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(n,) what each validation image counts."""
-        return self.bench.worth(self.judged_rows)
+        return self.context.sample_weight(self.judged_rows)
 
     @property
     def judged_rows(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(n,) the validation images, ascending; with folds all that may be trained on."""
-        return rows_of(self.benches(self.origin))
+        return rows_of(self.fold_contexts(self.origin))
 
     def run(  # noqa: C901 - one way out per kind of ending
         self, *, trials: int, deadline: float, on_trial: Callable[[optuna.trial.FrozenTrial], None]
@@ -145,8 +145,8 @@ class Search:
         if self.worker == 0 and self.space.allows_pretrained:
             self._add_probes()
         told = {trial.number for trial in self._finished()}
-        if standings := self.standings():
-            on_trial(self.trial(leaders(standings, self.worth, 1)[0].number))  # what trials have to beat
+        if scored_trials := self.scored_trials():
+            on_trial(self.trial(leaders(scored_trials, self.sample_weight, 1)[0].number))  # what trials have to beat
         head_only, repeats = False, 0
         while self._used() < trials:
             last = deadline - (0.0 if head_only else self._reserve(deadline - began))
@@ -183,14 +183,14 @@ class Search:
 
     def confirm(self, deadline: float) -> None:
         """Judge the leaders under further seeds, as far as the time allows; nothing is judged twice."""
-        standings = self.standings()
+        scored_trials = self.scored_trials()
         work = [
             (rival, again)
             for again in range(1, self.seeds)
-            for rival in to_confirm(standings, self.worth)
-            if not rival.sound and str(again) not in self.study.user_attrs.get(f"again-{rival.number}", {})
+            for rival in to_confirm(scored_trials, self.sample_weight)
+            if not rival.deterministic and str(again) not in self.study.user_attrs.get(f"again-{rival.number}", {})
         ]
-        with self.bench.progress.task("Judging the best again", len(work)) as advance:
+        with self.context.progress.task("Judging the best again", len(work)) as advance:
             for rival, again in work:
                 if time.monotonic() + rival.seconds > deadline:
                     continue
@@ -199,15 +199,17 @@ class Search:
                         dict(rival.values), seed=self.seed_of(rival.values, again), deadline=deadline, again=again
                     )
                 except (OutOfTimeError, TrialFailedError) as error:
-                    self.bench.progress.say(f"Trial {rival.number} could not be judged again: {error}")
+                    self.context.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 key = f"again-{rival.number}"
-                self.study.set_user_attr(key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.credit)})
+                self.study.set_user_attr(
+                    key, {**self.study.user_attrs.get(key, {}), str(again): pack(finished.image_scores)}
+                )
                 advance(1)
 
-    def bury_dead(self) -> None:
+    def fail_stale_trials(self) -> None:
         """End the trials of processes that are no more; call it when no other process of this machine is at work."""
-        bury_dead(self.study, shared=self._shared)
+        fail_stale_trials(self.study, shared=self._shared)
 
     def judge(self, values: Values, *, seed: int, deadline: float, again: int = 0) -> Finished:
         """A trial on the study's validation images that is no part of the study; `again` draws other folds.
@@ -216,11 +218,11 @@ class Search:
             OutOfTimeError: it does not fit.
             TrialFailedError: it has no score.
         """
-        return run_folds(self.benches(values, again), values, seed=seed, deadline=deadline)
+        return run_folds(self.fold_contexts(values, again), values, seed=seed, deadline=deadline)
 
-    def standings(self) -> list[Standing]:
+    def scored_trials(self) -> list[ScoredTrial]:
         """Every finished trial with a score, once each."""
-        count = len(self.worth)
+        count = len(self.sample_weight)
         found = []
         attrs = self.study.user_attrs
         for number, trial in self.everything():
@@ -228,8 +230,8 @@ class Search:
             if trial.state != _States.COMPLETE or own["kind"] not in (PROBE, "trial"):
                 continue
             again = attrs.get(f"again-{number}", {})
-            kind = self.bench.catalog.head(own["values"]["head.name"])
-            found.append(standing_of(number, own, again, count, linear=kind.linear, folds=self.folds))
+            kind = self.context.catalog.head(own["values"]["head.name"])
+            found.append(scored_trial_of(number, own, again, count, linear=kind.linear, folds=self.folds))
         return found
 
     def choice(self) -> Choice:
@@ -238,15 +240,15 @@ class Search:
         Raises:
             RunError: nothing has finished.
         """
-        standings = [standing for standing in self.standings() if self._can_cut(standing)]
-        if not standings:
+        scored_trials = [scored_trial for scored_trial in self.scored_trials() if self._can_cut(scored_trial)]
+        if not scored_trials:
             reasons = [trial.user_attrs["reason"] for trial in self.study.trials if trial.user_attrs.get("reason")]
             raise RunError(
                 f"No trial has finished{': ' + reasons[-1] if reasons else ''}.",
                 ways=["give more time", "change what the plan fixes, under another --name"],
                 hint="advisor tune --budget 1h",
             )
-        return choose(standings, self.worth, seeds=self.seeds)
+        return choose(scored_trials, self.sample_weight, seeds=self.seeds)
 
     def searched(self) -> list[optuna.trial.FrozenTrial]:
         """Trials that used up one of the allowed number: all but the probes, repeats and those cut off."""
@@ -272,23 +274,23 @@ class Search:
         text = json.dumps({**values, "again": again, "features.cache": ""}, sort_keys=True)
         return (self.plan.seed + zlib.crc32(text.encode())) % 2**32
 
-    def network(self, chosen: Standing) -> TransferNetwork:
+    def network(self, chosen: ScoredTrial) -> TransferNetwork:
         """The chosen model: from its kept weights, or fitted again; after cross-validation on all trainable images."""
         values = dict(chosen.values)
-        bench = self.shop.bench(values)
-        kept = None if chosen.sound or self.folds > 1 else self.weights.load(chosen.number)
+        context = self.contexts.context(values)
+        kept = None if chosen.deterministic or self.folds > 1 else self.weights.load(chosen.number)
         if kept is not None:
-            kind = bench.catalog.head(values["head.name"])
-            width = bench.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
-            head = kind.create(width, bench.classes, **head_params(values))
-            network = bench.build(chosen.tap, head, tokens=kind.tokens)
+            kind = context.catalog.head(values["head.name"])
+            width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
+            head = kind.create(width, context.classes, **head_params(values))
+            network = context.build(chosen.tap, head, tokens=kind.tokens)
             network.load_state_dict(kept, strict=True)
             return network.eval()
         if self.folds > 1:
-            bench = bench.divided(self.judged_rows, self.judged_rows[:0])
+            context = context.divided(self.judged_rows, self.judged_rows[:0])
         if chosen.trained < 1:
             values["train.epochs"] = max(1, round(chosen.trained * values["train.epochs"]))
-        finished = run_trial(bench, values, seed=self.seed_of(chosen.values), deadline=math.inf)
+        finished = run_trial(context, values, seed=self.seed_of(chosen.values), deadline=math.inf)
         return finished.network().eval()
 
     def _tell_new(self, told: set[int], on_trial: Callable[[optuna.trial.FrozenTrial], None]) -> set[int]:
@@ -306,13 +308,13 @@ class Search:
         self._said_deeper = True
         # Three of them, beside judging the leaders again.
         minutes = math.ceil(3 * self.folds * whole / (1 - _CONFIRM_SHARE) / 60)
-        self.bench.progress.say(
+        self.context.progress.say(
             f"A training as the recipe begins takes about {show_duration(self.folds * whole)} here, and there is not "
             f"that much time: more stages are frozen where that helps. --budget {minutes}m has room for it and others."
         )
 
     def _say_heads_only(self, reason: OutOfTimeError) -> None:
-        self.bench.progress.say(
+        self.context.progress.say(
             f"No further fine-tuning fits into the budget ({reason}); what is left goes to classifiers on frozen "
             "features. --budget gives more."
         )
@@ -348,7 +350,7 @@ class Search:
             trial.set_user_attr("values", values)
             self.starts.require_time(values, (deadline - time.monotonic()) / self.folds)
             finished = run_folds(
-                self.benches(values), values, seed=self.seed_of(values), deadline=deadline, report=report
+                self.fold_contexts(values), values, seed=self.seed_of(values), deadline=deadline, report=report
             )
         except optuna.TrialPruned:
             trial.set_user_attr("seconds", time.monotonic() - began)
@@ -391,29 +393,33 @@ class Search:
     def _reserve(self, whole: float) -> float:
         """Seconds to leave for judging the leaders again and, after cross-validation, for the final fit."""
         most = _CONFIRM_SHARE * whole
-        standings = self.standings()
-        tuned = [standing for standing in standings if not standing.closed]
+        scored_trials = self.scored_trials()
+        tuned = [scored_trial for scored_trial in scored_trials if not scored_trial.head_only]
         if not tuned:
             # Nothing is known yet of what a fine-tuning costs; a recipe of heads alone costs next to nothing.
             return 0.0 if self.starts.cost(self.space.start()) == 0 else most
-        ahead = [standing for standing in leaders(standings, self.worth) if not standing.sound]
+        ahead = [
+            scored_trial
+            for scored_trial in leaders(scored_trials, self.sample_weight)
+            if not scored_trial.deterministic
+        ]
         done = {s.number: len(self.study.user_attrs.get(f"again-{s.number}", {})) for s in ahead}
         # What would not fit is not judged again, and needs no time left for it.
         again = sum(s.seconds * (self.seeds - 1 - done[s.number]) for s in ahead if s.seconds < most)
         final = max((s.seconds / max(1, self.folds - 1) for s in ahead if self.folds > 1), default=0.0)
         return min(again, most) + final
 
-    def benches(self, values: Values, again: int = 0) -> list[Workbench]:
+    def fold_contexts(self, values: Values, again: int = 0) -> list[TrialContext]:
         """The folds of a trial's images on the network that its values ask for; `again` draws other folds."""
-        bench = self.shop.bench(values)
-        key = (id(bench), again)
+        context = self.contexts.context(values)
+        key = (id(context), again)
         if key not in self._folded:
-            self._folded[key] = folds_of(bench, self.folds, self.plan.seed + again)
+            self._folded[key] = folds_of(context, self.folds, self.plan.seed + again)
         return self._folded[key]
 
     def _add_probes(self) -> None:
         """The closed-form probe at every stage: finished trials that cost next to nothing."""
-        stages = self.bench.stages
+        stages = self.context.stages
         known = {-number for number, _ in self.everything() if number < 0}
         for tap in (tap for tap in range(len(stages), 0, -1) if tap not in known):
             values: Values = {
@@ -422,33 +428,36 @@ class Search:
                 "train.balance": "auto",
             }  # fmt: skip
             began = time.monotonic()
-            finished = run_folds(self.benches(values), values, seed=self.plan.seed, deadline=math.inf)
+            finished = run_folds(self.fold_contexts(values), values, seed=self.plan.seed, deadline=math.inf)
             attrs = {"kind": PROBE, "values": values, **facts(finished, time.monotonic() - began)}
             self.probes.add_trial(optuna.trial.create_trial(value=finished.accuracy, user_attrs=attrs))
 
-    def _can_cut(self, standing: Standing) -> bool:
+    def _can_cut(self, scored_trial: ScoredTrial) -> bool:
         """Whether the network can be cut at a trial's tap; some cannot be traced, and none needs it at the last."""
-        if standing.kind != PROBE or standing.tap == len(self.bench.stages):
+        if scored_trial.kind != PROBE or scored_trial.tap == len(self.context.stages):
             return True
-        return self.bench.segments is not None
+        return self.context.segments is not None
 
     def _keep_leaders(self, number: int, finished: Finished) -> None:
         """Keep the weights of the best trainings; what a closed form fits, and what is fitted again, need no file."""
         if finished.steps == 0 or self.folds > 1:
             return
-        ahead = [standing.number for standing in leaders([s for s in self.standings() if not s.sound], self.worth)]
+        ahead = [
+            scored_trial.number
+            for scored_trial in leaders([s for s in self.scored_trials() if not s.deterministic], self.sample_weight)
+        ]
         if number in ahead:
             self.weights.keep(number, finished.network())
         self.weights.drop_all_but(ahead)
 
     def _key(self) -> str:
         """Equal for equal data and equal plans, on whatever machine."""
-        text = f"{self.bench.prepared.dataset.digest}|{fingerprint(self.plan)}"
+        text = f"{self.context.prepared.dataset.digest}|{fingerprint(self.plan)}"
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _claim(self) -> None:
         """Refuse a folder whose run is of other data or another plan; settle what all its trials must share."""
-        mine = {"digest": self.bench.prepared.dataset.digest, "plan": fingerprint(self.plan)}
+        mine = {"digest": self.context.prepared.dataset.digest, "plan": fingerprint(self.plan)}
         theirs = self.study.user_attrs
         for name, what in (
             ("digest", "another dataset, or this one before it changed"),
@@ -470,14 +479,14 @@ class Search:
 
     def _pick_folds(self) -> int:
         asked = int(str(self.plan.recipe.get("search.folds")))
-        bench = self.bench
-        images = len(bench.rows("train")) + len(bench.rows("val"))
-        most = most_folds(bench)
+        context = self.context
+        images = len(context.rows("train")) + len(context.rows("val"))
+        most = most_folds(context)
         if asked > most:
-            bench.progress.say(f"{asked} folds are too many for the smallest class; {most} are made.")
+            context.progress.say(f"{asked} folds are too many for the smallest class; {most} are made.")
         if asked:
             return min(asked, most)
-        if images >= _FOLDED_BELOW or not bench.prepared.dataset.val_drawn:
+        if images >= _FOLDED_BELOW or not context.prepared.dataset.val_drawn:
             return 1
         start = self.starts.cost(self.space.start())
         return min(most, next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1))

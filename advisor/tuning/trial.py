@@ -14,10 +14,10 @@ import torch
 from advisor.network.ridge import class_weights
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
-from advisor.tuning.judging import Judged, score
+from advisor.tuning.judging import Judgement, score
 from advisor.tuning.loop import Schedule, TrialFailedError, train
 from advisor.tuning.memory import fitting_batch, used_memory
-from advisor.tuning.source import Source, source_of
+from advisor.tuning.source import TrainingSource, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from advisor.network.transfer import TransferNetwork
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
     from advisor.tuning.space import Values
     from advisor.types import Head
 
@@ -64,9 +64,9 @@ class Finished:
 
     Attributes:
         rows: validation images, ascending rows of the pixel store.
-        credit: (n,) what each of them adds to the score: 1 or 0 for right or wrong, or its `precision_credit` where
-            images may have several labels.
-        worth: (n,) what each of them counts in the metric.
+        image_scores: (n,) what each of them adds to the score: 1 or 0 for right or wrong, or its `precision_scores`
+            where images may have several labels.
+        sample_weight: (n,) what each of them counts in the metric.
         loss: cross-entropy there, nats; binary where images may have several labels.
         temperature: factor that turns logits into calibrated ones, fitted there.
         tap: stages kept.
@@ -81,8 +81,8 @@ class Finished:
     """
 
     rows: NDArray[np.int64]
-    credit: NDArray[np.float64]
-    worth: NDArray[np.float64]
+    image_scores: NDArray[np.float64]
+    sample_weight: NDArray[np.float64]
     loss: float
     temperature: float
     tap: int
@@ -98,14 +98,14 @@ class Finished:
     @property
     def accuracy(self) -> float:
         """On the validation images, 0..1; as the metric is: accuracy, balanced or not, or mean average precision."""
-        return float(self.worth @ self.credit / max(1e-12, self.worth.sum()))
+        return float(self.sample_weight @ self.image_scores / max(1e-12, self.sample_weight.sum()))
 
 
 @dataclass
 class _Course:
     """One trial while it runs."""
 
-    bench: Workbench
+    context: TrialContext
     values: Values
     seed: int
     deadline: float
@@ -117,18 +117,18 @@ class _Course:
 
     @property
     def kind(self) -> Head:
-        return self.bench.catalog.head(self.values["head.name"])
+        return self.context.catalog.head(self.values["head.name"])
 
-    def tell(self, epoch: int, seconds: float, credit: NDArray[np.float64]) -> None:
-        worth = self.bench.worth(self.bench.rows("val"))
-        accuracy = float(worth @ credit / max(1e-12, worth.sum()))
-        per_epoch = math.ceil(len(self.bench.rows("train")) / self.values["train.batch_size"])
+    def tell(self, epoch: int, seconds: float, image_scores: NDArray[np.float64]) -> None:
+        sample_weight = self.context.sample_weight(self.context.rows("val"))
+        accuracy = float(sample_weight @ image_scores / max(1e-12, sample_weight.sum()))
+        per_epoch = math.ceil(len(self.context.rows("train")) / self.values["train.batch_size"])
         self.curve.append(Progressed(epoch, epoch * per_epoch, seconds, accuracy))
         self.report(self.curve[-1])
 
 
 def run_trial(
-    bench: Workbench,
+    context: TrialContext,
     values: Values,
     *,
     seed: int,
@@ -138,7 +138,7 @@ def run_trial(
     """Fit the head, then train what the values unfreeze, and score on the validation images.
 
     Args:
-        bench: what trials share; its network is the one that the values ask for.
+        context: what trials share; its network is the one that the values ask for.
         values: scalars by key path.
         seed: of the head's start, the shuffling and the augmentation.
         deadline: on `time.monotonic`.
@@ -151,12 +151,12 @@ def run_trial(
     """
     torch.manual_seed(seed)
     deadline = min(deadline, time.monotonic() + _NEVER)
-    tap = bench.stages.tap_index(values["features.tap"])
-    frozen = bench.stages.frozen_index(values["freeze.depth"], tap)
-    course = _Course(bench, values, seed, deadline, report, tap, frozen)
+    tap = context.stages.tap_index(values["features.tap"])
+    frozen = context.stages.frozen_index(values["freeze.depth"], tap)
+    course = _Course(context, values, seed, deadline, report, tap, frozen)
     params = head_params(values)
     tokens = course.kind.tokens
-    head = course.kind.create(bench.standardise(tap, tokens=tokens).mean.numel(), bench.classes, **params)
+    head = course.kind.create(context.standardise(tap, tokens=tokens).mean.numel(), context.classes, **params)
     fitted = course.kind.fit is not None and values["head.init"] == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
@@ -169,24 +169,24 @@ def run_trial(
 
 
 def run_folds(
-    benches: Sequence[Workbench],
+    fold_contexts: Sequence[TrialContext],
     values: Values,
     *,
     seed: int,
     deadline: float,
     report: Callable[[Progressed], None] = lambda _progress: None,
 ) -> Finished:
-    """A trial on every fold, scored on all their validation images together; of one bench, `run_trial`.
+    """A trial on every fold, scored on all their validation images together; of one context, `run_trial`.
 
     What is reported is the mean over the images judged so far, and the seconds of all folds.
     """
-    if len(benches) == 1:
-        return run_trial(benches[0], values, seed=seed, deadline=deadline, report=report)
+    if len(fold_contexts) == 1:
+        return run_trial(fold_contexts[0], values, seed=seed, deadline=deadline, report=report)
     done: list[Finished] = []
     seconds, steps, last = 0.0, 0, Progressed(0, 0, 0.0, 0.0)
-    for index, bench in enumerate(benches):
+    for index, context in enumerate(fold_contexts):
         right, judged = sum(len(part.rows) * part.accuracy for part in done), sum(len(part.rows) for part in done)
-        held = len(bench.rows("val"))
+        held = len(context.rows("val"))
 
         def tell(
             now: Progressed, right: float = right, judged: int = judged, held: int = held,
@@ -197,16 +197,16 @@ def run_folds(
             last = Progressed(now.epoch, before[0] + now.steps, before[1] + now.seconds, mean)
             report(last)
 
-        share = (deadline - time.monotonic()) / (len(benches) - index)
-        done.append(run_trial(bench, values, seed=seed, deadline=time.monotonic() + share, report=tell))
+        share = (deadline - time.monotonic()) / (len(fold_contexts) - index)
+        done.append(run_trial(context, values, seed=seed, deadline=time.monotonic() + share, report=tell))
         steps, seconds = max(steps, last.steps), max(seconds, last.seconds)
     rows = np.concatenate([part.rows for part in done])
     order = np.argsort(rows)
     first = done[0]
     return Finished(
         rows=rows[order],
-        credit=np.concatenate([part.credit for part in done])[order],
-        worth=benches[0].worth(rows[order]),
+        image_scores=np.concatenate([part.image_scores for part in done])[order],
+        sample_weight=fold_contexts[0].sample_weight(rows[order]),
         loss=sum(part.loss * len(part.rows) for part in done) / len(rows),
         temperature=math.exp(sum(math.log(part.temperature) * len(part.rows) for part in done) / len(rows)),
         tap=first.tap,
@@ -226,12 +226,12 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
 
     Of several labels each is a problem of its own, and all images count.
     """
-    bench, fit = course.bench, course.kind.fit
+    context, fit = course.context, course.kind.fit
     assert fit is not None
-    features, labels = bench.features("train", course.tap), bench.labels("train")
-    if labels.ndim == 1 and balance_mode(course.values, bench) != "none":
+    features, labels = context.features("train", course.tap), context.labels("train")
+    if labels.ndim == 1 and balance_mode(course.values, context) != "none":
         if "weights" in inspect.signature(fit).parameters:
-            params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), bench.classes))}
+            params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), context.classes))}
         else:
             evened = _evened(labels)
             features, labels = features[evened], labels[evened]
@@ -246,52 +246,58 @@ def head_params(values: Values) -> dict[str, object]:
 
 
 def predict_logits(
-    network: nn.Module, bench: Workbench, rows: NDArray[np.int64], advance: Callable[[int], None] = lambda _count: None
+    network: nn.Module,
+    context: TrialContext,
+    rows: NDArray[np.int64],
+    advance: Callable[[int], None] = lambda _count: None,
 ) -> Tensor:
     """Logits (len(rows), classes) on the clean views, on the CPU."""
     network.eval()
-    parts, size = [], batch_for(bench.device)
+    parts, size = [], batch_for(context.device)
     with torch.inference_mode():
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
-            parts.append(network(bench.clean(batch)).float().cpu())
+            parts.append(network(context.clean(batch)).float().cpu())
             advance(len(batch))
     return torch.cat(parts)
 
 
 def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
-    bench, tap = course.bench, course.tap
-    before = bench.audit()
-    held, labels = bench.features("val", tap), bench.labels("val")
+    context, tap = course.context, course.tap
+    before = context.audit()
+    held, labels = context.features("val", tap), context.labels("val")
     steps = planned = 0
     if not fitted:
-        features = bench.features("train", tap)
+        features = context.features("train", tap)
         trained = train(
             head,
             lambda batch, _epoch: features[batch],
-            bench.labels("train"),
-            _schedule(course.values, bench),
+            context.labels("train"),
+            _schedule(course.values, context),
             rates={name: _head_rate(course.values) for name, _ in head.named_parameters()},
             head="",
             loss=course.kind.loss,
             seed=course.seed,
             deadline=course.deadline,
-            after_epoch=lambda epoch, seconds: course.tell(epoch, seconds, _head_score(head, held, labels).credit),
+            after_epoch=lambda epoch, seconds: course.tell(
+                epoch, seconds, _head_score(head, held, labels).image_scores
+            ),
             say=course.notes.append,
         )
         steps, planned = trained.steps, trained.planned
     judged = _head_score(head, held, labels)
-    after = bench.audit()
+    after = context.audit()
     _audit(before, after)
     return Finished(
-        rows=bench.rows("val"), credit=judged.credit, worth=bench.worth(bench.rows("val")), loss=judged.loss,
+        rows=context.rows("val"), image_scores=judged.image_scores,
+        sample_weight=context.sample_weight(context.rows("val")), loss=judged.loss,
         temperature=judged.temperature, tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned,
-        audit=after, network=lambda: bench.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
+        audit=after, network=lambda: context.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip
 
 
-def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judged:
+def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judgement:
     head.eval()
     with torch.inference_mode():
         return score(head(features), labels)
@@ -299,14 +305,14 @@ def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judged:
 
 def _train_head(course: _Course, head: nn.Module) -> None:
     """A head without closed form learns on the frozen features first: random, it would spoil what lies below it."""
-    features = course.bench.features("train", course.tap)
+    features = course.context.features("train", course.tap)
     schedule = Schedule(
         "adamw", weight_decay=course.values["optimizer.weight_decay"], epochs=_HEAD_EPOCHS,
         batch_size=course.values["train.batch_size"], warmup=course.values["train.warmup"],
-        balance=balance_mode(course.values, course.bench),
+        balance=balance_mode(course.values, course.context),
     )  # fmt: skip
     train(
-        head, lambda batch, _epoch: features[batch], course.bench.labels("train"), schedule,
+        head, lambda batch, _epoch: features[batch], course.context.labels("train"), schedule,
         rates={name: _HEAD_LR for name, _ in head.named_parameters()}, head="", loss=course.kind.loss,
         seed=course.seed, deadline=course.deadline, after_epoch=lambda _epoch, _seconds: None, say=course.notes.append,
     )  # fmt: skip
@@ -314,34 +320,36 @@ def _train_head(course: _Course, head: nn.Module) -> None:
 
 def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     """The head and the unfrozen stages, if any, train together on views of the images."""
-    bench, values = course.bench, course.values
-    network = bench.build(
+    context, values = course.context, course.values
+    network = context.build(
         course.tap, head, tokens=course.kind.tokens, drop_path=values.get("train.drop_path", 0.0)
     )  # fmt: skip
-    network.freeze(course.frozen, batchnorm=batchnorm_mode(values, bench))
+    network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
     before = network.frozen_digest()
-    held, held_labels = bench.rows("val"), bench.labels("val")
-    source = source_of(course.bench, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline)
+    held, held_labels = context.rows("val"), context.labels("val")
+    source = source_of(
+        course.context, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline
+    )
     if course.frozen:
-        course.notes += bench.notes
-    size = batch_for(bench.device)
+        course.notes += context.notes
+    size = batch_for(context.device)
 
-    def judge() -> Judged:
+    def judge() -> Judgement:
         network.eval()
         with torch.inference_mode():
             parts = [source.model(*source.judged(slice(i, i + size))).float().cpu() for i in range(0, len(held), size)]
         return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
-    last = Judged(np.zeros(len(held)), 0.0, torch.zeros(0, bench.classes), held_labels[:0])
+    last = Judgement(np.zeros(len(held)), 0.0, torch.zeros(0, context.classes), held_labels[:0])
 
     def after_epoch(epoch: int, seconds: float) -> None:
         nonlocal last
         last = judge()
-        course.tell(epoch, seconds, last.credit)
+        course.tell(epoch, seconds, last.image_scores)
 
-    labels, schedule = bench.labels("train").to(bench.device), _schedule(values, bench)
+    labels, schedule = context.labels("train").to(context.device), _schedule(values, context)
     steps = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
-    with bench.progress.task("Training", steps, seconds=course.deadline - time.monotonic()) as advance:
+    with context.progress.task("Training", steps, seconds=course.deadline - time.monotonic()) as advance:
 
         def take(rows: Tensor, epoch: int) -> Tensor | tuple[Tensor, ...]:
             advance(1)
@@ -356,7 +364,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
             loss=course.kind.loss,
             seed=course.seed,
             # Leave time to score the last epoch.
-            deadline=course.deadline - len(held) * bench.seconds_per_image() * source.share,
+            deadline=course.deadline - len(held) * context.seconds_per_image() * source.share,
             micro_batch=_micro_batch(course, source),
             after_epoch=after_epoch,
             say=course.notes.append,
@@ -366,25 +374,26 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
     return Finished(
-        rows=held, credit=last.credit, worth=bench.worth(held), loss=last.loss, temperature=last.temperature,
+        rows=held, image_scores=last.image_scores, sample_weight=context.sample_weight(held), loss=last.loss,
+        temperature=last.temperature,
         tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
     )  # fmt: skip
 
 
-def _micro_batch(course: _Course, source: Source) -> int | None:
+def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
     """How many images fit into the memory that the run may take; None without a limit."""
-    bench, cap = course.bench, course.bench.limits.memory
+    context, cap = course.context, course.context.limits.memory
     if cap is None:
         return None
-    inputs = source.take(torch.arange(min(2, len(bench.rows("train")))), 0)
+    inputs = source.take(torch.arange(min(2, len(context.rows("train")))), 0)
     key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
-    per_image = bench.bytes_per_image(key, source.model, inputs)
+    per_image = context.bytes_per_image(key, source.model, inputs)
     trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
     # A whole batch is drawn at once, in a few steps that each leave a copy.
     drawn = _COPIES_OF_INPUT * int(course.values["train.batch_size"]) * sum(one[0].nbytes for one in inputs)
-    return fitting_batch(cap, used_memory(bench.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
+    return fitting_batch(cap, used_memory(context.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
 
 
 def _rates(network: TransferNetwork, model: nn.Module, values: Values) -> dict[str, float]:
@@ -407,30 +416,30 @@ def _audit(before: str, after: str) -> None:
         raise TrialFailedError("the frozen part changed during the trial, so its score is not that of the recipe")
 
 
-def batchnorm_mode(values: Values, bench: Workbench) -> str:
+def batchnorm_mode(values: Values, context: TrialContext) -> str:
     """What BatchNorm does in the part that trains: `eval` keeps the statistics it begins with, `train` follows."""
     asked = str(values["freeze.batchnorm"])
     if asked == "adabn":
         return "eval"  # re-estimated once, before anything was fitted to them
     if asked != "auto":
         return asked
-    if not bench.pretrained:
+    if not context.pretrained:
         return "train"
-    steps = values["train.epochs"] * len(bench.rows("train")) / values["train.batch_size"]
+    steps = values["train.epochs"] * len(context.rows("train")) / values["train.batch_size"]
     return "eval" if values["train.batch_size"] < _SMALL_BATCH or steps < _FEW_STEPS else "train"
 
 
-def balance_mode(values: Values, bench: Workbench) -> str:
+def balance_mode(values: Values, context: TrialContext) -> str:
     """How classes are made to count alike: `none`, `weights` or `sampling`."""
     asked = str(values["train.balance"])
     if asked != "auto":
         return asked
-    labels = bench.labels("train")
+    labels = context.labels("train")
     if labels.ndim == 2:
         return "none"  # mean average precision counts labels alike, however many images have them
-    counts = torch.bincount(labels, minlength=bench.classes)
+    counts = torch.bincount(labels, minlength=context.classes)
     unequal = bool(counts.max() >= _UNEQUAL * counts[counts > 0].min())
-    return "weights" if unequal and bench.metric == "balanced" else "none"
+    return "weights" if unequal and context.metric == "balanced" else "none"
 
 
 def _evened(labels: Tensor) -> Tensor:
@@ -440,7 +449,7 @@ def _evened(labels: Tensor) -> Tensor:
     return torch.arange(len(labels)).repeat_interleave(times[labels])
 
 
-def _schedule(values: Values, bench: Workbench) -> Schedule:
+def _schedule(values: Values, context: TrialContext) -> Schedule:
     return Schedule(
         optimizer=values["optimizer.name"],
         weight_decay=values["optimizer.weight_decay"],
@@ -451,5 +460,5 @@ def _schedule(values: Values, bench: Workbench) -> Schedule:
         mixup=values["train.mixup"],
         ema=values["train.ema"],
         l2_sp=values.get("optimizer.l2_sp", 0.0),
-        balance=balance_mode(values, bench),
+        balance=balance_mode(values, context),
     )

@@ -45,7 +45,7 @@ def make_optimizer(
     raise ValueError(f"no optimizer `{name}`")
 
 
-class Anchor:
+class StartAnchor:
     """Where the trunk started, for L2-SP [Li 2018].
 
     Args:

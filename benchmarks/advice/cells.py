@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from advisor.data.prepare import Prepared
     from advisor.network.stages import Stages
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
     from advisor.types import Backbone
 
 HERE = Path(__file__).parent
@@ -61,7 +61,7 @@ EPOCHS = 4
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSet:
     """An image set: where it is, how many classes it has, and how many images of each it can train on, roughly.
 
     With `only`, it consists of these of its classes.
@@ -74,16 +74,16 @@ class Source:
 
 
 SETS = {
-    "clothing_small": Source(str(DATA / "clothing_small"), 10, 127),
+    "clothing_small": ImageSet(str(DATA / "clothing_small"), 10, 127),
     # An easy set of photographs: there is none among the others, and easy ones are what the first scenario is about.
-    "clothing_four": Source(str(DATA / "clothing_small"), 4, 130, only=("dress", "hat", "pants", "shoes")),
-    "furniture_renders": Source(str(DATA / "furniture_renders"), 10, 50),
-    "clipart": Source(str(DATA / "clipart"), 33, 38),
-    "satellite_landcover": Source(str(DATA / "satellite_landcover"), 9, 210),
-    "letters_fonts": Source(str(DATA / "letters_fonts"), 26, 206),
-    "mnist_5k": Source(str(DATA / "mnist_5k"), 10, 400),
-    "digits": Source("digits:", 10, 144),
-    "fashion_mnist": Source("/usr/share/datasets/fashion-mnist", 10, 6000),
+    "clothing_four": ImageSet(str(DATA / "clothing_small"), 4, 130, only=("dress", "hat", "pants", "shoes")),
+    "furniture_renders": ImageSet(str(DATA / "furniture_renders"), 10, 50),
+    "clipart": ImageSet(str(DATA / "clipart"), 33, 38),
+    "satellite_landcover": ImageSet(str(DATA / "satellite_landcover"), 9, 210),
+    "letters_fonts": ImageSet(str(DATA / "letters_fonts"), 26, 206),
+    "mnist_5k": ImageSet(str(DATA / "mnist_5k"), 10, 400),
+    "digits": ImageSet("digits:", 10, 144),
+    "fashion_mnist": ImageSet("/usr/share/datasets/fashion-mnist", 10, 6000),
 }
 
 
@@ -186,9 +186,9 @@ def measure_cell(cell: Cell) -> dict[str, Any]:
     """What the advice sees of a cell, and what each way comes to."""
     import torch
 
-    from advisor.advice.inspection import open_network, stages_for
+    from advisor.network.opening import open_network, stages_for
     from advisor.plugins import load_catalog
-    from advisor.tuning.bench import Workbench
+    from advisor.tuning.context import TrialContext
 
     catalog = load_catalog()
     own = catalog.backbone(BACKBONE)
@@ -196,10 +196,10 @@ def measure_cell(cell: Cell) -> dict[str, Any]:
     network = open_network(own, torch.device("cpu"))
     stages = stages_for(small, network)
     row, prepared = look(cell, own, small, network, stages)
-    bench = Workbench(small, network, stages, prepared, catalog, torch.device("cpu"), Silent())
+    context = TrialContext(small, network, stages, prepared, catalog, torch.device("cpu"), Silent())
     augment = "crop" if row["p_different"] >= 0.5 else "flip_crop"
     for name, values in ways(row["tap_stage"] / len(stages), augment, row["train"]).items():
-        row.update({f"{name}:{key}": value for key, value in run_way(bench, values, cell.seed).items()})
+        row.update({f"{name}:{key}": value for key, value in run_way(context, values, cell.seed).items()})
     row["threads"] = torch.get_num_threads()
     return row
 
@@ -255,7 +255,7 @@ def look(
     }, prepared  # fmt: skip
 
 
-def run_way(bench: Workbench, values: dict[str, Any], seed: int) -> dict[str, Any]:
+def run_way(context: TrialContext, values: dict[str, Any], seed: int) -> dict[str, Any]:
     """Train one way and judge it on the test images."""
     import torch
 
@@ -265,7 +265,7 @@ def run_way(bench: Workbench, values: dict[str, Any], seed: int) -> dict[str, An
     defaults = {path: key.default for path, key in KEYS.items()}
     began = time.perf_counter()
     done = run_trial(
-        bench,
+        context,
         {**defaults, **values},
         seed=seed,
         deadline=math.inf,
@@ -274,15 +274,15 @@ def run_way(bench: Workbench, values: dict[str, Any], seed: int) -> dict[str, An
     network = done.network()
     if done.frozen == done.tap:
         with torch.inference_mode():
-            logits = network.head(bench.features("test", done.tap))
+            logits = network.head(context.features("test", done.tap))
     else:
-        logits = predict_logits(network, bench, bench.rows("test"))
+        logits = predict_logits(network, context, context.rows("test"))
     return {
         "val": round(done.accuracy, 4),
         "loss": round(done.loss, 4),
         "steps": done.steps,
         "seconds": round(seconds, 2),
-        "right": bits((logits.argmax(1) == bench.labels("test")).numpy()),
+        "right": bits((logits.argmax(1) == context.labels("test")).numpy()),
     }
 
 

@@ -5,13 +5,13 @@ import torch
 
 from advisor.advice.distance import (
     Observed,
-    Source,
+    SourceStatistics,
     hellinger,
     mean_kurtosis,
     measure_distance,
     mutual_information,
     scramble_phases,
-    source_of,
+    statistics_of,
 )
 from advisor.network.sweep import batchnorms
 from advisor.types import Reference, Vote
@@ -29,16 +29,18 @@ def test_hellinger_is_zero_on_itself_and_known_between_two_normals():
     mean, std = np.array([0.0, 2.0, -1.0]), np.array([1.0, 0.5, 3.0])
     rng = np.random.default_rng(0)
     m, v = moments(rng, 400, mean, std)
-    assert hellinger(m, v, Source(mean, std**2, 1e-5)) < 1e-4
+    assert hellinger(m, v, SourceStatistics(mean, std**2, 1e-5)) < 1e-4
     # H² of N(0, 1) and N(1, 4): 1 - sqrt(2·1·2/(1+4)) · exp(-1/(4·5))
     m, v = moments(rng, 400, np.array([0.0]), np.array([1.0]))
     expected = 1 - np.sqrt(4 / 5) * np.exp(-1 / 20)
-    assert hellinger(m, v, Source(np.array([1.0]), np.array([4.0]), 1e-5)) == pytest.approx(expected, abs=2e-3)
+    assert hellinger(m, v, SourceStatistics(np.array([1.0]), np.array([4.0]), 1e-5)) == pytest.approx(
+        expected, abs=2e-3
+    )
 
 
 def test_hellinger_does_not_blow_up_on_a_dead_channel():
     m, v = np.zeros((8, 2), np.float32), np.zeros((8, 2), np.float32)
-    value = hellinger(m, v, Source(np.array([0.0, 5.0]), np.array([1.0, 1.0]), 1e-5))
+    value = hellinger(m, v, SourceStatistics(np.array([0.0, 5.0]), np.array([1.0, 1.0]), 1e-5))
     assert 0 <= value <= 1
 
 
@@ -73,7 +75,7 @@ def observed(rng, n, shift=0.0, peaked=True):
     return Observed((m, m, m), (v, v, v), logits.astype(np.float32))
 
 
-SOURCES = [Source(np.zeros(3), np.ones(3), 1e-5)] * 3
+SOURCES = [SourceStatistics(np.zeros(3), np.ones(3), 1e-5)] * 3
 
 
 def test_votes_agree_on_clear_cases_and_the_interval_holds_the_value():
@@ -91,7 +93,7 @@ def test_votes_agree_on_clear_cases_and_the_interval_holds_the_value():
 def test_the_jackknife_takes_out_the_bias_of_few_images():
     """Twelve images of the source itself look farther than 400 do; the corrected estimates agree."""
     control = observed(np.random.default_rng(5), 60)
-    spread = Source(np.zeros(3), np.full(3, 2.0), 1e-5)
+    spread = SourceStatistics(np.zeros(3), np.full(3, 2.0), 1e-5)
 
     def estimate(n, seed):
         rng = np.random.default_rng(seed)
@@ -129,6 +131,6 @@ def test_a_network_without_batchnorm_or_classifier_says_so():
 
 def test_sources_are_the_running_statistics():
     network = timm.create_model("test_resnet")
-    sources = source_of(batchnorms(network))
+    sources = statistics_of(batchnorms(network))
     assert len(sources) == 15
     assert sources[0].mean.shape == sources[0].variance.shape

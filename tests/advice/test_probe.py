@@ -3,7 +3,7 @@ import pytest
 from conftest import clouds
 from sklearn.metrics import average_precision_score
 
-from advisor.advice.probe import nearest_votes, probe, probe_several, weighted_mean
+from advisor.advice.probe import nearest_votes, probe, probe_multilabel, weighted_mean
 from advisor.network.stages import Stage, Stages
 
 STAGES = Stages(tuple(Stage(name, name, ()) for name in ("early", "middle", "late")))
@@ -37,10 +37,10 @@ def test_unequal_classes_are_judged_by_balanced_accuracy():
 def test_the_error_of_a_balanced_mean_is_that_of_its_small_classes():
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], [1000, 10])
-    worth = 1010 / (2 * np.bincount(labels)[labels])
+    sample_weight = 1010 / (2 * np.bincount(labels)[labels])
     errors, claimed = [], []
     for _ in range(300):
-        mean, se = weighted_mean((rng.random(1010) < 0.7).astype(float), labels, worth, balanced=True)
+        mean, se = weighted_mean((rng.random(1010) < 0.7).astype(float), labels, sample_weight, balanced=True)
         errors.append(mean - 0.7)
         claimed.append(se)
     assert np.std(errors) == pytest.approx(np.mean(claimed), rel=0.2)
@@ -52,7 +52,7 @@ def test_several_labels_are_judged_by_mean_average_precision_with_paired_errors(
     far = (truth @ rng.normal(size=(4, 20)) * 0.8 + rng.normal(size=(150, 20))).astype(np.float32)
     near = (truth @ rng.normal(size=(4, 20)) * 0.3 + rng.normal(size=(150, 20))).astype(np.float32)
     again = far + rng.normal(0, 0.1, far.shape).astype(np.float32)
-    curve = probe_several([near, far, again], truth, STAGES)
+    curve = probe_multilabel([near, far, again], truth, STAGES)
     assert curve.metric == "mean average precision"
     assert curve.chance == pytest.approx(truth.mean())
     assert [point.tied for point in curve.points] == [False, True, True]
@@ -64,7 +64,7 @@ def test_several_labels_are_judged_by_mean_average_precision_with_paired_errors(
     plain = np.mean([average_precision_score(truth[:, c], curve.fits[0].loo[:, c]) for c in range(4)])
     assert first.accuracy == pytest.approx(plain)
     with pytest.raises(ValueError, match=r"\[1\]"):
-        probe_several([near] * 3, np.column_stack([truth[:, 0], np.ones(150, bool)]), STAGES)
+        probe_multilabel([near] * 3, np.column_stack([truth[:, 0], np.ones(150, bool)]), STAGES)
 
 
 def test_no_accuracy_is_certain():

@@ -40,7 +40,9 @@ def curve(accuracies, gain_se=0.01, n=400):
         )
         for i, a in enumerate(accuracies)
     )
-    return ProbeCurve(n, n, 0.1, balanced=False, several=False, codes="mean", points=points, fits=(), credits=())
+    return ProbeCurve(
+        n, n, 0.1, balanced=False, multilabel=False, codes="mean", points=points, fits=(), image_scores=()
+    )
 
 
 FLAT = curve([0.5, 0.7, 0.9])

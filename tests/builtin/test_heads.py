@@ -150,7 +150,7 @@ def test_the_cosine_fit_bears_a_class_without_images():
     assert accuracy(head, held, truth) > 0.93
 
 
-def several(n=400):
+def multilabel(n=400):
     """Three properties of an image, independent of each other, each of which is seen or not."""
     X = torch.randn(n, 12, generator=torch.Generator().manual_seed(0))
     labels = torch.stack([X[:, 0] > 0, X[:, 1] > 0.5, X[:, 2] < -1], 1)
@@ -158,7 +158,7 @@ def several(n=400):
 
 
 def test_sigmoids_tell_several_labels_with_probabilities():
-    X, labels = several()
+    X, labels = multilabel()
     head = fitted("sigmoid", X[:300], labels[:300].float())
     with torch.no_grad():
         chance = torch.sigmoid(head(X[300:]))
@@ -169,7 +169,7 @@ def test_sigmoids_tell_several_labels_with_probabilities():
 
 
 def test_sigmoids_learn_several_labels_by_steps():
-    X, labels = several()
+    X, labels = multilabel()
     head = by_steps(make("sigmoid"), "sigmoid", X[:300], labels[:300].float(), lr=3e-2)
     assert ((head(X[300:]) > 0) == labels[300:]).float().mean() > 0.88
 

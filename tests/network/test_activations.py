@@ -297,9 +297,9 @@ def test_what_is_worth_keeping(pixels):
     sizes = [cache.size(at, 1, 1) for at in range(1, len(cache.stages))]
     assert sizes == sorted(sizes, reverse=True)
     for at, size in enumerate(sizes, 1):
-        assert cache.worth(at, 10**6 // size, 1)  # within the limit
-        assert not cache.worth(at, 10**6 // size + 1, 1)  # beyond it
-    assert not cache.worth(len(sizes), 10**12, 4)  # nowhere is there so much room
+        assert cache.pays(at, 10**6 // size, 1)  # within the limit
+        assert not cache.pays(at, 10**6 // size + 1, 1)  # beyond it
+    assert not cache.pays(len(sizes), 10**12, 4)  # nowhere is there so much room
 
 
 def test_the_pages_read_do_not_stay_in_memory(pixels):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from advisor.network.precision import average_precisions, precision_credit
+from advisor.network.precision import average_precisions, precision_scores
 
 
 def drawn(rng, n=120, classes=5, skill=1.0):
@@ -27,9 +27,9 @@ def test_credit_is_the_jackknife_of_the_mean_average_precision():
     for image in range(len(truth)):
         rest = np.arange(len(truth)) != image
         lost.append((len(truth) - 1) * (whole - average_precisions(scores[rest], truth[rest]).mean()))
-    credit = precision_credit(scores, truth)
-    assert credit.mean() == pytest.approx(whole, abs=1e-12)
-    np.testing.assert_allclose(credit - whole, np.array(lost) - np.mean(lost), atol=1e-10)
+    image_scores = precision_scores(scores, truth)
+    assert image_scores.mean() == pytest.approx(whole, abs=1e-12)
+    np.testing.assert_allclose(image_scores - whole, np.array(lost) - np.mean(lost), atol=1e-10)
 
 
 def test_its_error_is_that_of_new_images_alone_and_paired():
@@ -38,11 +38,11 @@ def test_its_error_is_that_of_new_images_alone_and_paired():
     for _ in range(200):
         scores, truth = drawn(rng, n=200)
         worse = scores + rng.normal(size=scores.shape) * 0.5
-        credit, other = precision_credit(scores, truth), precision_credit(worse, truth)
-        figures.append(credit.mean())
-        errors.append(credit.std() / 200**0.5)
-        leads.append((credit - other).mean())
-        lead_errors.append((credit - other).std() / 200**0.5)
+        image_scores, other = precision_scores(scores, truth), precision_scores(worse, truth)
+        figures.append(image_scores.mean())
+        errors.append(image_scores.std() / 200**0.5)
+        leads.append((image_scores - other).mean())
+        lead_errors.append((image_scores - other).std() / 200**0.5)
     assert np.mean(errors) == pytest.approx(np.std(figures), rel=0.2)
     assert np.mean(lead_errors) == pytest.approx(np.std(leads), rel=0.2)
 
@@ -52,6 +52,6 @@ def test_labels_of_one_image_or_of_none():
     truth[:, 0], truth[:, 1] = False, False
     truth[7, 1] = True
     known = average_precisions(scores, truth)[1:]
-    assert precision_credit(scores, truth).mean() == pytest.approx(known.mean())
+    assert precision_scores(scores, truth).mean() == pytest.approx(known.mean())
     with pytest.raises(ValueError, match="no image has any label"):
-        precision_credit(scores, np.zeros_like(truth))
+        precision_scores(scores, np.zeros_like(truth))

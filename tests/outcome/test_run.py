@@ -30,8 +30,8 @@ from advisor.progress import Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, plan_to_toml
 from advisor.tuning import study as study_module
 from advisor.tuning import trial as trial_module
-from advisor.tuning.bench import Workbench
-from advisor.tuning.judging import Judged
+from advisor.tuning.context import TrialContext
+from advisor.tuning.judging import Judgement
 from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.sampling import pick_sampler
 from advisor.tuning.study import Search
@@ -264,7 +264,7 @@ def test_the_probe_is_the_floor(tiny, tiny_folder, tmp_path, monkeypatch):
 
     def worse(self, *args, **kwargs):
         monkeypatch.setattr(
-            trial_module, "score", lambda logits, labels: Judged(np.zeros(len(labels)), 9.0, logits, labels)
+            trial_module, "score", lambda logits, labels: Judgement(np.zeros(len(labels)), 9.0, logits, labels)
         )
         return original(self, *args, **kwargs)
 
@@ -325,7 +325,7 @@ class Heard(Silent):
 
 
 def test_where_the_recipes_training_does_not_fit_more_stages_are_frozen(tiny, tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Workbench, "seconds_per_image", lambda _self: 0.1)
+    monkeypatch.setattr(TrialContext, "seconds_per_image", lambda _self: 0.1)
     heard = Heard()
     found = plan(tiny_folder, freeze__depth=Range(0.0, 1.0, start=0.0), train__epochs=4, search__trials=1)
     result = run(found, tmp_path, progress=heard)
@@ -346,7 +346,7 @@ def test_a_training_that_turns_out_too_long_is_tried_again_frozen_deeper(tiny, t
         return original(*args, **kwargs)
 
     monkeypatch.setattr(trial_module, "train", train)
-    monkeypatch.setattr(Workbench, "seconds_per_image", lambda _self: 1e-3)
+    monkeypatch.setattr(TrialContext, "seconds_per_image", lambda _self: 1e-3)
     result = run(plan(tiny_folder, freeze__depth=Range(0.0, 1.0, start=0.0), search__trials=1), tmp_path, budget="1h")
     rows = {row["kind"]: row for row in result.trials.to_dict("records")}
     assert rows["out of time"]["freeze.depth"] == 0
@@ -475,11 +475,11 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
     monkeypatch.setattr(
         trial_module,
         "score",
-        lambda logits, labels: Judged((np.arange(len(labels)) < next(rights)).astype(float), 1.0, logits, labels),
+        lambda logits, labels: Judgement((np.arange(len(labels)) < next(rights)).astype(float), 1.0, logits, labels),
     )
     monkeypatch.setattr(
         "advisor.outcome.handover.score",
-        lambda logits, labels: Judged(np.ones(len(labels)), 1.0, logits, labels),
+        lambda logits, labels: Judgement(np.ones(len(labels)), 1.0, logits, labels),
     )
     result = run(plan(tiny_folder, freeze__depth=0.4, search__trials=6), tmp_path)
     assert result.validation == pytest.approx(11 / 12)
@@ -508,8 +508,8 @@ def test_few_images_are_cross_validated_and_the_winner_learns_from_all(without_p
     found = plan(tiny_folder, search__folds=0, search__seeds=2, features__cache="views", search__trials=1)
     result = run(found, tmp_path)
     assert result.folds == 5
-    assert len(result.winner.credit) == 2  # seeds
-    assert result.winner.credit.shape[1] == 57  # every image that may be trained on
+    assert len(result.winner.image_scores) == 2  # seeds
+    assert result.winner.image_scores.shape[1] == 57  # every image that may be trained on
     assert json.loads((result.best / "report.json").read_text())["validation_images"] == 57
     assert not (result.folder / "weights").exists()
     # Activations of one stage are kept once, not once per fold.
@@ -718,7 +718,7 @@ def test_unequal_classes_are_judged_and_trained_evenly(tiny, tiny_folder, tmp_pa
     winner = result.winner
     split = split_dataset(advisor.open_dataset(str(tiny_folder)))
     frame = split.frame[split.frame["split"].isin(["train", "val"])].sort_values("row")
-    recalls = pd.Series(winner.credit[0]).groupby(frame["label"].to_numpy()).mean()
+    recalls = pd.Series(winner.image_scores[0]).groupby(frame["label"].to_numpy()).mean()
     assert result.validation == pytest.approx(recalls.mean())
 
 

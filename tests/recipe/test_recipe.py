@@ -14,12 +14,12 @@ from advisor.recipe import (
     Recipe,
     load_plan,
     load_recipe,
-    parse_duration,
     parse_plan,
     parse_recipe,
     plan_to_toml,
     recipe_to_toml,
 )
+from advisor.units import parse_duration
 
 CATALOG = load_catalog()
 

@@ -94,7 +94,7 @@ def odd_run(install, tiny, tmp_path):
 
 
 @pytest.fixture
-def several_run(install, tiny, tmp_path):
+def multilabel_run(install, tiny, tmp_path):
     """The folder of a run over images with several labels."""
     install("tags", SEVERAL_PLUGIN)
     values = {**SEARCH, "head.name": Choices(("sigmoid",)), "search.trials": 2}
@@ -124,7 +124,7 @@ def advisor_datasets():
 
 
 @pytest.fixture
-def several(install, tiny):
+def multilabel(install, tiny):
     """A recommendation for images with several labels."""
     install("tags", SEVERAL_PLUGIN)
     return advisor.recommend("tags:", backbone=tiny)

@@ -83,8 +83,8 @@ def test_the_report_of_a_run_too(searched, visit, width, scheme):
     check(page, width)
 
 
-def test_so_are_runs_over_hostile_names_and_over_several_labels(odd_run, several_run, visit):
-    for folder in (odd_run, several_run):
+def test_so_are_runs_over_hostile_names_and_over_several_labels(odd_run, multilabel_run, visit):
+    for folder in (odd_run, multilabel_run):
         for width in WIDTHS:
             page, said, asked = visit(of_run(folder), width)
             assert said == []

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from advisor.report.blocks import Bullets, Chart, Column, Command, Name, Page, Section, Table, Text, said
+from advisor.report.blocks import Bullets, Chart, Column, CommandLine, Name, Page, Section, Table, Text, said
 from advisor.report.drawing import chart, finish
 from advisor.report.page import to_html, to_markdown
 
@@ -50,7 +50,7 @@ def parsed(text):
 
 
 def test_nothing_that_is_named_becomes_markup_or_script():
-    text = to_html(page(Text(EVIL), Bullets((EVIL,)), Command(EVIL, EVIL), a_chart(EVIL), title=EVIL, subject=EVIL))
+    text = to_html(page(Text(EVIL), Bullets((EVIL,)), CommandLine(EVIL, EVIL), a_chart(EVIL), title=EVIL, subject=EVIL))
     seen = parsed(text)
     assert len(seen.scripts) == 3  # data, library, our own
     assert not any("alert(1)" in script for script in seen.scripts[1:])
@@ -111,7 +111,7 @@ def test_markdown_takes_no_name_for_markup():
 
 
 def test_a_fence_of_markdown_is_longer_than_any_in_the_code():
-    assert "````\na ``` b\n````" in to_markdown(page(Command("Next", "a ``` b")))
+    assert "````\na ``` b\n````" in to_markdown(page(CommandLine("Next", "a ``` b")))
 
 
 def test_cut_tables_say_how_much_is_left_out():

@@ -92,8 +92,8 @@ def test_what_was_not_measured_is_left_out_and_not_invented(plain, page_of):
     assert to_html(page)
 
 
-def test_images_with_several_labels_are_told_in_their_own_measure(several, page_of):
-    page = page_of(several)
+def test_images_with_several_labels_are_told_in_their_own_measure(multilabel, page_of):
+    page = page_of(multilabel)
     text = to_markdown(page)
     keys = [section.key for section in page.sections]
     assert "labels" not in keys

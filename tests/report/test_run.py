@@ -15,11 +15,11 @@ import advisor
 from advisor.cli.main import main
 from advisor.errors import RunError
 from advisor.outcome.evidence import PREDICTIONS
-from advisor.report.blocks import Chart, Command, Fold, Gallery, Table
+from advisor.report.blocks import Chart, CommandLine, Fold, Gallery, Table
 from advisor.report.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
 from advisor.report.page import to_html, to_markdown
 from advisor.report.run import run_page, write_run_report
-from advisor.report.run_folder import Judged
+from advisor.report.run_folder import TestedImage
 from advisor.report.run_reading import find_run, read_run
 
 from .conftest import MADE, ODD
@@ -143,7 +143,7 @@ def test_the_lines_that_load_it_in_timm_do(tiny, tiny_folder, tmp_path, monkeypa
     result = advisor.tune(one_training(tiny_folder), runs='it\'s a "run"', device="cpu")
     assert result.timm_loads_it
     page = page_of(result.folder)
-    (text,) = [one.text for one in page.first if isinstance(one, Command) and "timm" in one.label]
+    (text,) = [one.text for one in page.first if isinstance(one, CommandLine) and "timm" in one.label]
     image = draw(1, 0)
     space = {"image": image}
     exec(text, space)  # noqa: S102 - what the page tells people to run
@@ -349,8 +349,8 @@ def test_balanced_accuracy_is_compared_with_its_like(copied):
     assert "the test images gave 0.550, within it" in text
 
 
-def test_several_labels_are_told_in_their_own_measure(several_run):
-    page = page_of(several_run)
+def test_several_labels_are_told_in_their_own_measure(multilabel_run):
+    page = page_of(multilabel_run)
     keys = [section.key for section in page.sections]
     assert {"confusions", "trust"}.isdisjoint(keys)
     assert page.title.startswith("Mean average precision")
@@ -383,7 +383,7 @@ def test_tune_writes_the_report_and_says_where(tiny, tiny_folder, tmp_path, monk
 
 
 def judged(*rows):
-    return [Judged(f"{place}.png", label, said, p, p) for place, (label, said, p) in enumerate(rows)]
+    return [TestedImage(f"{place}.png", label, said, p, p) for place, (label, said, p) in enumerate(rows)]
 
 
 def test_reliability_and_its_error_are_those_of_the_definition():

@@ -434,8 +434,8 @@ def test_weights_make_every_class_count_the_same():
     weights = image_weights(RARE)
     assert weights.mean() == pytest.approx(1)
     assert [weights[label == RARE].sum().item() for label in (0, 1, 3)] == pytest.approx([32, 32, 32])
-    several = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
-    weights = image_weights(several)
+    multilabel = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
+    weights = image_weights(multilabel)
     assert weights.tolist() == pytest.approx([0.6, 0.6, 1.8, 1.0])  # classes hold 2.5 and .5 of three images
 
 

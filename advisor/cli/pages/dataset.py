@@ -12,13 +12,13 @@ from advisor.cli.console import escape
 if TYPE_CHECKING:
     from advisor.advice.inspection import Inspected
     from advisor.advice.recommend import Recommendation
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
     from advisor.data.profile import DatasetProfile
 
 _MANY = 5
 
 
-def profile(out: Page, found: DatasetProfile, seen: Inspected | None) -> None:
+def profile(out: TerminalPage, found: DatasetProfile, seen: Inspected | None) -> None:
     """The page of `advisor profile`."""
     data(out, found)
     if seen is not None:
@@ -32,7 +32,7 @@ def profile(out: Page, found: DatasetProfile, seen: Inspected | None) -> None:
         out.command(f"  {escape(shown)} {count:>7} {'#' * max(1, round(bar * count / most))}")
 
 
-def data(out: Page, found: DatasetProfile) -> None:
+def data(out: TerminalPage, found: DatasetProfile) -> None:
     """What the files are like: counts, sizes, copies, leaks, and what gives the class away."""
     splits = ", ".join(f"{name} {count}" for name, count in found.splits.items() if count)
     out.print(
@@ -51,7 +51,7 @@ def data(out: Page, found: DatasetProfile) -> None:
             out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
     if found.ignored:
         out.print(f"  {len(found.ignored)} other files are ignored, such as {escape(found.ignored[0])}")
-    for groups, one, several in (
+    for groups, one, plural in (
         (found.duplicates, "group of identical files", "groups of identical files"),
         (found.near_duplicates, "group of near copies", "groups of near copies (one picture, re-encoded or resized)"),
         (found.conflicting, "group of copies carries different labels", "groups of copies carry different labels"),
@@ -59,7 +59,7 @@ def data(out: Page, found: DatasetProfile) -> None:
          "groups of copies stand on both sides of a split: scores come out too high"),
     ):  # fmt: skip
         if groups:
-            words = one if len(groups) == 1 else several
+            words = one if len(groups) == 1 else plural
             out.print(f"  {len(groups)} {words}, such as {escape(', '.join(groups[0][:3]))}")
     names = list(found.per_class)
     for shortcut in found.shortcuts:
@@ -75,7 +75,7 @@ def data(out: Page, found: DatasetProfile) -> None:
     out.print()
 
 
-def classes(out: Page, found: Recommendation | Inspected) -> None:
+def classes(out: TerminalPage, found: Recommendation | Inspected) -> None:
     """What the probes say about single images and classes."""
     for suspect in found.suspects[:_MANY]:
         out.print(

@@ -9,14 +9,14 @@ from advisor.cli.console import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.cli.page import Page
-    from advisor.doctor.examination import Finding
+    from advisor.cli.page import TerminalPage
+    from advisor.doctor.examination import Diagnosis
 
 _HANG = 22  # columns before the words
 _STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
-def finding(out: Page, one: Finding) -> None:
+def finding(out: TerminalPage, one: Diagnosis) -> None:
     """One line, and what to do below it."""
     state = f"[{_STYLES[one.state]}]{one.state:<8}[/]"
     out.hanging(f"{state} {one.about:<12} {escape(one.words)}", _HANG)
@@ -24,7 +24,7 @@ def finding(out: Page, one: Finding) -> None:
         out.hanging(f"{'':<{_HANG}}do: {escape(one.advice)}", _HANG + 4)
 
 
-def diagnosis(out: Page, found: Sequence[Finding]) -> None:
+def diagnosis(out: TerminalPage, found: Sequence[Diagnosis]) -> None:
     """The last line."""
     problems, notes = (sum(one.state == state for one in found) for state in ("problem", "note"))
     out.print()

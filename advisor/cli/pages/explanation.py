@@ -8,11 +8,11 @@ from advisor.cli.console import escape
 from advisor.cli.pages.listing import cell
 
 if TYPE_CHECKING:
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
     from advisor.outcome.explain import Explanation
 
 
-def explanation(out: Page, found: Explanation, folder: str) -> None:
+def explanation(out: TerminalPage, found: Explanation, folder: str) -> None:
     """The page of `advisor explain`."""
     won = f"trial {found.trial}" if found.trial >= 0 else f"the closed-form probe at stage {-found.trial}"
     out.print(f"[bold]Why {won} won[/bold]")

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import escape
-from advisor.recipe import show_duration
-from advisor.sizes import show_size
+from advisor.units import show_duration, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
     from advisor.data.cache import CacheEntry
 
 
-def table(out: Page, title: str, rows: list[dict[str, Any]]) -> None:
+def table(out: TerminalPage, title: str, rows: list[dict[str, Any]]) -> None:
     """Rows of equal keys."""
     if not rows:
         out.print(f"No {title} are installed.")
@@ -24,7 +23,7 @@ def table(out: Page, title: str, rows: list[dict[str, Any]]) -> None:
     out.table(columns, [[escape(cell(row[column])) for column in columns] for row in rows])
 
 
-def plugins(out: Page, rows: list[dict[str, Any]]) -> None:
+def plugins(out: TerminalPage, rows: list[dict[str, Any]]) -> None:
     """The page of `advisor plugins`: who brings what, and why somebody does not."""
     columns = ["name", "from", "status", "offers", "reason"]
     cells = []
@@ -38,7 +37,7 @@ def plugins(out: Page, rows: list[dict[str, Any]]) -> None:
     out.table(columns, [[escape(value) for value in row] for row in cells])
 
 
-def cache(out: Page, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
+def cache(out: TerminalPage, entries: Sequence[CacheEntry], where: str, now: float, freed: int | None) -> None:
     """The page of `advisor cache`: what is there, or after clearing what is left."""
     if freed is not None:
         out.print(f"{show_size(freed)} freed.")

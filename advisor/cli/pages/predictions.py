@@ -9,10 +9,10 @@ from advisor.cli.console import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
 
 
-def predictions(out: Page, rows: Sequence[dict[str, Any]]) -> None:
+def predictions(out: TerminalPage, rows: Sequence[dict[str, Any]]) -> None:
     """One line per image: the likeliest labels, or why it could not be read.
 
     Args:

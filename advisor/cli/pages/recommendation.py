@@ -8,20 +8,21 @@ from advisor.advice import priors
 from advisor.advice.scenario import SCENARIOS
 from advisor.cli.console import escape
 from advisor.cli.pages.dataset import classes, data
-from advisor.recipe import Choices, Range, show_duration
+from advisor.recipe import Choices, Range
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from advisor.advice.recommend import Recommendation, WayCost
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
     from advisor.recipe import Value
 
 _WIDE = 80  # columns
 _CODES = {"mean": "", "relu": ", positive parts only", "mean+std": ", mean and deviation of each channel"}
 
 
-def recommendation(out: Page, found: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
+def recommendation(out: TerminalPage, found: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
     """The page of `advisor recommend`; it ends with where the plan and the reports are."""
     verdict, recipe = found.verdict, found.plan.recipe
     _headline(out, found)
@@ -71,7 +72,7 @@ def recommendation(out: Page, found: Recommendation, plan: str, reports: Sequenc
     out.command(f"Written to {escape(plan)}. Next:  advisor tune{default}")
 
 
-def _curve(out: Page, found: Recommendation) -> None:
+def _curve(out: TerminalPage, found: Recommendation) -> None:
     """A line for each stage, with a bar as long as there is room for."""
     points, best = found.curve.points, found.curve.best.stage
     tied, read = (" tied with the best", " <- read here") if out.width >= _WIDE else (" tied", " <- read")
@@ -86,7 +87,7 @@ def _curve(out: Page, found: Recommendation) -> None:
         )
 
 
-def _headline(out: Page, found: Recommendation) -> None:
+def _headline(out: TerminalPage, found: Recommendation) -> None:
     verdict = found.verdict
     size, distance, what = SCENARIOS[verdict.scenario]
     if not verdict.learnable:
@@ -101,7 +102,7 @@ def _headline(out: Page, found: Recommendation) -> None:
     out.print()
 
 
-def _ways(out: Page, found: Recommendation) -> None:
+def _ways(out: TerminalPage, found: Recommendation) -> None:
     """What each scenario's way may bring and cost."""
     verdict = found.verdict
     columns = ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way")
@@ -128,7 +129,7 @@ def _ways(out: Page, found: Recommendation) -> None:
     out.table(columns, rows, header="")
 
 
-def _backbones(out: Page, found: Recommendation) -> None:
+def _backbones(out: TerminalPage, found: Recommendation) -> None:
     if not found.backbones:
         return
     columns = ("backbone", found.curve.metric, "best stage", "published", "parameters", "here", "weights")
@@ -149,7 +150,7 @@ def _backbones(out: Page, found: Recommendation) -> None:
     out.print()
 
 
-def _labels(out: Page, found: Recommendation) -> None:
+def _labels(out: TerminalPage, found: Recommendation) -> None:
     labels = found.labels
     if labels is None:
         return

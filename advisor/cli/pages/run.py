@@ -6,18 +6,18 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import escape
-from advisor.recipe import show_duration
+from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import optuna
 
-    from advisor.cli.page import Page
+    from advisor.cli.page import TerminalPage
     from advisor.outcome.handover import Result
 
 
-def result(out: Page, found: Result, reports: Sequence[str] = ()) -> None:
+def result(out: TerminalPage, found: Result, reports: Sequence[str] = ()) -> None:
     """The page of `advisor tune`; it ends with where the reports are."""
     columns = ("trial", "validation", "tap", "frozen", "head", "lr", "ratio", "seconds", "how it ended")
     best = [
@@ -36,7 +36,7 @@ def result(out: Page, found: Result, reports: Sequence[str] = ()) -> None:
         out.print(f"  {line}")
     metric = "balanced" if found.metric == "balanced" else "validation"
     how = f"{found.folds}-fold cross-validation" if found.folds > 1 else "one validation part"
-    seeds = len(found.winner.credit)
+    seeds = len(found.winner.image_scores)
     how += f", mean of {seeds} seeds" if seeds > 1 else ""
     probe = "" if found.probe_accuracy is None else f"; the best probe: {found.probe_accuracy:.3f}"
     out.print(f"  {metric:<11} {found.validation:.3f}  ({how}{probe})")
@@ -86,7 +86,7 @@ def _why_this(found: Result) -> list[str]:
     return lines
 
 
-def _failures(out: Page, found: Result) -> None:
+def _failures(out: TerminalPage, found: Result) -> None:
     failed = found.trials.loc[(found.trials["state"] == "FAIL") & (found.trials["kind"] == "trial")]
     if len(failed):
         out.print(f"{len(failed)} trials failed:")

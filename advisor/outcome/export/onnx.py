@@ -113,11 +113,11 @@ def _translated(bundle: Bundle) -> Any:  # noqa: ANN401 - torch.onnx.ONNXProgram
     assert program is not None
     model = program.model
     model.producer_name, model.producer_version = "transfer-advisor", __version__
-    model.doc_string = f"{_ANSWERS[bundle.several]} Input: {_WORDS}"
+    model.doc_string = f"{_ANSWERS[bundle.multilabel]} Input: {_WORDS}"
     model.metadata_props.update({
         "classes": json.dumps(bundle.classes),  # in plain ASCII: some readers take nothing else
         "input": _WORDS,
-        "output": _ANSWERS[bundle.several],
+        "output": _ANSWERS[bundle.multilabel],
     })  # fmt: skip
     return program
 

@@ -70,7 +70,7 @@ def test_every_format_gives_the_same_images(rows, tmp_path, name):
     assert dataset.name == "photos"
     assert dataset.classes == LABELS
     assert dataset.frame["split"].tolist() == ["train"] * 9 + ["test"] * 3
-    assert dataset.frame["together"].tolist() == [row["group"] for row in rows]
+    assert dataset.frame["given_group"].tolist() == [row["group"] for row in rows]
     assert dataset.frame[["width", "height"]].iloc[0].tolist() == [20, 16]
 
 
@@ -79,7 +79,7 @@ def test_groups_are_never_parted(rows, tmp_path):
         del row["split"]
     frame = split_dataset(open_dataset(str(write(tmp_path, rows, "photos.csv")))).frame
     assert set(frame["split"]) == {"train", "val", "test"}
-    assert (frame.groupby("together")["split"].nunique() == 1).all()
+    assert (frame.groupby("given_group")["split"].nunique() == 1).all()
 
 
 def test_columns_can_be_named_or_left_out(rows, tmp_path):
@@ -142,9 +142,9 @@ def test_no_rows(tmp_path):
 
 
 def test_lists_of_other_things_are_refused(rows, tmp_path):
-    several = [{**row, "group": ["a", "b"]} for row in rows]
+    multilabel = [{**row, "group": ["a", "b"]} for row in rows]
     with pytest.raises(DatasetError, match="holds lists"):
-        open_manifest(str(write(tmp_path, several, "several.jsonl")))
+        open_manifest(str(write(tmp_path, multilabel, "several.jsonl")))
 
 
 TAGS = [("sea", "sky"), ("sky",), (), ("dog", "sea", "sky")]
@@ -158,7 +158,7 @@ TAGS = [("sea", "sky"), ("sky",), (), ("dog", "sea", "sky")]
 def test_an_image_may_have_several_labels(rows, tmp_path, name, cell):
     tagged = [{"path": row["path"], "tags": cell(TAGS[i % 4])} for i, row in enumerate(rows)]
     dataset = open_dataset(str(write(tmp_path, tagged, name)))
-    assert dataset.several
+    assert dataset.multilabel
     assert dataset.classes == ("dog", "sea", "sky")
     assert dataset.frame["labels"].tolist() == [(1, 2), (2,), (), (0, 1, 2)] * 3
     assert dataset.frame["label"].tolist() == [1, 2, -1, 0] * 3  # the rarest: in its proportion images are drawn
@@ -217,7 +217,7 @@ def test_groups_of_every_class_are_divided_in_proportion(tmp_path, cameras):
         shares = frame["split"].value_counts(normalize=True)
         assert abs(shares["test"] - 0.2) < max(0.1, 1 / cameras)
         assert abs(shares["val"] - 0.16) < max(0.1, 1 / cameras)
-        assert frame.groupby("together")["split"].nunique().max() == 1
+        assert frame.groupby("given_group")["split"].nunique().max() == 1
 
 
 def test_groups_that_leave_nothing_to_train_on_are_refused(tmp_path):

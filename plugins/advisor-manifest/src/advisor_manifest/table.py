@@ -59,9 +59,9 @@ def read_manifest(location: str) -> Listing:
     keep = _once(text, place.file)
     labels: list[str] | list[tuple[str, ...]]
     if "labels" in names:
-        labels = several = _merged(text["path"], _several(table[names["labels"]], place.separator), keep)
-        if "labels" not in place.columns and all(len(own) == 1 for own in several):
-            labels = [label for (label,) in several]  # nothing says that it could be otherwise
+        labels = tagged = _merged(text["path"], _tags(table[names["labels"]], place.separator), keep)
+        if "labels" not in place.columns and all(len(own) == 1 for own in tagged):
+            labels = [label for (label,) in tagged]  # nothing says that it could be otherwise
     else:
         labels = _shared(text["label"] if keep is None else text["label"].take(keep))
     if keep is not None:
@@ -180,7 +180,7 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
         ) from error
 
 
-def _several(column: pa.ChunkedArray, separator: str) -> list[tuple[str, ...]]:
+def _tags(column: pa.ChunkedArray, separator: str) -> list[tuple[str, ...]]:
     """The labels of each row: a list, or text between separators; equal ones are one object."""
     if pa.types.is_list(column.type):
         cells = column.to_pylist()

@@ -1,4 +1,4 @@
-"""Amounts of memory, as people write them."""
+"""Amounts of memory and lengths of time, as people write them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 from advisor.errors import UsageError
 
 _STEPS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_PATTERN = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([kmgt]?)(i?)b\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([kmgt]?)(i?)b\s*", re.IGNORECASE)
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def parse_size(text: str) -> int:
@@ -16,7 +17,7 @@ def parse_size(text: str) -> int:
     Raises:
         UsageError: it is no size, has no unit, or is less than a byte.
     """
-    found = _PATTERN.fullmatch(text)
+    found = _SIZE.fullmatch(text)
     if found is None or (found[3] and not found[2]):
         raise UsageError(
             f"`{text}` is not a size.",
@@ -36,3 +37,24 @@ def show_size(size: int) -> str:
     while units and round(value, 1) >= 1000:
         value, unit = value / 1000, units.pop(0)
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in `90s`, `20m`, `1h30m`.
+
+    Raises:
+        UsageError: anything else, or no time at all.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise UsageError(f"`{text}` is not a length of time.", ways=["write 90s, 20m or 1h30m"], hint="--budget 10m")
+    return total
+
+
+def show_duration(seconds: float) -> str:
+    """A length of time for people, to about two digits."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

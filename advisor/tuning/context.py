@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from advisor.advice.inspection import open_network, stages_for
-from advisor.data.several import kin_counts
+from advisor.data.multilabel import family_counts
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
@@ -22,6 +21,7 @@ from advisor.network.adabn import reestimate_batchnorm
 from advisor.network.drop_path import set_drop_path
 from advisor.network.features import FeatureStore, compute_features, weights_digest
 from advisor.network.input_size import resize_input
+from advisor.network.opening import open_network, stages_for
 from advisor.network.ridge import class_weights
 from advisor.network.segments import Segments
 from advisor.network.stages import TOKENS
@@ -95,7 +95,7 @@ class Features:
         return torch.from_numpy(self._arrays[tap - 1][places])
 
 
-class Workbench:
+class TrialContext:
     """One starting network with the images: everything that trials on it share.
 
     Args:
@@ -135,7 +135,7 @@ class Workbench:
         self.progress = progress
         self.limits = limits or Limits()
         self.pretrained = pretrained
-        self.metric = "map" if prepared.dataset.several else metric
+        self.metric = "map" if prepared.dataset.multilabel else metric
         self.classes = len(prepared.dataset.classes)
         self._features = Features(network, stages, prepared, backbone, progress)
         self._standardise: dict[int, Standardise] = {}
@@ -155,17 +155,17 @@ class Workbench:
 
     def labels(self, part: str) -> Tensor:
         """(n,) int64 on the CPU; (n, classes) float32 of 0 and 1 where images may have several labels."""
-        if self.prepared.dataset.several:
+        if self.prepared.dataset.multilabel:
             return torch.from_numpy(self.prepared.dataset.truth(self.rows(part)).astype(np.float32))
         return torch.tensor([self._label_of[row] for row in self.rows(part).tolist()], dtype=torch.int64)
 
-    def worth(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def sample_weight(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """What each of these images counts in the metric; (n,) with mean 1."""
         if self.metric != "balanced" or not len(rows):
             return np.ones(len(rows))
         return class_weights(np.array([self._label_of[row] for row in rows.tolist()]), self.classes)
 
-    def divided(self, train: NDArray[np.int64], val: NDArray[np.int64]) -> Workbench:
+    def divided(self, train: NDArray[np.int64], val: NDArray[np.int64]) -> TrialContext:
         """The same network and caches, with other images to train on and to be judged on."""
         other = copy.copy(self)
         other._parts = {**self._parts, "train": train, "val": val}  # noqa: SLF001 - a copy of itself
@@ -300,26 +300,26 @@ class Workbench:
         return Standardise(torch.zeros(width), torch.full((width,), width**0.5))
 
 
-class Workshop:
-    """All benches of a run: one for each backbone, input size, weights and BatchNorm that trials start from.
+class ContextPool:
+    """All contexts of a run: one for each backbone, input size, weights and BatchNorm that trials start from.
 
     Args:
-        first: the bench of the plan's own backbone, pretrained, at its own input size.
+        first: the context of the plan's own backbone, pretrained, at its own input size.
         codes: how stages are read, one of `advisor.network.stages.CODES`.
         seed: of random weights.
     """
 
-    def __init__(self, first: Workbench, *, codes: str = "mean", seed: int = 0) -> None:
+    def __init__(self, first: TrialContext, *, codes: str = "mean", seed: int = 0) -> None:
         self.first = first
         self.codes = codes
         self.seed = seed
         self.folded = False  # whether every image that may be trained on is also judged
-        self._benches: dict[tuple[str, str, int, bool], Workbench] = {
+        self._contexts: dict[tuple[str, str, int, bool], TrialContext] = {
             (first.backbone.name, "pretrained", 0, False): first,
         }
 
-    def bench(self, values: Values) -> Workbench:
-        """The bench that a trial's values ask for; made when first asked.
+    def context(self, values: Values) -> TrialContext:
+        """The context that a trial's values ask for; made when first asked.
 
         Raises:
             BackboneError: the backbone cannot be opened, or takes no images of that size.
@@ -331,18 +331,18 @@ class Workshop:
             size = 0
         adapted = values.get("freeze.batchnorm") == "adabn"
         key = (name, weights, size, adapted)
-        if key not in self._benches:
+        if key not in self._contexts:
             if adapted:
-                self._benches[key] = self._adapted(self.bench({**values, "freeze.batchnorm": "eval"}))
+                self._contexts[key] = self._adapted(self.context({**values, "freeze.batchnorm": "eval"}))
             else:
-                self._benches[key] = self._opened(name, weights, size)
-        return self._benches[key]
+                self._contexts[key] = self._opened(name, weights, size)
+        return self._contexts[key]
 
     def stages_of(self, backbone: str) -> Stages:
         """The stages of a backbone."""
-        return self.bench({BACKBONE: backbone}).stages
+        return self.context({BACKBONE: backbone}).stages
 
-    def _opened(self, name: str, weights: str, size: int) -> Workbench:
+    def _opened(self, name: str, weights: str, size: int) -> TrialContext:
         first = self.first
         backbone = first.backbone if name == first.backbone.name else first.catalog.backbone(name)
         if weights == "random":
@@ -353,70 +353,70 @@ class Workshop:
             network = open_network(backbone, first.device)
         if size not in (0, backbone.input.size):
             backbone = replace(backbone, input=resize_input(network, backbone.input, size))
-        return Workbench(
+        return TrialContext(
             backbone, network, stages_for(backbone, network, codes=self.codes),
             first.prepared.at(backbone.input, first.progress), first.catalog, first.device, first.progress,
             limits=first.limits, pretrained=weights == "pretrained", metric=first.metric,
         )  # fmt: skip
 
-    def _adapted(self, bench: Workbench) -> Workbench:
+    def _adapted(self, context: TrialContext) -> TrialContext:
         """The same with the BatchNorm statistics of the training images, in cross-validation of all [Li 2016].
 
         Labels play no part in them.
         """
-        network = copy.deepcopy(bench.network)
-        rows = np.concatenate([bench.rows("train"), bench.rows("val")]) if self.folded else bench.rows("train")
+        network = copy.deepcopy(context.network)
+        rows = np.concatenate([context.rows("train"), context.rows("val")]) if self.folded else context.rows("train")
 
         def batches() -> Iterator[Tensor]:
-            with bench.progress.task("Re-estimating BatchNorm", len(rows)) as advance:
+            with context.progress.task("Re-estimating BatchNorm", len(rows)) as advance:
                 for batch in np.array_split(rows, -(-len(rows) // BATCH)):  # even: one image alone has no variance
-                    yield bench.clean(batch)
+                    yield context.clean(batch)
                     advance(len(batch))
 
         if not reestimate_batchnorm(network, batches()):
             raise BackboneError(
-                f"`{bench.backbone.name}` has no BatchNorm whose statistics could be re-estimated.",
+                f"`{context.backbone.name}` has no BatchNorm whose statistics could be re-estimated.",
                 ways=['leave it out: [freeze] batchnorm = "auto"'],
                 hint="ViT, Swin and ConvNeXt have none",
             )
-        return Workbench(
-            bench.backbone, network, bench.stages, bench.prepared, bench.catalog, bench.device, bench.progress,
-            limits=bench.limits, pretrained=bench.pretrained, metric=bench.metric,
+        return TrialContext(
+            context.backbone, network, context.stages, context.prepared, context.catalog, context.device,
+            context.progress, limits=context.limits, pretrained=context.pretrained, metric=context.metric,
         )  # fmt: skip
 
 
-def folds_of(bench: Workbench, count: int, seed: int) -> list[Workbench]:
-    """Benches on which every trainable image is judged exactly once; copies of an image stay on one side.
+def folds_of(context: TrialContext, count: int, seed: int) -> list[TrialContext]:
+    """Contexts in which every trainable image is judged exactly once; copies of an image stay on one side.
 
     Args:
-        bench: whose training and validation images are divided.
-        count: folds; 1 gives the bench as it is.
+        context: whose training and validation images are divided.
+        count: folds; 1 gives the context as it is.
         seed: of the draw.
     """
     if count == 1:
-        return [bench]
+        return [context]
     from sklearn.model_selection import StratifiedGroupKFold
 
-    rows = np.sort(np.concatenate([bench.rows("train"), bench.rows("val")]))
-    frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
-    kin = frame["kin"]
+    rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
+    frame = context.prepared.dataset.frame.set_index("row").loc[rows]
+    family = frame["family"]
     folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # Of several labels the rarest of each image is divided; what is rarest may be so in a few images only.
         warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
         return [
-            bench.divided(rows[train], rows[val])
-            for train, val in folds.split(rows, frame["label"].to_numpy(), kin.to_numpy())
+            context.divided(rows[train], rows[val])
+            for train, val in folds.split(rows, frame["label"].to_numpy(), family.to_numpy())
         ]
 
 
-def most_folds(bench: Workbench) -> int:
+def most_folds(context: TrialContext) -> int:
     """Folds in which every class has images of its own to be judged by; copies count once."""
-    rows = np.concatenate([bench.rows("train"), bench.rows("val")])
-    frame = bench.prepared.dataset.frame.set_index("row").loc[rows]
-    if bench.prepared.dataset.several:
-        return max(1, int(kin_counts(frame, bench.classes).min()))
-    return max(1, int(frame.groupby("label")["kin"].nunique().min()))
+    rows = np.concatenate([context.rows("train"), context.rows("val")])
+    frame = context.prepared.dataset.frame.set_index("row").loc[rows]
+    if context.prepared.dataset.multilabel:
+        return max(1, int(family_counts(frame, context.classes).min()))
+    return max(1, int(frame.groupby("label")["family"].nunique().min()))
 
 
 def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.Module:
@@ -429,6 +429,6 @@ def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.M
     return network.to(device).to(memory_format=torch.channels_last)
 
 
-def rows_of(benches: Sequence[Workbench]) -> NDArray[np.int64]:
-    """All validation rows of some benches, in ascending order."""
-    return np.sort(np.concatenate([bench.rows("val") for bench in benches]))
+def rows_of(fold_contexts: Sequence[TrialContext]) -> NDArray[np.int64]:
+    """All validation rows of some contexts, in ascending order."""
+    return np.sort(np.concatenate([context.rows("val") for context in fold_contexts]))

@@ -56,7 +56,7 @@ def random_labels(count, seed=0):
 
 def test_every_label_is_split_in_proportion(tagged):
     dataset = split_dataset(opened(tagged(random_labels(300))))
-    assert dataset.several
+    assert dataset.multilabel
     shares = {part: dataset.truth(dataset.rows(part)).mean(0) for part in ("train", "val", "test")}
     whole = dataset.truth(dataset.rows("train", "val", "test")).mean(0)
     for part, size in (("train", 192), ("val", 48), ("test", 60)):
@@ -70,7 +70,7 @@ def test_every_label_is_split_in_proportion(tagged):
 def test_a_profile_counts_every_label(tagged):
     labels = [["a"], ["a", "b"], [], ["b"]] * 6
     found = profile_dataset(split_dataset(opened(tagged(labels))))
-    assert found.several
+    assert found.multilabel
     assert found.per_class == {"a": 12, "b": 12}
     assert found.imbalance == 1
     assert "6 images have several labels, 6 none" in found.notes

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.errors import UsageError
-from advisor.sizes import parse_size, show_size
+from advisor.units import parse_size, show_size
 
 
 @pytest.mark.parametrize(

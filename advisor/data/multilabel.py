@@ -33,11 +33,11 @@ def rarest(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.where(truth.any(1), counts.argmin(1), -1).astype(np.int64)
 
 
-def kin_counts(frame: pd.DataFrame, classes: int) -> NDArray[np.int64]:
+def family_counts(frame: pd.DataFrame, classes: int) -> NDArray[np.int64]:
     """(classes,) how many families of copies tell a label: of those that have it or those that do not, the fewer."""
     truth = truth_of(frame["labels"].tolist(), classes)
-    kin = frame["kin"].to_numpy()
-    return np.array([min(len(set(kin[has])), len(set(kin[~has]))) for has in truth.T], np.int64)
+    family = frame["family"].to_numpy()
+    return np.array([min(len(set(family[has])), len(set(family[~has]))) for has in truth.T], np.int64)
 
 
 def keep_labels(frame: pd.DataFrame, kept: Sequence[int], classes: int) -> pd.DataFrame:
@@ -49,19 +49,21 @@ def keep_labels(frame: pd.DataFrame, kept: Sequence[int], classes: int) -> pd.Da
     return frame
 
 
-def draw_jointly(kin: NDArray[np.str_], truth: NDArray[np.bool_], share: float, rng: np.random.Generator) -> set[str]:
+def draw_jointly(
+    family: NDArray[np.str_], truth: NDArray[np.bool_], share: float, rng: np.random.Generator
+) -> set[str]:
     """Families that hold about a share of the images of every label, where one family may have several [Sechidis 2011].
 
     The rarest label draws first, and what it leaves is left for good; each further one adds what its share still
     lacks. At least one family of a label is drawn where that leaves one.
 
     Args:
-        kin: (n,) family of each image, in an order that does not depend on the files'.
+        family: (n,) family of each image, in an order that does not depend on the files'.
         truth: (n, classes), whether an image has a label.
         share: 0..1.
         rng: draws.
     """
-    names, families = np.unique(kin, return_inverse=True)
+    names, families = np.unique(family, return_inverse=True)
     chosen, left = np.zeros(len(names), bool), np.zeros(len(names), bool)
     for has in [*(truth.T[i] for i in np.argsort(truth.sum(0), kind="stable")), ~truth.any(1)]:
         size = np.bincount(families[has], minlength=len(names))

@@ -80,7 +80,7 @@ def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatc
     assert low < report["test_accuracy"] < high or report["test_accuracy"] == high == 1
 
     model = advisor.load(best)
-    assert model.several
+    assert model.multilabel
     frame = advisor.predict(best, [str(table)])
     truth = pd.read_csv(table)["tags"].fillna("")
     hits = np.array([[name in row.split("|") for name in SHAPES] for row in truth])
@@ -103,11 +103,11 @@ def test_a_trained_network_is_judged_by_the_precision_of_its_test_images(tiny, t
     result = advisor.tune(plan(table, freeze__depth=0.4, search__trials=1), runs=tmp_path / "runs", device="cpu")
     assert result.metric == "map"
     assert result.winner.kind == "trial"
-    assert len(result.winner.credit) == 2  # seeds
-    assert result.validation == pytest.approx(result.winner.credit.mean())
+    assert len(result.winner.image_scores) == 2  # seeds
+    assert result.validation == pytest.approx(result.winner.image_scores.mean())
     assert result.test_balanced is None
     dataset = advisor.open_dataset(str(table))
-    assert dataset.several
+    assert dataset.multilabel
     rows = pd.read_json(result.best / "report.json", typ="series")["test_per_class"]
     mean = np.mean([entry["average_precision"] for entry in rows.values()])
     assert result.test == pytest.approx(mean, abs=1e-4)
@@ -118,7 +118,7 @@ def test_folds_other_heads_and_the_pilot(tiny, table, tmp_path, monkeypatch):
     folded = advisor.tune(plan(table, search__folds=3, head__name="mlp", freeze__depth=1.0, search__seeds=1),
                           runs=tmp_path / "runs", device="cpu")  # fmt: skip
     assert folded.folds == 3
-    assert len(folded.winner.credit[0]) == 80 - folded.test_images
+    assert len(folded.winner.image_scores[0]) == 80 - folded.test_images
     found = pilot(advisor.recommend(str(table), backbone="tiny", device="cpu"), device="cpu")
     assert found.verdict.pilot.judged_on > 0
 
@@ -139,4 +139,4 @@ def test_several_backbones_are_compared_by_precision(tiny, install, table):
     install("other", TINY.format(name="other", architecture="test_efficientnet"))
     found = advisor.recommend(str(table), backbones=["tiny", "other"], device="cpu")
     assert len(found.backbones) == 2
-    assert found.curve.several
+    assert found.curve.multilabel
