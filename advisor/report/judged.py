@@ -11,7 +11,7 @@ from advisor.outcome.interval import wilson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.report.run_folder import TestedImage
+    from advisor.report.run_folder import JudgedImage
 
 BINS = 10
 LEAST = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # what `predict --least` may be given
@@ -66,9 +66,9 @@ class Confusion:
     of: int
 
 
-def reliability(tested: Sequence[TestedImage]) -> tuple[Bin, ...]:
+def reliability(tested: Sequence[JudgedImage]) -> tuple[Bin, ...]:
     """Test images by how sure the model is, in bins of equal width; empty ones are left out."""
-    held: list[list[TestedImage]] = [[] for _ in range(BINS)]
+    held: list[list[JudgedImage]] = [[] for _ in range(BINS)]
     for one in tested:
         held[min(BINS - 1, int(one.probability * BINS))].append(one)
     found = []
@@ -88,7 +88,7 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return sum(one.images * abs(one.right - one.sure) for one in bins) / whole if whole else 0.0
 
 
-def answered(tested: Sequence[TestedImage], least: float) -> Answered | None:
+def answered(tested: Sequence[JudgedImage], least: float) -> Answered | None:
     """What is left at a least probability; None where nothing is."""
     kept = [one for one in tested if one.probability >= least]
     if not kept:
@@ -96,7 +96,7 @@ def answered(tested: Sequence[TestedImage], least: float) -> Answered | None:
     return Answered(least, len(kept), len(kept) / len(tested), sum(one.right for one in kept) / len(kept))
 
 
-def abstaining(tested: Sequence[TestedImage]) -> tuple[Answered, ...]:
+def abstaining(tested: Sequence[JudgedImage]) -> tuple[Answered, ...]:
     """Right answers against answered images, the surest first, at about 200 places between images that differ."""
     ordered = sorted(tested, key=lambda one: -one.probability)
     every = max(1, len(ordered) // _STEPS)
@@ -110,7 +110,7 @@ def abstaining(tested: Sequence[TestedImage]) -> tuple[Answered, ...]:
     return tuple(found)
 
 
-def confusions(tested: Sequence[TestedImage]) -> tuple[Confusion, ...]:
+def confusions(tested: Sequence[JudgedImage]) -> tuple[Confusion, ...]:
     """Every pair that was confused, the most frequent first."""
     whole = Counter(one.label for one in tested)
     pairs = Counter((one.label, one.predicted) for one in tested if not one.right)

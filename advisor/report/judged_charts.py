@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from advisor.report.drawing import Layer, Row
     from advisor.report.judged import Confusion
-    from advisor.report.run_folder import RunFolder, TestedImage
+    from advisor.report.run_folder import RunFolder, JudgedImage
 
 _MOST_CLASSES = 20  # of a heat map
 _WRITTEN = 12  # classes up to which its cells hold numbers
@@ -112,7 +112,7 @@ def _fall(validation: float, tested: float) -> str:
     return f"The test is {points(-gap, sign=False)} points above validation."
 
 
-def confusion_chart(tested: Sequence[TestedImage], classes: Sequence[str]) -> Chart | None:
+def confusion_chart(tested: Sequence[JudgedImage], classes: Sequence[str]) -> Chart | None:
     """Which class is taken for which; the most confused ones where there are many."""
     pairs = confusions(tested)
     known = {one.label for one in tested} | {one.predicted for one in tested}
@@ -189,7 +189,7 @@ def _pairs_table(pairs: Sequence[Confusion]) -> Table:
     )
 
 
-def calibration_chart(tested: Sequence[TestedImage]) -> Chart | None:
+def calibration_chart(tested: Sequence[JudgedImage]) -> Chart | None:
     """Whether the model is right as often as it says."""
     bins = reliability(tested)
     if not bins:
@@ -236,7 +236,7 @@ def calibration_chart(tested: Sequence[TestedImage]) -> Chart | None:
     )  # fmt: skip
 
 
-def abstaining_chart(tested: Sequence[TestedImage]) -> Chart | None:
+def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
     """How right the answers are when the unsure ones are left out."""
     curve = abstaining(tested)
     if not curve:

@@ -87,7 +87,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class TestedImage:
+class JudgedImage:
     """A test image.
 
     Attributes:
@@ -207,7 +207,7 @@ class Evidence:
     stages: tuple[str, ...]
     trials: tuple[Trial, ...]
     importances: Mapping[str, float]
-    mistakes: tuple[tuple[TestedImage, str], ...]
+    mistakes: tuple[tuple[JudgedImage, str], ...]
     forecast: tuple[float, float, float] | None
 
 
@@ -251,7 +251,7 @@ class RunFolder:
     folder: Path
     figures: Figures
     evidence: Evidence | None = field(repr=False)
-    tested: tuple[TestedImage, ...] | None = field(repr=False)
+    tested: tuple[JudgedImage, ...] | None = field(repr=False)
     explained: Explained | None = field(repr=False)
     missing: tuple[str, ...]
     timm: bool

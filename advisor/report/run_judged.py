@@ -14,7 +14,7 @@ from advisor.report.words import counted, number, whole
 
 if TYPE_CHECKING:
     from advisor.report.blocks import Cell
-    from advisor.report.run_folder import RunFolder, TestedImage
+    from advisor.report.run_folder import RunFolder, JudgedImage
 
 _ROWS = 60
 _SIDE = 128  # pixels of a kept picture
@@ -106,7 +106,7 @@ def mistakes_section(run: RunFolder) -> Section | None:
     return Section("mistakes", "The hardest mistakes", "Mistakes", blocks)
 
 
-def _picture(one: TestedImage, data: str, *, multilabel: bool) -> Picture:
+def _picture(one: JudgedImage, data: str, *, multilabel: bool) -> Picture:
     sure = "" if multilabel else f" ({one.probability:.2f})"
     side = _SIDE if data else 0
     return Picture(

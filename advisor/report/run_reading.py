@@ -19,7 +19,7 @@ from advisor.report.run_folder import (
     Moment,
     Rival,
     RunFolder,
-    TestedImage,
+    JudgedImage,
     Trial,
 )
 
@@ -194,17 +194,17 @@ def _trial(found: Any) -> Trial:  # noqa: ANN401
     )
 
 
-def _tested(path: Path) -> tuple[TestedImage, ...]:
+def _tested(path: Path) -> tuple[JudgedImage, ...]:
     with path.open(newline="", encoding="utf-8") as file:
         return tuple(_one_tested(row) for row in csv.DictReader(file, strict=True))
 
 
-def _one_tested(row: Any) -> TestedImage:  # noqa: ANN401
+def _one_tested(row: Any) -> JudgedImage:  # noqa: ANN401
     path, label, predicted = (row[key] for key in ("path", "label", "predicted"))
     probability, own = _finite(row["probability"]), _finite(row["own"])
     if probability is None or own is None or not all(isinstance(text, str) for text in (path, label, predicted)):
         raise ValueError("a row is incomplete")
-    return TestedImage(path, label, predicted, min(1.0, max(0.0, probability)), own)
+    return JudgedImage(path, label, predicted, min(1.0, max(0.0, probability)), own)
 
 
 def _explained(path: Path) -> Explained:

@@ -19,7 +19,7 @@ from advisor.report.blocks import Chart, CommandLine, Fold, Gallery, Table
 from advisor.report.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
 from advisor.report.page import to_html, to_markdown
 from advisor.report.run import run_page, write_run_report
-from advisor.report.run_folder import TestedImage
+from advisor.report.run_folder import JudgedImage
 from advisor.report.run_reading import find_run, read_run
 
 from .conftest import MADE, ODD
@@ -383,7 +383,7 @@ def test_tune_writes_the_report_and_says_where(tiny, tiny_folder, tmp_path, monk
 
 
 def judged(*rows):
-    return [TestedImage(f"{place}.png", label, said, p, p) for place, (label, said, p) in enumerate(rows)]
+    return [JudgedImage(f"{place}.png", label, said, p, p) for place, (label, said, p) in enumerate(rows)]
 
 
 def test_reliability_and_its_error_are_those_of_the_definition():
