@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 MARKER = re.compile(r"<!-- generated: ([\w-]+) -->")
 _EXITS = {
-    "OK": "done",
-    "COULD_NOT": "could not: the images, a network, a plugin, the disk; every image of `predict` unreadable; every "
-    "trial of `tune` failed; of `doctor` and `plugins check`, something is wrong",
-    "USAGE": "wrong usage: a command, an option, or a file that a person wrote",
-    "INTERRUPTED": "interrupted by Ctrl-C; what was finished is kept",
+    "OK": "success",
+    "COULD_NOT": "failure: a problem with the images, a network, a plugin or the disk; `predict` could read no image; "
+    "every trial of `tune` failed; `doctor` or `plugins check` found a problem",
+    "USAGE": "wrong usage: a mistake in a command, an option, a recipe or a plan",
+    "INTERRUPTED": "interrupted by Ctrl-C; finished work is kept",
 }
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from advisor.plugins import Catalog
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
-_FILES = {"FILE", "data", "plan", "run", "model", "image", "best", "target"}  # metavars and names of arguments
+_FILES = {"FILE", "data", "plan", "run", "model", "image", "target"}  # metavars and names of arguments
 _FOLDERS = {"FOLDER"}
 
 
@@ -33,10 +33,10 @@ def script(parser: argparse.ArgumentParser, shell: str, catalog: Catalog) -> str
         "recipe": list(catalog.recipes),
     }
     for action in _actions(parser):
-        told = {action.dest, action.metavar}
-        if told & _FILES:
+        labels = {action.dest, action.metavar}
+        if labels & _FILES:
             action.complete = shtab.FILE  # type: ignore[attr-defined] # shtab reads it
-        elif told & _FOLDERS:
+        elif labels & _FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif action.dest in names:
             action.choices = sorted(names[action.dest])

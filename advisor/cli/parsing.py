@@ -27,14 +27,18 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found as a `UsageError`, with a close match where there are choices."""
-        hint = f"{self.prog} --help"
-        words = message.split("'")
-        if "invalid choice" in message and len(words) > 1:
-            known = message.rpartition("(choose from ")[2].rstrip(")").replace("'", "").split(", ")
-            raise UsageError(f"There is no `{words[1]}`.", ways=[f"known: {', '.join(known)}"],
-                             hint=closest(words[1], known) or hint)  # fmt: skip
-        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=hint)
+        """Raise what argparse found as a `UsageError`."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
+        """As argparse does, with a close match among the choices."""
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            raise UsageError(
+                f"There is no `{value}`.",
+                ways=[f"known: {', '.join(known)}"],
+                hint=closest(str(value), known) or f"{self.prog} --help",
+            )
 
     def _refuse_unknown(self, words: Iterable[str]) -> None:
         """Before argparse, which takes the value of an option it does not know for an argument."""
