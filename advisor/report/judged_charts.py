@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from advisor.report.drawing import Layer, Row
     from advisor.report.judged import Confusion
-    from advisor.report.run_folder import RunFolder, JudgedImage
+    from advisor.report.run_folder import JudgedImage, RunFolder
 
 _MOST_CLASSES = 20  # of a heat map
 _WRITTEN = 12  # classes up to which its cells hold numbers

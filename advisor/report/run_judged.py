@@ -14,7 +14,7 @@ from advisor.report.words import counted, number, whole
 
 if TYPE_CHECKING:
     from advisor.report.blocks import Cell
-    from advisor.report.run_folder import RunFolder, JudgedImage
+    from advisor.report.run_folder import JudgedImage, RunFolder
 
 _ROWS = 60
 _SIDE = 128  # pixels of a kept picture

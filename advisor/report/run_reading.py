@@ -16,10 +16,10 @@ from advisor.report.run_folder import (
     Evidence,
     Explained,
     Figures,
+    JudgedImage,
     Moment,
     Rival,
     RunFolder,
-    JudgedImage,
     Trial,
 )
 
