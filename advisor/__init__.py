@@ -18,8 +18,8 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 if TYPE_CHECKING:
-    from advisor.advice.recommend import Recommendation as Recommendation
     from advisor.advice.recommend import recommend as recommend
+    from advisor.advice.recommendation import Recommendation as Recommendation
     from advisor.data.dataset import ImageDataset as ImageDataset
     from advisor.data.dataset import open_dataset as open_dataset
     from advisor.errors import AdvisorError as AdvisorError
@@ -43,7 +43,7 @@ _HOMES = {
     "AdvisorError": "advisor.errors",
     "ImageDataset": "advisor.data.dataset",
     "Machine": "advisor.outcome.run",
-    "Recommendation": "advisor.advice.recommend",
+    "Recommendation": "advisor.advice.recommendation",
     "Result": "advisor.outcome.handover",
     "TunedModel": "advisor.outcome.tuned",
     "explain": "advisor.outcome.explain",

@@ -72,12 +72,13 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=25, help="0 for all; default 25")
     args = parser.parse_args()
 
-    from advisor.advice.priors import LP_FT
-    from advisor.advice.recommend import adapt_recipe, find_recipe, first_of, recommend
+    from advisor.advice.planning import first_of, recipes_by_strategy
+    from advisor.advice.recommend import recommend
     from advisor.outcome.run import Machine, open_contexts
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import KEYS, load_recipe
+    from advisor.strategy import Strategy
     from advisor.tuning.trial import run_trial
 
     catalog = load_catalog()
@@ -91,15 +92,11 @@ def main() -> None:
             os.environ["ADVISOR_CACHE"] = f"{folder}/advice"
             found = recommend(location, device="cpu", catalog=catalog)
             recipes = [load_recipe(known, catalog) for known in sorted(catalog.recipes)]
+            planned = recipes_by_strategy(
+                recipes, found.verdict, found.curve, found.start_lr, found.profile.splits["train"]
+            )
             for way in args.ways.split(","):
-                recipe = (
-                    load_recipe(LP_FT, catalog)
-                    if way == LP_FT
-                    else adapt_recipe(
-                        find_recipe(int(way), recipes), found.verdict, found.curve, found.start_lr,
-                        found.profile.splits,
-                    )
-                )  # fmt: skip
+                recipe = planned[Strategy(way)]
                 values = {key: first_of(recipe.get(key)) for key in KEYS}
                 head = catalog.head(values["head.name"])
                 own = {f"head.{head.name}.{param.name}": param.default for param in head.params}
@@ -111,7 +108,7 @@ def main() -> None:
                     began = time.perf_counter()
                     run_trial(context, values, seed=0, deadline=math.inf)
                     seconds = time.perf_counter() - began
-                expected = found.cost.ways[way]
+                expected = found.cost.ways[Strategy(way)]
                 ratios.append(expected.seconds / seconds)
                 print(
                     f"| {name} | {way} | {expected.seconds:.0f} | {seconds:.0f} | {ratios[-1]:.2f} "

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor, nn
+
+    from advisor.strategy import Strategy
 
 _WARM_UP, _STEPS = 1, {"cpu": 1, "cuda": 20}
 _UPDATES = 3  # of the weights; the first makes the optimiser's state
@@ -43,6 +45,42 @@ class StepCost:
     def peak_bytes(self, batch_size: int) -> int:
         """Memory that training with this batch size needs on top of what the program takes anyway."""
         return self.weights_bytes + batch_size * self.activation_bytes_per_image
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What computing costs here.
+
+    Attributes:
+        forward_ms: one image through the whole network, milliseconds, measured in this run.
+        train_ms: one image in a training step with everything unfrozen, milliseconds, likewise.
+        ways: one training of every way for which a recipe is installed.
+        seconds: this recommendation as a whole.
+    """
+
+    forward_ms: float
+    train_ms: float
+    ways: Mapping[Strategy, WayCost]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with text keys."""
+        return {**asdict(self), "ways": {strategy.value: asdict(cost) for strategy, cost in self.ways.items()}}
+
+
+@dataclass(frozen=True)
+class WayCost:
+    """One training of a recipe's starting point on this machine.
+
+    Attributes:
+        recipe: its name.
+        seconds: of which reading the features of the frozen network once is a part.
+        extra_bytes: of memory that training takes on top of what reading features does.
+    """
+
+    recipe: str
+    seconds: float
+    extra_bytes: int
 
 
 def measure_step(network: nn.Module, images: Tensor) -> StepCost:

@@ -9,25 +9,23 @@ from stand in one file, `fitted.json`, written by `benchmarks/advice/judge.py`.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from dataclasses import astuple, dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from advisor.advice import priors
+from advisor.strategy import Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-WAYS = ("1", "2", "3", "4", "lp-ft")
-TUNING = ("2", "4", "lp-ft")
 _Z80 = 1.2816
 _PRIOR_FROM = 500.0  # images per class from which the prior alone speaks
 _PIVOT = 25.0  # images per class at which the size term is zero
@@ -35,7 +33,7 @@ _USUAL = 1.0  # logit of an accuracy of .73, about the middle of the panel
 
 
 @dataclass(frozen=True)
-class Seen:
+class Facts:
     """What is known before anything is trained.
 
     Attributes:
@@ -67,7 +65,7 @@ class Model:
     """A fitted way.
 
     Attributes:
-        coefficients: of `facts`; for every way but the first, of its gain over that.
+        coefficients: of the `regressors`; for every way but the first, of its gain over that.
         spread: standard deviation on the logit scale, beyond binomial noise, between image sets left out.
         reach: standard deviations within which 80 % of the cells of left-out sets lie.
     """
@@ -77,8 +75,41 @@ class Model:
     reach: float
 
 
-def facts(way: str, seen: Seen, most_per_class: float) -> NDArray[np.float64]:
-    """What a way is linear in.
+@dataclass(frozen=True)
+class Panel:
+    """The measured cells that models were fitted to.
+
+    Attributes:
+        table: name of the file that holds them.
+        sha256: of that file.
+        cells: how many there are.
+        sets: image sets that they are of.
+        per_class: images per class that were asked for; 0 for all.
+        seeds: of the draws.
+        most_per_class: the largest number of images per class in any cell.
+        backbone: that was transferred, and at which input size.
+    """
+
+    table: str
+    sha256: str
+    cells: int
+    sets: tuple[str, ...]
+    per_class: tuple[int, ...]
+    seeds: tuple[int, ...]
+    most_per_class: float
+    backbone: str
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The content of `fitted.json`: a model for every way, and the panel that they were fitted to."""
+
+    models: Mapping[Strategy, Model]
+    panel: Panel
+
+
+def regressors(strategy: Strategy, facts: Facts, most_per_class: float) -> NDArray[np.float64]:
+    """What a way's accuracy is linear in.
 
     For a head on the last stage, over its probe: a constant and the size. For the others, over that: on an earlier
     stage a constant, the lead of its probe, and the size; for tuning a constant, the size, in different sets how well
@@ -86,34 +117,36 @@ def facts(way: str, seen: Seen, most_per_class: float) -> NDArray[np.float64]:
     learning rates are for images of the other kind.
 
     Args:
-        way: one of `WAYS`.
-        seen: of the dataset.
+        strategy: the way.
+        facts: of the dataset.
         most_per_class: beyond this the panel knows nothing, and the size term stands still.
     """
-    size = math.log(min(max(seen.per_class, 1.0), most_per_class) / _PIVOT)
-    if way == "1":
+    size = math.log(min(max(facts.per_class, 1.0), most_per_class) / _PIVOT)
+    if strategy is Strategy.LAST_LAYER:
         return np.array([1.0, size])
-    lead = logit(seen.earlier, seen.images) - logit(seen.last, seen.images)
-    if way == "3":
+    lead = logit(facts.earlier, facts.images) - logit(facts.last, facts.images)
+    if strategy is Strategy.EARLIER_LAYER:
         return np.array([1.0, lead, size])
-    best = logit(max(seen.earlier, seen.last), seen.images)
-    tuning = [1.0, size, seen.different * (best - _USUAL)]
-    mismatch = {"2": [seen.different], "4": [1 - seen.different], "lp-ft": []}[way]
-    return np.array([*tuning, *mismatch])
+    best = logit(max(facts.earlier, facts.last), facts.images)
+    tuning = [1.0, size, facts.different * (best - _USUAL)]
+    mismatch = {Strategy.TUNE_SIMILAR: [facts.different], Strategy.TUNE_DIFFERENT: [1 - facts.different]}
+    return np.array([*tuning, *mismatch.get(strategy, [])])
 
 
-def level(way: str, seen: Seen, coefficients: Mapping[str, NDArray[np.float64]], most_per_class: float) -> float:
+def level(
+    strategy: Strategy, facts: Facts, coefficients: Mapping[Strategy, NDArray[np.float64]], most_per_class: float
+) -> float:
     """Expected accuracy of a way on the logit scale.
 
     Args:
-        way: one of `WAYS`.
-        seen: of the dataset.
+        strategy: the way.
+        facts: of the dataset.
         coefficients: of all ways.
         most_per_class: the largest number of images per class in the panel.
     """
-    total = logit(seen.last, seen.images)
-    for part in dict.fromkeys(("1", way)):
-        total += float(facts(part, seen, most_per_class) @ coefficients[part])
+    total = logit(facts.last, facts.images)
+    for part in dict.fromkeys((Strategy.LAST_LAYER, strategy)):
+        total += float(regressors(part, facts, most_per_class) @ coefficients[part])
     return total
 
 
@@ -125,60 +158,80 @@ def logit(accuracy: float, images: int) -> float:
 
 
 def predict(
-    way: str, seen: Seen, models: Mapping[str, Model], most_per_class: float, *, test_images: int = 0
+    strategy: Strategy,
+    facts: Facts,
+    models: Mapping[Strategy, Model],
+    most_per_class: float,
+    *,
+    test_images: int = 0,
 ) -> Expected:
     """Expected accuracy of a way.
 
     Args:
-        way: one of `WAYS`.
-        seen: of the dataset.
+        strategy: the way.
+        facts: of the dataset.
         models: fitted, of all ways.
         most_per_class: the largest number of images per class in the panel.
         test_images: on how many images the accuracy will be judged; 0 leaves that noise out.
     """
-    middle = level(way, seen, {name: np.array(model.coefficients) for name, model in models.items()}, most_per_class)
-    p = min(max(seen.last, 0.5 / seen.images), 1 - 0.5 / seen.images)
-    variance = models[way].spread ** 2 + 1 / (seen.images * p * (1 - p))
+    coefficients = {way: np.array(model.coefficients) for way, model in models.items()}
+    middle = level(strategy, facts, coefficients, most_per_class)
+    p = min(max(facts.last, 0.5 / facts.images), 1 - 0.5 / facts.images)
+    variance = models[strategy].spread ** 2 + 1 / (facts.images * p * (1 - p))
     if test_images:
         q = _sigmoid(middle)
         variance += 1 / max(0.25, test_images * q * (1 - q))
-    spread = models[way].reach * math.sqrt(variance)
+    spread = models[strategy].reach * math.sqrt(variance)
     return Expected(_sigmoid(middle), _sigmoid(middle - spread), _sigmoid(middle + spread))
 
 
 @cache
-def fitted() -> tuple[dict[str, Model], dict[str, Any]]:
-    """The shipped models by way, and what they come from."""
+def fitted() -> Fitted:
+    """The shipped models, and what they come from."""
     data = json.loads(resources.files("advisor.advice").joinpath("fitted.json").read_text(encoding="utf-8"))
     models = {
-        way: Model(tuple(entry["coefficients"]), entry["spread"], entry["reach"])
+        Strategy(way): Model(tuple(entry["coefficients"]), entry["spread"], entry["reach"])
         for way, entry in data["models"].items()
     }
-    return models, data["panel"]
+    panel = data["panel"]
+    return Fitted(
+        models,
+        Panel(
+            table=panel["table"],
+            sha256=panel["sha256"],
+            cells=panel["cells"],
+            sets=tuple(panel["sets"]),
+            per_class=tuple(panel["per_class"]),
+            seeds=tuple(panel["seeds"]),
+            most_per_class=panel["most_per_class"],
+            backbone=panel["backbone"],
+        ),
+    )
 
 
-def forecast(seen: Seen) -> dict[str, Expected]:
+def forecast(facts: Facts) -> dict[Strategy, Expected]:
     """Expected accuracy of every way by the shipped models.
 
     The panel ends at some number of images per class. From there to 500 the model hands over, in the logarithm,
     to the prior: heads do as well as their probe, and fine-tuning gains what was published (method.md section 3).
     """
-    models, panel = fitted()
-    most = panel["most_per_class"]
-    found = {way: predict(way, seen, models, most) for way in WAYS}
-    if seen.per_class > most:
-        trust = max(0.0, 1 - math.log(seen.per_class / most) / math.log(max(_PRIOR_FROM / most, 1 + 1e-9)))
-        found = {way: _blend(trust, found[way], _by_prior(way, seen)) for way in WAYS}
-    return found
+    models, most = fitted().models, fitted().panel.most_per_class
+    expected = {strategy: predict(strategy, facts, models, most) for strategy in Strategy}
+    if facts.per_class > most:
+        trust = max(0.0, 1 - math.log(facts.per_class / most) / math.log(max(_PRIOR_FROM / most, 1 + 1e-9)))
+        expected = {
+            strategy: _blend(trust, by_model, _by_prior(strategy, facts)) for strategy, by_model in expected.items()
+        }
+    return expected
 
 
-def _by_prior(way: str, seen: Seen) -> Expected:
+def _by_prior(strategy: Strategy, facts: Facts) -> Expected:
     """Expected accuracy without the panel."""
-    start = seen.earlier if way == "3" else seen.last
-    gain, sd = fine_tune_gain(seen.per_class, seen.different) if way in TUNING else (0.0, 0.0)
+    start = facts.earlier if strategy is Strategy.EARLIER_LAYER else facts.last
+    gain, sd = fine_tune_gain(facts.per_class, facts.different) if strategy.fine_tunes else (0.0, 0.0)
     accuracy = min(1.0, max(0.0, start + min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - start))))
     # Errors cannot spread further than the headroom lets them.
-    spread = _Z80 * math.hypot(min(sd / 100, 1 - start), math.sqrt(max(start * (1 - start), 1e-4) / seen.images))
+    spread = _Z80 * math.hypot(min(sd / 100, 1 - start), math.sqrt(max(start * (1 - start), 1e-4) / facts.images))
     return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
 
 
@@ -192,17 +245,16 @@ def fine_tune_gain(per_class: float, different: float) -> tuple[float, float]:
 
     Interpolated in the logarithm of the images per class, and between similar and different.
     """
-    found = []
-    for side in ("similar", "different"):
-        table = priors.FINE_TUNE_GAIN[side]
-        x = min(max(math.log(max(per_class, 1e-9)), math.log(table[0][0])), math.log(table[-1][0]))
-        for (n0, gain0, sd0), (n1, gain1, sd1) in itertools.pairwise(table):
-            if x <= math.log(n1) or n1 == table[-1][0]:
-                t = (x - math.log(n0)) / (math.log(n1) - math.log(n0))
-                found.append((gain0 + t * (gain1 - gain0), sd0 + t * (sd1 - sd0)))
-                break
-    (near, near_sd), (far, far_sd) = found
+    (near, near_sd), (far, far_sd) = (
+        _interpolated(priors.FINE_TUNE_GAIN[side], per_class) for side in ("similar", "different")
+    )
     return near + different * (far - near), near_sd + different * (far_sd - near_sd)
+
+
+def _interpolated(table: priors.Gains, per_class: float) -> tuple[float, float]:
+    sizes, gains, spreads = zip(*table, strict=True)
+    x, at = math.log(max(per_class, 1e-9)), np.log(sizes)
+    return float(np.interp(x, at, gains)), float(np.interp(x, at, spreads))
 
 
 def _sigmoid(x: float) -> float:

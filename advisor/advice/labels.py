@@ -33,8 +33,8 @@ class LabelCurve:
         ceiling: accuracy that the fitted curve tends to.
         doubled: expected accuracy with twice the labels.
         doubled_interval: 80 %, from the spread of the fits and how far such curves are off.
-        images_for_gain: labelled images for two points more; None where the curve does not get there
-            within sixteen times the labels there are.
+        images_for_gain: labelled images for two points more; None where sixteen times the labels there are would
+            not bring them.
         fit: a, b and c of error = a·n^-b + c.
     """
 
@@ -48,6 +48,13 @@ class LabelCurve:
     def at(self, images: float) -> float:
         """Accuracy that the fitted curve expects with so many labelled images."""
         return 1 - float(_error(self.fit, images))
+
+    @property
+    def more(self) -> str:
+        """What two points more would take, in words."""
+        if self.images_for_gain is None:
+            return f"{_FARTHEST} times the labels would not bring {100 * _GAIN:.0f} more points"
+        return f"{100 * _GAIN:.0f} more points would take about {self.images_for_gain} labelled images"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -18,6 +18,9 @@ class VotePlacement:
     scale: float
 
 
+# Images per class, gain in points, its standard deviation; growing in the first.
+Gains = tuple[tuple[float, float, float], ...]
+
 # Distance votes, method.md section 2. `gain` and `kurtosis` serve every backbone without constants of its own.
 GAIN = Vote(0.75, 0.25)
 KURTOSIS = Vote(5.7, 0.6)
@@ -50,7 +53,7 @@ IMBALANCED = 3.0
 
 # Prior gain of fine-tuning over the last-layer probe, points (standard deviation), by images per class: how it grows
 # beyond the panel to which the models of `forecast` were fitted.
-FINE_TUNE_GAIN = {
+FINE_TUNE_GAIN: dict[str, Gains] = {
     "similar": ((5, -8, 6), (10, -1, 3), (25, 1, 3), (100, 1, 3), (500, 3, 3)),
     "different": ((5, -2, 8), (10, 3, 8), (25, 8, 8), (100, 15, 12), (500, 15, 12)),
 }
@@ -68,5 +71,3 @@ PROBE_IMAGES = 2000
 
 # Fine-tuning gets at least this many steps, however few the images.
 LEAST_STEPS = 60
-
-LP_FT = "lp-ft"  # the recipe that fits the head first and then tunes everything gently

@@ -1,13 +1,15 @@
-"""From size, distance and probes to one of the four transfer scenarios (method.md sections 3 and 5)."""
+"""From size, distance and probes to a scenario and a way of transferring (method.md sections 3 and 5)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from advisor.advice import priors
-from advisor.advice.forecast import TUNING, Expected, Seen, forecast
+from advisor.advice.forecast import Expected, Facts, forecast
+from advisor.advice.reasons import flips_of, reasons_of
+from advisor.strategy import SCENARIOS, Strategy, scenario_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +19,6 @@ if TYPE_CHECKING:
     from advisor.types import Vote
 
 _CLEARLY = 2.5  # standard errors
-SCENARIOS = {
-    1: ("small", "similar", "a linear classifier on the frozen network"),
-    2: ("large", "similar", "fine-tune the whole network"),
-    3: ("small", "different", "a linear classifier on activations from earlier in the network"),
-    4: ("large", "different", "fine-tune the whole network from the pretrained weights"),
-}
 
 
 @dataclass(frozen=True)
@@ -77,34 +73,80 @@ class Verdict:
     """The decision.
 
     Attributes:
-        scenario: 1 to 4.
+        scenario: 1 to 4, named by the kind of way that is recommended and by the distance; its recipe is planned.
+        strategy: the way that is recommended. It is the scenario's own, or that of the other scenario with the same
+            size: an earlier layer may serve similar images better, and the last layer different ones.
+        rival: the best way of the other kind (a classifier, or fine-tuning), which it was weighed against.
+        required_lead: of fine-tuning over a classifier in expected accuracy, from which it is recommended; 0..1.
         probabilities: of the four scenarios from size and distance alone.
-        expected: accuracy of each scenario's way (`1` to `4`) and of LP-FT (`lp-ft`).
+        expected: accuracy of every way.
         runner_up: the other scenario worth trying.
         learnable: whether any probe is clearly better than always saying the largest class.
         tap_stage: where the head should read, as the probes measured.
-        earlier_helps: whether that is an earlier stage than the last.
         reasons: in words.
         flips: what would change the verdict, in words.
         pilot: the measured gain of fine-tuning; None where a prior served.
     """
 
     scenario: int
-    probabilities: dict[int, float]
-    expected: dict[str, Expected]
+    strategy: Strategy
+    rival: Strategy
+    required_lead: float
+    probabilities: Mapping[int, float]
+    expected: Mapping[Strategy, Expected]
     runner_up: int
     learnable: bool
     tap_stage: int
-    earlier_helps: bool
-    reasons: tuple[str, ...]
-    flips: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
+    flips: tuple[str, ...] = ()
     pilot: Pilot | None = None
+
+    @property
+    def forecast(self) -> Expected:
+        """Accuracy that is expected of the recommended way."""
+        return self.expected[self.strategy]
+
+    @property
+    def earlier_helps(self) -> bool:
+        """Whether the head should read an earlier stage than the last."""
+        return self.strategy is Strategy.EARLIER_LAYER
+
+    @property
+    def head(self) -> Strategy:
+        """The classifier on frozen features that was weighed: what is recommended, or its rival."""
+        return self.rival if self.strategy.fine_tunes else self.strategy
+
+    @property
+    def tuning(self) -> Strategy:
+        """The fine-tuning that was weighed: what is recommended, or its rival."""
+        return self.strategy if self.strategy.fine_tunes else self.rival
+
+    @property
+    def lead(self) -> float:
+        """Expected accuracy of that fine-tuning less that of that classifier."""
+        return self.expected[self.tuning].accuracy - self.expected[self.head].accuracy
+
+    @property
+    def departure(self) -> str:
+        """A sentence where the recommended way is that of another scenario; else empty."""
+        if self.strategy.scenario == self.scenario:
+            return ""
+        usual, here = ("the last layer", "an earlier one") if self.earlier_helps else ("an earlier layer", "the last")
+        return (
+            f"Scenario {self.scenario} usually reads {usual}; here {here} is expected to do better, as in scenario "
+            f"{self.strategy.scenario}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, with text keys."""
-        plain = asdict(self)
-        plain["probabilities"] = {str(key): value for key, value in plain["probabilities"].items()}
-        return plain
+        return {
+            **asdict(self),
+            "strategy": self.strategy.value,
+            "rival": self.rival.value,
+            "probabilities": {str(number): value for number, value in self.probabilities.items()},
+            "expected": {strategy.value: asdict(entry) for strategy, entry in self.expected.items()},
+            "earlier_helps": self.earlier_helps,
+        }
 
 
 def judge_size(images: int, per_class: float) -> Size:
@@ -121,183 +163,94 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
     another stage to read features from, is recommended where its expected accuracy leads clearly, by the probes and a
     model fitted to measured cells. After a pilot its measured gain takes the place of model and size.
     """
-    probabilities = {
-        number: (size.large if large == "large" else 1 - size.large)
-        * (distance.different if far == "different" else 1 - distance.different)
-        for number, (large, far, _) in SCENARIOS.items()
-    }
     last = curve.last
     earlier = max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage), default=last)
-    seen = _seen(curve, size.per_class, distance, earlier.accuracy)
-    expected = forecast(seen) if pilot is None else _piloted(forecast(seen), curve, pilot)
-    far = "different" if distance.different >= 0.5 else "similar"
-    way = (
-        choose(size.large, distance.different, expected)
-        if pilot is None
-        else choose(0.0, distance.different, expected, lead=pilot.se)
-    )
-    helps = way == "3"
-    large = "large" if way in TUNING else "small"
-    first = next(number for number, sides in SCENARIOS.items() if sides[:2] == (large, far))
-    # The best of several stages is a little lucky.
-    learnable = curve.best.accuracy - _CLEARLY * curve.best.se > curve.chance
-    reasons = _reasons(size, distance, curve, expected, first, helps=helps, pilot=pilot)
-    if not learnable:
-        chance = f"{curve.best.accuracy:.3f} against {curve.chance:.3f} by chance"
-        reasons = (f"no probe learns anything ({chance}): check the labels before anything else", *reasons)
-    return Verdict(
-        scenario=first,
+    expected = forecast(_facts(curve, size.per_class, distance, earlier.accuracy))
+    required = required_lead(size.large)
+    if pilot is not None:
+        expected, required = _piloted(expected, curve, pilot), pilot.se
+    strategy = choose(distance.different, expected, required)
+    head, tuning = contenders(distance.different, expected)
+    scenario = scenario_for(large=strategy.fine_tunes, different=distance.different >= 0.5).number
+    probabilities = {
+        number: (size.large if one.size == "large" else 1 - size.large)
+        * (distance.different if one.distance == "different" else 1 - distance.different)
+        for number, one in SCENARIOS.items()
+    }
+    verdict = Verdict(
+        scenario=scenario,
+        strategy=strategy,
+        rival=head if strategy is tuning else tuning,
+        required_lead=required,
         probabilities=probabilities,
         expected=expected,
-        runner_up=_runner_up(first, probabilities),
-        learnable=learnable,
-        tap_stage=earlier.stage if helps else last.stage,
-        earlier_helps=helps,
-        reasons=reasons,
-        flips=_flips(size, distance, curve, expected, first),
+        runner_up=_runner_up(scenario, probabilities),
+        # The best of several stages is a little lucky.
+        learnable=curve.best.accuracy - _CLEARLY * curve.best.se > curve.chance,
+        tap_stage=earlier.stage if strategy is Strategy.EARLIER_LAYER else last.stage,
         pilot=pilot,
+    )
+    more = None if strategy.fine_tunes else overtaking(size, distance, curve)
+    return replace(
+        verdict,
+        reasons=reasons_of(verdict, size, distance, curve),
+        flips=flips_of(verdict, size, distance, curve, overtaking=more),
     )
 
 
-def _seen(curve: ProbeCurve, per_class: float, distance: Distance, earlier: float) -> Seen:
+def _facts(curve: ProbeCurve, per_class: float, distance: Distance, earlier: float) -> Facts:
     """What the forecast needs; leave-one-out accuracies below chance, as equal classes give it, count as chance."""
     last = max(curve.last.accuracy, curve.chance)
-    return Seen(curve.effective, per_class, distance.different, last, max(earlier, curve.chance))
+    return Facts(curve.effective, per_class, distance.different, last, max(earlier, curve.chance))
 
 
-def choose(large: float, different: float, expected: Mapping[str, Expected], *, lead: float = priors.CLEAR_LEAD) -> str:
-    """The way to recommend: that of the scenario, unless another is expected to lead it clearly.
+def required_lead(large: float) -> float:
+    """Lead of fine-tuning in expected accuracy from which it is preferred, given the probability of a large set."""
+    return -priors.CLEAR_LEAD if large > 0.5 else priors.CLEAR_LEAD
+
+
+def contenders(different: float, expected: Mapping[Strategy, Expected]) -> tuple[Strategy, Strategy]:
+    """The classifier and the fine-tuning that are weighed against each other.
+
+    The classifier is that of the side of distance, unless the other one's expected accuracy leads clearly.
 
     Args:
-        large: probability of a large set.
         different: probability that the images are unlike the source data.
         expected: accuracy of every way.
-        lead: 0..1; what is clear between a head and fine-tuning.
-
-    Returns:
-        `1` or `3` (a head on the last or on an earlier stage), `2` or `4` (fine-tuning).
     """
-    usual, other, tune = ("3", "1", "4") if different >= 0.5 else ("1", "3", "2")
-    head = other if expected[other].accuracy - expected[usual].accuracy > priors.CLEAR_LEAD else usual
-    bar = -lead if large > 0.5 else lead
-    return tune if expected[tune].accuracy - expected[head].accuracy > bar else head
+    if different >= 0.5:
+        usual, other, tuning = Strategy.EARLIER_LAYER, Strategy.LAST_LAYER, Strategy.TUNE_DIFFERENT
+    else:
+        usual, other, tuning = Strategy.LAST_LAYER, Strategy.EARLIER_LAYER, Strategy.TUNE_SIMILAR
+    clear = expected[other].accuracy - expected[usual].accuracy > priors.CLEAR_LEAD
+    return other if clear else usual, tuning
 
 
-def _runner_up(first: int, probabilities: dict[int, float]) -> int:
+def choose(different: float, expected: Mapping[Strategy, Expected], required: float) -> Strategy:
+    """The way to recommend: fine-tuning where its expected lead over a classifier is larger than is required.
+
+    Args:
+        different: probability that the images are unlike the source data.
+        expected: accuracy of every way.
+        required: lead, 0..1; negative where fine-tuning is preferred unless it clearly trails.
+    """
+    head, tuning = contenders(different, expected)
+    return tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
+
+
+def _runner_up(first: int, probabilities: Mapping[int, float]) -> int:
     """The likelier of the two scenarios that differ from the verdict in one respect."""
-    size, far, _ = SCENARIOS[first]
-    near = [n for n, (s, f, _) in SCENARIOS.items() if (s == size) != (f == far)]
+    mine = SCENARIOS[first]
+    near = [n for n, one in SCENARIOS.items() if (one.size == mine.size) != (one.distance == mine.distance)]
     return max(near, key=lambda n: probabilities[n])
 
 
-def _piloted(expected: dict[str, Expected], curve: ProbeCurve, pilot: Pilot) -> dict[str, Expected]:
+def _piloted(expected: Mapping[Strategy, Expected], curve: ProbeCurve, pilot: Pilot) -> dict[Strategy, Expected]:
     """The same, but tuning by the pilot's gain over the last layer's head in place of the model's."""
-    accuracy = min(1.0, max(0.0, expected["1"].accuracy + pilot.gain))
+    accuracy = min(1.0, max(0.0, expected[Strategy.LAST_LAYER].accuracy + pilot.gain))
     spread = 1.2816 * math.hypot(pilot.se, curve.last.se)
     measured = Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
-    return expected | dict.fromkeys(TUNING, measured)
-
-
-def _reasons(
-    size: Size,
-    distance: Distance,
-    curve: ProbeCurve,
-    expected: dict[str, Expected],
-    verdict: int,
-    *,
-    helps: bool,
-    pilot: Pilot | None,
-) -> tuple[str, ...]:
-    best, last = curve.best, curve.last
-    lead = f"{100 * best.gain:.1f} ± {100 * best.gain_se:.1f} points"
-    both = f"{best.accuracy:.3f} against {last.accuracy:.3f}"
-    if distance.votes:
-        looks = {
-            "similar": "the images look like those the network was trained on",
-            "different": "the images look unlike those the network was trained on",
-            "borderline": "the images are neither clearly like nor clearly unlike those the network was trained on",
-        }[distance.side]
-        low, high = distance.interval
-        far = f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
-    else:
-        far = "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
-    if best.stage == last.stage:
-        depth = f"no earlier layer beats the last one's leave-one-out {curve.metric} of {last.accuracy:.3f}"
-        depth += "; on sets like this one the best of them did better in the end" if helps else ""
-    elif last.tied:
-        depth = f"the best earlier layer ({best.name}) and the last are tied: {lead} ({both})"
-        depth += "; on sets like this one the earlier one did better in the end" if helps else ""
-    else:
-        depth = f"an earlier layer ({best.name}) beats the last by {lead} in leave-one-out {curve.metric} ({both})"
-    count = f"{size.images} images may be trained on, {size.per_class:.0f} per class: {size.side}"
-    reasons = [f"{count} (probability of large {size.large:.2f})", far, depth]
-    shift = {
-        "low-level": "the early layers see another kind of image (gray, small, blurred, another sensor) while the "
-        "content is familiar: if you can, give images like photographs; else tune the early stages too",
-        "content": "the late layers see unfamiliar content or texture: read earlier, or tune the late stages",
-    }
-    if distance.shift in shift:
-        reasons.append(shift[distance.shift])
-    if distance.borrowed:
-        reasons.append(f"this backbone has no BatchNorm; the distance borrows the statistics of {distance.borrowed}")
-    if pilot is not None:
-        reasons.append(
-            f"the pilot fine-tuned {pilot.images} images for {pilot.seconds:.0f} s: "
-            f"{100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points over the last layer's head on "
-            f"{pilot.judged_on} validation images; it decided"
-        )
-    heads, tuning = (max(expected[way].accuracy for way in ways) for ways in (("1", "3"), ("2", "4")))
-    kind = "a classifier on frozen features" if verdict in (1, 3) else "fine-tuning"
-    reasons.append(
-        f"expected {curve.metric}: {heads:.2f} for a classifier on frozen features, {tuning:.2f} for fine-tuning; "
-        f"{kind} is recommended"
-    )
-    if curve.multilabel:
-        reasons.append(
-            "what is expected was fitted to sets with one label an image; of mean average precision it is a guess, and "
-            "--pilot measures it"
-        )
-    if (size.large > 0.5) != (verdict in (2, 4)):
-        # Beside the size, which the verdict seems to contradict.
-        reasons.insert(
-            1,
-            f"by size alone this would be called {'large' if size.large > 0.5 else 'small'}; the expected accuracies "
-            f"speak for the way of a {SCENARIOS[verdict][0]} set",
-        )
-    return tuple(reasons)
-
-
-def _flips(
-    size: Size, distance: Distance, curve: ProbeCurve, expected: dict[str, Expected], verdict: int
-) -> tuple[str, ...]:
-    flips = []
-    head = max(expected["1"].accuracy, expected["3"].accuracy)
-    tune = expected["4" if distance.different >= 0.5 else "2"].accuracy
-    lead = 100 * (tune - head)
-    bar = 100 * (-priors.CLEAR_LEAD if size.large > 0.5 else priors.CLEAR_LEAD)
-    if verdict in (1, 3):
-        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) rising above {bar:+.0f}: fine-tune")
-        more = overtaking(size, distance, curve)
-        if more:
-            flips.append(f"about {more} labelled images per class (now {size.per_class:.0f}): fine-tune")
-    else:
-        flips.append(f"fine-tuning's expected lead (now {lead:+.1f} points) falling under {bar:+.0f}: a classifier")
-        if size.large > 0.5:
-            images, each = (round(10**vote.middle) for vote in (priors.IMAGES, priors.IMAGES_PER_CLASS))
-            flips.append(
-                f"fewer than about {images} images to train on (now {size.images}) or {each} per class "
-                f"(now {size.per_class:.0f}): a classifier, unless that lead is clear"
-            )
-    if distance.votes:
-        side, kind = ("above", "less") if distance.different < 0.5 else ("below", "more")
-        flips.append(
-            f"probability of different {side} 0.50 (now {distance.different:.2f}): "
-            f"images {kind} like the network's training data"
-        )
-    if curve.best.stage != curve.last.stage:
-        gap = 100 * (expected["3"].accuracy - expected["1"].accuracy)
-        flips.append(f"the expected lead of {curve.best.name} over the last layer (now {gap:+.1f}) changing its sign")
-    return tuple(flips)
+    return {strategy: measured if strategy.fine_tunes else entry for strategy, entry in expected.items()}
 
 
 def overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
@@ -305,9 +258,9 @@ def overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
     best = max(point.accuracy for point in curve.points)
     for factor in (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32):
         each = factor * size.per_class
-        expected = forecast(_seen(curve, each, distance, best))
+        expected = forecast(_facts(curve, each, distance, best))
         large = judge_size(round(factor * size.images), each).large
-        if choose(large, distance.different, expected) in TUNING:
+        if choose(distance.different, expected, required_lead(large)).fine_tunes:
             return round(each)
     return None
 

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advisor.advice.scenario import SCENARIOS
 from advisor.errors import BundleError
 from advisor.outcome.interval import wilson
 from advisor.packaging.new import in_markdown, one_line, quoted
+from advisor.strategy import SCENARIOS
 from advisor.version import __version__
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from advisor.advice.recommend import first_of
+from advisor.advice.planning import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import BackboneError, RunError
 from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_search, sole_user

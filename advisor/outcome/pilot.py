@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from advisor.advice.measure import sample_rows
-from advisor.advice.recommend import Recommendation, least_epochs, replan
+from advisor.advice.planning import least_epochs
+from advisor.advice.recommend import replan
 from advisor.advice.scenario import Pilot, decide
 from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import Catalog, load_catalog
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from advisor.advice.recommendation import Recommendation
+
 DEPTHS = (0.0, 0.5)  # everything trained, and the upper half
 MOST_IMAGES = 2000
 _EPOCHS = 3
 
 
 def pilot(
-    found: Recommendation,
+    recommendation: Recommendation,
     *,
     device: str = "auto",
     catalog: Catalog | None = None,
@@ -41,7 +44,7 @@ def pilot(
     2 000 of the training images; both, and the head alone, are compared on the same validation images.
 
     Args:
-        found: a recommendation; its plan says which images and which backbone.
+        recommendation: its plan says which images and which backbone.
         device: `auto`, `cpu` or `cuda`.
         catalog: the installed plugins by default.
         progress: told how far it is.
@@ -51,20 +54,21 @@ def pilot(
     """
     catalog, progress = catalog or load_catalog(), progress or Silent()
     began = time.perf_counter()
-    context = _fewer(open_contexts(found.plan, Machine(device=device), catalog, progress).first, found.plan.seed)
+    plan = recommendation.plan
+    context = _fewer(open_contexts(plan, Machine(device=device), catalog, progress).first, plan.seed)
     held, labels = context.rows("val"), context.labels("val")
     images = len(context.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
     base = {path: key.default for path, key in KEYS.items()} | {
         "head.name": "ridge",
-        "optimizer.lr": found.start_lr,
+        "optimizer.lr": recommendation.start_lr,
         "train.epochs": max(_EPOCHS, least_epochs(images, batch)),
-        "train.augment": "crop" if found.distance.different >= 0.5 else "flip_crop",
+        "train.augment": "crop" if recommendation.distance.different >= 0.5 else "flip_crop",
     }
 
     def right(depth: float) -> NDArray[np.float64]:
         values: dict[str, Any] = {**base, "freeze.depth": depth}
-        done = run_trial(context, values, seed=found.plan.seed, deadline=math.inf)
+        done = run_trial(context, values, seed=plan.seed, deadline=math.inf)
         return score(predict_logits(done.network(), context, held), labels).image_scores
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:
@@ -85,8 +89,8 @@ def pilot(
         judged_on=len(held),
         seconds=time.perf_counter() - began,
     )
-    verdict = decide(found.size, found.distance, found.curve, result)
-    return replan(found, verdict, catalog=catalog, progress=progress)
+    verdict = decide(recommendation.size, recommendation.distance, recommendation.curve, result)
+    return replan(recommendation, verdict, catalog=catalog, progress=progress)
 
 
 def _fewer(context: TrialContext, seed: int) -> TrialContext:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from advisor.advice.recommend import Recommendation
+from advisor.advice.recommendation import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError, closest

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import altair as alt
 
 from advisor.advice import priors
-from advisor.advice.scenario import SCENARIOS
 from advisor.report.blocks import Chart, Column, Name, Table, said
 from advisor.report.drawing import (
     ACCENT,
@@ -29,18 +28,21 @@ from advisor.report.drawing import (
     upright_rules,
     within,
 )
-from advisor.report.words import TOLD, WAYS, interval, number, points, whole
+from advisor.report.words import IN_A_SENTENCE, WAYS, interval, number, points, whole
+from advisor.strategy import SCENARIOS
 from advisor.units import show_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from advisor.advice.cost import WayCost
     from advisor.advice.distance import Distance
     from advisor.advice.labels import LabelCurve
     from advisor.advice.probe import ProbeCurve
-    from advisor.advice.recommend import Recommendation, WayCost
+    from advisor.advice.recommendation import Recommendation
     from advisor.advice.scenario import Size, Verdict
     from advisor.report.drawing import Layer, Row
+    from advisor.strategy import Strategy
 
 _Z95 = 1.96
 _FARTHEST = 16  # times the labels there are; beyond, nothing is drawn
@@ -51,9 +53,9 @@ def scenario_map(verdict: Verdict, size: Size, distance: Distance) -> Chart:
     low, high = distance.interval
     here = {"x": distance.different, "y": size.large, "low": low, "high": high, "words": (
         f"different {distance.different:.2f} ({low:.2f} to {high:.2f}), large {size.large:.2f}")}  # fmt: skip
-    large, far, _ = SCENARIOS[verdict.scenario]
-    left, right = (priors.DIFFERENT_ABOVE, 1) if far == "different" else (0, priors.SIMILAR_BELOW)
-    bottom, top = (priors.LARGE_ABOVE, 1) if large == "large" else (0, priors.SMALL_BELOW)
+    mine = SCENARIOS[verdict.scenario]
+    left, right = (priors.DIFFERENT_ABOVE, 1) if mine.distance == "different" else (0, priors.SIMILAR_BELOW)
+    bottom, top = (priors.LARGE_ABOVE, 1) if mine.size == "large" else (0, priors.SMALL_BELOW)
     layers: list[Layer] = [
         chart([{"x": left, "x2": right, "y": bottom, "y2": top}])
         .mark_rect(color=SOFT)
@@ -79,9 +81,7 @@ def scenario_map(verdict: Verdict, size: Size, distance: Distance) -> Chart:
         .encode(x="x:Q", y="y:Q", tooltip=alt.Tooltip("words:N", title="this dataset")),
     ]
     p = verdict.probabilities
-    told = ", ".join(
-        f"{n} ({SCENARIOS[n][0]} and {SCENARIOS[n][1]}) {p[n]:.2f}" for n in sorted(p, key=lambda n: -p[n])
-    )
+    told = ", ".join(f"{n} ({SCENARIOS[n].words}) {p[n]:.2f}" for n in sorted(p, key=lambda n: -p[n]))
     likeliest = max(p, key=lambda n: p[n])
     turned = (
         f" Expected accuracies speak for scenario {verdict.scenario} all the same."
@@ -89,8 +89,8 @@ def scenario_map(verdict: Verdict, size: Size, distance: Distance) -> Chart:
         else ""
     )
     rows = tuple(
-        (f"{n} {large}, {far}", f"{p[n]:.2f}", "advised" if n == verdict.scenario else "")
-        for n, (large, far, _) in SCENARIOS.items()
+        (f"{n} {one.size}, {one.distance}", f"{p[n]:.2f}", "advised" if n == verdict.scenario else "")
+        for n, one in SCENARIOS.items()
     )
     return Chart(
         "The four scenarios, and where this dataset stands",
@@ -256,49 +256,48 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     )  # fmt: skip
 
 
-def ways_accuracy(verdict: Verdict, metric: str, chosen: str) -> Chart:
+def ways_accuracy(verdict: Verdict, metric: str) -> Chart:
     """Expected accuracy of every way, with intervals."""
     rows: list[Row] = [
-        {"way": WAYS.get(way, way), "p": e.accuracy, "low": e.low, "high": e.high, "marked": way == chosen,
+        {"way": WAYS[way], "p": e.accuracy, "low": e.low, "high": e.high, "marked": way is verdict.strategy,
          "words": interval(e.accuracy, e.low, e.high)}
         for way, e in verdict.expected.items()
     ]  # fmt: skip
     x = alt.X("p:Q", title=f"expected {metric}", scale=alt.Scale(zero=False, nice=True),
               axis=alt.Axis(grid=False, tickCount=5, format=".2f"))  # fmt: skip
     best = max(verdict.expected, key=lambda way: verdict.expected[way].accuracy)
-    mine = verdict.expected[chosen]
+    mine = verdict.forecast
     lead = verdict.expected[best].accuracy - mine.accuracy
     more = f"{points(lead, sign=False)} points more"
     beside = (
-        f"for {TOLD.get(best, best)} {more} are expected, less than what counts as clear"
+        f"for {IN_A_SENTENCE[best]} {more} are expected, less than what counts as clear"
         if 0 < lead <= priors.CLEAR_LEAD
-        else f"for {TOLD.get(best, best)} {more} are expected"
+        else f"for {IN_A_SENTENCE[best]} {more} are expected"
         if lead > 0
         else "for no other way more is expected"
     )
     return Chart(
         f"Expected {metric}",
-        f"For {TOLD[chosen]}, the advised way, {mine.accuracy:.2f} is expected (80 % interval {mine.low:.2f} to "
-        f"{mine.high:.2f}); {beside}.",
+        f"For {IN_A_SENTENCE[verdict.strategy]}, the advised way, {mine.accuracy:.2f} is expected (80 % interval "
+        f"{mine.low:.2f} to {mine.high:.2f}); {beside}.",
         finish(dots(rows, "way", x), height=ROW * len(rows)),
         Table(
             f"Expected {metric} of every way, with 80 % intervals",
             (Column("way"), Column(metric, number=True), Column("from", number=True), Column("to", number=True)),
             tuple(
-                (WAYS.get(way, way), number(e.accuracy), number(e.low), number(e.high))
-                for way, e in verdict.expected.items()
+                (WAYS[way], number(e.accuracy), number(e.low), number(e.high)) for way, e in verdict.expected.items()
             ),
-            marked=frozenset({[*verdict.expected].index(chosen)}),
+            marked=frozenset({[*verdict.expected].index(verdict.strategy)}),
         ),
     )
 
 
-def ways_cost(ways: dict[str, WayCost], chosen: str) -> Chart:
+def ways_cost(ways: Mapping[Strategy, WayCost], chosen: Strategy) -> Chart:
     """How long one training of every way takes here."""
     unit, seconds = _unit(max(way.seconds for way in ways.values()))
     rows: list[Row] = [
-        {"way": WAYS.get(name, name), "p": way.seconds / seconds, "words": show_duration(way.seconds),
-         "marked": name == chosen}
+        {"way": WAYS[name], "p": way.seconds / seconds, "words": show_duration(way.seconds),
+         "marked": name is chosen}
         for name, way in ways.items()
     ]  # fmt: skip
     y = alt.Y("way:N", sort=None, axis=None)
@@ -320,7 +319,7 @@ def ways_cost(ways: dict[str, WayCost], chosen: str) -> Chart:
             "One training of every way on this machine",
             (Column("way"), Column("time", number=True), Column("further memory", number=True)),
             tuple(
-                (WAYS.get(name, name), show_duration(way.seconds),
+                (WAYS[name], show_duration(way.seconds),
                  f"{way.extra_bytes / 1e9:.1f} GB" if way.extra_bytes else "none")
                 for name, way in ways.items()
             ),
@@ -359,11 +358,6 @@ def label_curve(found: Recommendation, curve: LabelCurve) -> Chart:
         .encode(x="n:Q", y="value:Q", tooltip=[alt.Tooltip("n:Q", title="labelled images", format=","),
                                                alt.Tooltip("value:Q", title=metric, format=".3f")]),
     ]  # fmt: skip
-    more = (
-        f"two points more need about {whole(curve.images_for_gain)} labelled images"
-        if curve.images_for_gain
-        else "two points more are not to be had by labels alone, as far as the curve can see"
-    )
     over = (
         f" From about {whole(tuned)} labelled images ({whole(overtaking)} per class) fine-tuning would be advised."
         if tuned is not None and overtaking is not None
@@ -372,7 +366,7 @@ def label_curve(found: Recommendation, curve: LabelCurve) -> Chart:
     return Chart(
         f"{metric.capitalize()} against labels",
         f"With twice the labels the linear classifier would reach about {curve.doubled:.2f} (80 % interval {low:.2f} "
-        f"to {high:.2f}, the diamond); {more}.{over} Dots are measured, the dashed line is fitted to them.",
+        f"to {high:.2f}, the diamond); {curve.more}.{over} Dots are measured, the dashed line is fitted to them.",
         finish(layers, height=280),
         Table(
             f"{metric.capitalize()} of the linear classifier against labelled images",
@@ -387,11 +381,11 @@ def label_curve(found: Recommendation, curve: LabelCurve) -> Chart:
 
 def _quadrant(number_: int, verdict: Verdict, here: Row) -> tuple[Row, Row]:
     """The two lines that name a quadrant, out of the way of the dataset's point."""
-    large, far, _ = SCENARIOS[number_]
-    x, y = (0.75 if far == "different" else 0.25), (0.75 if large == "large" else 0.25)
+    scenario = SCENARIOS[number_]
+    x, y = (0.75 if scenario.distance == "different" else 0.25), (0.75 if scenario.size == "large" else 0.25)
     if abs(here["x"] - x) < 0.25 and abs(here["y"] - y) < 0.14:
         y += 0.16 if here["y"] < y else -0.16
-    first = {"x": x, "y": y, "t": f"{number_}  {large}, {far}"}
+    first = {"x": x, "y": y, "t": f"{number_}  {scenario.size}, {scenario.distance}"}
     return first, {"x": x, "y": y, "t": f"probability {verdict.probabilities[number_]:.2f}"}
 
 

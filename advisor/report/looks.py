@@ -11,7 +11,7 @@ from advisor.report.words import counted, number, share
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from advisor.advice.recommend import Recommendation
+    from advisor.advice.recommendation import Recommendation
     from advisor.data.profile import DatasetProfile
     from advisor.report.blocks import Block
 

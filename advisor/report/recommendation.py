@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from advisor.advice.recommend import first_of
-from advisor.advice.scenario import SCENARIOS
+from advisor.advice.planning import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.outcome.handover import versions
 from advisor.plugins import load_catalog
@@ -31,6 +30,7 @@ from advisor.report.looks import doubts_section, looks_section
 from advisor.report.page import to_html, to_markdown
 from advisor.report.pictures import Pictures
 from advisor.report.words import counted, number, share, whole
+from advisor.strategy import SCENARIOS
 from advisor.units import show_duration
 from advisor.version import __version__
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from advisor.advice.recommend import Recommendation
+    from advisor.advice.recommendation import Recommendation
     from advisor.plugins import Catalog
     from advisor.recipe import Value
     from advisor.report.blocks import Block
@@ -116,25 +116,23 @@ def write_recommendation(
 
 
 def _kicker(found: Recommendation) -> str:
-    size, far, _ = SCENARIOS[found.verdict.scenario]
-    return f"Scenario {found.verdict.scenario}: {size} and {far}"
+    return f"Scenario {found.verdict.scenario}: {SCENARIOS[found.verdict.scenario].words}"
 
 
 def _title(found: Recommendation) -> str:
     verdict = found.verdict
     if not verdict.learnable:
         return "Check the labels first: nothing that could be learned is visible"
-    if verdict.scenario in (1, 3):
+    if not verdict.strategy.fine_tunes:
         where = "an earlier layer of the frozen network" if verdict.earlier_helps else "the frozen network"
         return f"Train a classifier on {where}"
-    what = SCENARIOS[verdict.scenario][2]
-    return f"{what[0].upper()}{what[1:]}"
+    label = verdict.strategy.label
+    return f"{label[0].upper()}{label[1:]}"
 
 
 def _first(found: Recommendation, plan: str) -> Iterator[Block]:
     verdict, metric = found.verdict, found.curve.metric
-    way = str(verdict.scenario)
-    expected, cost = verdict.expected[_way(found)], found.cost.ways[way]
+    expected, cost = verdict.forecast, found.cost.ways[verdict.strategy]
     if verdict.learnable:
         yield Text(
             f"Expect {_article(metric)} of about {expected.accuracy:.2f} on images like these, after a training of "
@@ -163,14 +161,12 @@ def _scenario(found: Recommendation) -> Section:
     blocks: list[Block] = [
         charts.scenario_map(verdict, found.size, found.distance),
         Text(
-            f"Runner-up is scenario {verdict.runner_up}, {runner[0]} and {runner[1]}: {runner[2]}. Size is counted, "
+            f"Runner-up is scenario {verdict.runner_up}, {runner.words}: {runner.strategy.label}. Size is counted, "
             "not estimated; the grey bands are where either could be called so or so."
         ),
     ]
-    if verdict.scenario == 1 and verdict.earlier_helps:
-        blocks.append(Text("An earlier layer is expected to serve better than the last, so it is read.", "note"))
-    if verdict.scenario == 3 and not verdict.earlier_helps:
-        blocks.append(Text("No earlier layer is better than the last, so the last is read.", "note"))
+    if verdict.departure:
+        blocks.append(Text(verdict.departure, "note"))
     return Section("scenario", "Which of the four scenarios this is", "Scenario", tuple(blocks))
 
 
@@ -196,8 +192,8 @@ def _ways(found: Recommendation) -> Section:
     blocks: list[Block] = [
         Pair(
             (
-                charts.ways_accuracy(found.verdict, found.curve.metric, _way(found)),
-                charts.ways_cost(found.cost.ways, str(found.verdict.scenario)),
+                charts.ways_accuracy(found.verdict, found.curve.metric),
+                charts.ways_cost(found.cost.ways, found.verdict.strategy),
             )
         )
     ]
@@ -344,9 +340,9 @@ def _origin(found: Recommendation) -> Section:
         ("images", Name(profile.location, 80, tail=True)),
         ("digest of the images", Name(profile.digest, 80)),
         ("backbone", Name(found.backbone, 80)),
-        ("weights", Name(found.weights["source"], 80)),
-        ("trained on", Name(found.weights["trained_on"], 80)),
-        ("licence of the weights", Name(found.weights["licence"], 80)),
+        ("weights", Name(found.weights.source, 80)),
+        ("trained on", Name(found.weights.trained_on, 80)),
+        ("licence of the weights", Name(found.weights.licence, 80)),
         ("seed", str(found.plan.seed)),
         ("images passed through the network", whole(found.curve.images)),
         ("time for one image", f"{found.cost.forward_ms:.0f} ms forward, {found.cost.train_ms:.0f} ms in training"),
@@ -357,13 +353,6 @@ def _origin(found: Recommendation) -> Section:
         "origin", "Where this comes from", "Origin",
         (Table("Data, network and versions", (Column("what"), Column("which", wide=True)), tuple(rows)),),
     )  # fmt: skip
-
-
-def _way(found: Recommendation) -> str:
-    """The way whose expected accuracy is that of the verdict: scenario 1 may read an earlier layer, and 3 the last."""
-    if found.verdict.scenario in (1, 3):
-        return "3" if found.verdict.earlier_helps else "1"
-    return str(found.verdict.scenario)
 
 
 def _tally(counts: dict[str, int]) -> str:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 
+from advisor.strategy import Strategy
+
 WAYS = {
-    "1": "1 · classifier, last layer",
-    "2": "2 · fine-tune, similar images",
-    "3": "3 · classifier, earlier layer",
-    "4": "4 · fine-tune, different images",
-    "lp-ft": "LP-FT · head first, then all",
+    Strategy.LAST_LAYER: "1 · classifier, last layer",
+    Strategy.TUNE_SIMILAR: "2 · fine-tune, similar images",
+    Strategy.EARLIER_LAYER: "3 · classifier, earlier layer",
+    Strategy.TUNE_DIFFERENT: "4 · fine-tune, different images",
+    Strategy.LP_FT: "LP-FT · head first, then all",
 }
 
-TOLD = {
-    "1": "a classifier on the last layer",
-    "2": "fine-tuning as for similar images",
-    "3": "a classifier on an earlier layer",
-    "4": "fine-tuning as for different images",
-    "lp-ft": "the head first and then everything gently",
+IN_A_SENTENCE = {
+    Strategy.LAST_LAYER: "a classifier on the last layer",
+    Strategy.TUNE_SIMILAR: "fine-tuning as for similar images",
+    Strategy.EARLIER_LAYER: "a classifier on an earlier layer",
+    Strategy.TUNE_DIFFERENT: "fine-tuning as for different images",
+    Strategy.LP_FT: "the head first and then everything gently",
 }
 
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from cells import SETS
 
-from advisor.advice.forecast import WAYS, Expected, Model, Seen, facts, level, logit, predict
-from advisor.advice.scenario import choose, judge_size
+from advisor.advice.forecast import Expected, Facts, Model, level, logit, predict, regressors
+from advisor.advice.scenario import choose, judge_size, required_lead
+from advisor.strategy import SCENARIOS, Strategy, scenario_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ fine-tuning of the same cell."""
 CELLS = """\
 Test accuracy of each way, the probe's leave-one-out accuracy at the last and at the best earlier stage, the advice (by
 models of the other sets) with its expected accuracy, and its regret."""
+_FOUR = tuple(scenario.strategy for scenario in SCENARIOS.values())
 _RIDGE = 1.0
 _POINTS = 100
 _HALVINGS = 50
@@ -67,7 +69,7 @@ class Cell:
         set: image set.
         per_class: images per class asked for, 0 for all.
         seed: of the draw.
-        seen: what the advice knows.
+        facts: what the advice knows.
         large: probability of a large set.
         right: for each way, which test images it got right.
         share: seconds of the advice over those of one fine-tuning.
@@ -76,12 +78,12 @@ class Cell:
     set: str
     per_class: int
     seed: int
-    seen: Seen
+    facts: Facts
     large: float
-    right: dict[str, NDArray[np.bool_]]
+    right: dict[Strategy, NDArray[np.bool_]]
     share: float
 
-    def accuracy(self, way: str) -> float:
+    def accuracy(self, way: Strategy) -> float:
         """On the test images, 0..1."""
         return float(self.right[way].mean())
 
@@ -91,18 +93,18 @@ class Cell:
         return Path(SETS[self.set].location).name
 
     @property
-    def best(self) -> str:
+    def best(self) -> Strategy:
         """The best of the four scenarios' ways."""
-        return max(("1", "2", "3", "4"), key=self.accuracy)
+        return max(_FOUR, key=self.accuracy)
 
-    def regret(self, way: str) -> float:
+    def regret(self, way: Strategy) -> float:
         """Points below the best of four."""
         return _POINTS * (self.accuracy(self.best) - self.accuracy(way))
 
-    def fair_regret(self, way: str) -> float:
+    def fair_regret(self, way: Strategy) -> float:
         """Points below the way that is best on the other half of the test images, mean over random halvings."""
         rng = np.random.default_rng(0)
-        right = np.array([self.right[other] for other in ("1", "2", "3", "4")], dtype=float)
+        right = np.array([self.right[other] for other in _FOUR], dtype=float)
         count = right.shape[1]
         lost = []
         for _ in range(_HALVINGS):
@@ -112,7 +114,7 @@ class Cell:
                 lost.append(_POINTS * (best - self.right[way][other].mean()))
         return float(np.mean(lost))
 
-    def agrees(self, way: str) -> bool:
+    def agrees(self, way: Strategy) -> bool:
         """Within a point or one paired standard error of the best of four."""
         difference = self.right[self.best].astype(float) - self.right[way]
         return bool(self.regret(way) <= max(1.0, _POINTS * difference.std() / math.sqrt(len(difference))))
@@ -127,11 +129,11 @@ def read(table: Path) -> list[Cell]:
             heads = {kind: [name for name in names if name.startswith(kind)] for kind in ("last", "tap")}
             tuned = [name for name in names if name.startswith("tune")]
             chosen = {
-                "1": pick(row, heads["last"], START["last"]),
-                "3": pick(row, heads["tap"], START["tap"]),
-                "2": pick(row, tuned[:2], START["gentle"]),
-                "4": pick(row, tuned[1:], START["firm"]),
-                "lp-ft": pick(row, tuned, START["gentle"]),
+                Strategy.LAST_LAYER: pick(row, heads["last"], START["last"]),
+                Strategy.EARLIER_LAYER: pick(row, heads["tap"], START["tap"]),
+                Strategy.TUNE_SIMILAR: pick(row, tuned[:2], START["gentle"]),
+                Strategy.TUNE_DIFFERENT: pick(row, tuned[1:], START["firm"]),
+                Strategy.LP_FT: pick(row, tuned, START["gentle"]),
             }
             test = int(row["test"])
             loo = json.loads(row["loo"])
@@ -142,7 +144,7 @@ def read(table: Path) -> list[Cell]:
                     set=row["set"],
                     per_class=int(row["per_class"]),
                     seed=int(row["seed"]),
-                    seen=Seen(images, float(row["per_class_train"]), float(row["p_different"]), loo[-1], loo[tap]),
+                    facts=Facts(images, float(row["per_class_train"]), float(row["p_different"]), loo[-1], loo[tap]),
                     large=judge_size(int(row["train"]) + int(row["val"]), float(row["per_class_train"])).large,
                     right={way: unpack(row[f"{name}:right"], test) for way, name in chosen.items()},
                     share=float(row["advice_seconds"]) / float(row[f"{START['gentle']}:seconds"]),
@@ -166,44 +168,50 @@ def unpack(text: str, count: int) -> NDArray[np.bool_]:
 
 def most_per_class(cells: list[Cell]) -> float:
     """Images per class beyond which the panel knows nothing."""
-    return max(cell.seen.per_class for cell in cells)
+    return max(cell.facts.per_class for cell in cells)
 
 
-def solve(cells: list[Cell], most: float) -> dict[str, NDArray[np.float64]]:
+def solve(cells: list[Cell], most: float) -> dict[Strategy, NDArray[np.float64]]:
     """Coefficients of every way: the first against its probe, the others against the first.
 
     Scenarios 2 and 4 tune alike but for their learning rates, so they share coefficients.
     """
 
-    def reached(cell: Cell, way: str) -> float:
+    def reached(cell: Cell, way: Strategy) -> float:
         return logit(cell.accuracy(way), len(cell.right[way]))
 
-    found = {}
-    for ways in (("1",), ("3",), ("2", "4"), ("lp-ft",)):
+    alike = (Strategy.TUNE_SIMILAR, Strategy.TUNE_DIFFERENT)
+    coefficients = {}
+    for ways in ((Strategy.LAST_LAYER,), (Strategy.EARLIER_LAYER,), alike, (Strategy.LP_FT,)):
         rows = [(cell, way) for cell in cells for way in ways]
-        X = np.array([facts(way, cell.seen, most) for cell, way in rows])
-        start = [logit(cell.seen.last, cell.seen.images) if way == "1" else reached(cell, "1") for cell, way in rows]
+        X = np.array([regressors(way, cell.facts, most) for cell, way in rows])
+        start = [
+            logit(cell.facts.last, cell.facts.images)
+            if way is Strategy.LAST_LAYER
+            else reached(cell, Strategy.LAST_LAYER)
+            for cell, way in rows
+        ]
         y = np.array([reached(cell, way) for cell, way in rows]) - start
         # Without evidence an earlier stage keeps the lead of its probe, and all else means nothing.
-        usual = np.array([0.0, 1.0, 0.0]) if ways == ("3",) else np.zeros(X.shape[1])
+        usual = np.array([0.0, 1.0, 0.0]) if ways == (Strategy.EARLIER_LAYER,) else np.zeros(X.shape[1])
         # Noisy cells count less; the constant is not penalised.
         w = np.array([1 / (0.1 + noise(way, cell)) for cell, way in rows])
         penalty = _RIDGE * w.mean() * np.diag([0.0] + [1.0] * (X.shape[1] - 1))
         change = np.linalg.solve(X.T @ (w[:, None] * X) + penalty, X.T @ (w * (y - X @ usual)))
-        found |= dict.fromkeys(ways, usual + change)
-    return found
+        coefficients |= dict.fromkeys(ways, usual + change)
+    return coefficients
 
 
-def fit(cells: list[Cell]) -> dict[str, Model]:
+def fit(cells: list[Cell]) -> dict[Strategy, Model]:
     """A model for every way; spreads are those of sets left out in turn."""
     most = most_per_class(cells)
     sets = sorted({cell.base for cell in cells})
     without = {name: solve([cell for cell in cells if cell.base != name], most) for name in sets}
     everything = solve(cells, most)
     models = {}
-    for way in WAYS:
+    for way in Strategy:
         errors = [
-            logit(cell.accuracy(way), len(cell.right[way])) - level(way, cell.seen, without[cell.base], most)
+            logit(cell.accuracy(way), len(cell.right[way])) - level(way, cell.facts, without[cell.base], most)
             for cell in cells
         ]
         noises = [noise(way, cell) for cell in cells]
@@ -216,23 +224,23 @@ def fit(cells: list[Cell]) -> dict[str, Model]:
     return models
 
 
-def noise(way: str, cell: Cell) -> float:
+def noise(way: Strategy, cell: Cell) -> float:
     """Binomial variance of probe and test accuracy on the logit scale."""
     total = 0.0
-    for p, n in ((cell.seen.last, cell.seen.images), (cell.accuracy(way), len(cell.right[way]))):
+    for p, n in ((cell.facts.last, cell.facts.images), (cell.accuracy(way), len(cell.right[way]))):
         q = min(max(p, 0.5 / n), 1 - 0.5 / n)
         total += 1 / (n * q * (1 - q))
     return total
 
 
-def advise(cell: Cell, models: dict[str, Model], most: float) -> tuple[str, dict[str, Expected]]:
+def advise(cell: Cell, models: dict[Strategy, Model], most: float) -> tuple[Strategy, dict[Strategy, Expected]]:
     """What the advice says of a cell, and what it expects of every way on that many test images."""
-    plain = {way: predict(way, cell.seen, models, most) for way in WAYS}
-    tested = {way: predict(way, cell.seen, models, most, test_images=len(cell.right[way])) for way in WAYS}
-    return choose(cell.large, cell.seen.different, plain), tested
+    plain = {way: predict(way, cell.facts, models, most) for way in Strategy}
+    tested = {way: predict(way, cell.facts, models, most, test_images=len(cell.right[way])) for way in Strategy}
+    return choose(cell.facts.different, plain, required_lead(cell.large)), tested
 
 
-def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
+def summary(cells: list[Cell], rule: Callable[[Cell], Strategy]) -> dict[str, float]:
     """Mean, 90th percentile and largest regret, agreement, fair regret, and the bootstrap interval over sets."""
     regrets = np.array([cell.regret(rule(cell)) for cell in cells])
     by_set = {}
@@ -254,35 +262,36 @@ def summary(cells: list[Cell], rule: Callable[[Cell], str]) -> dict[str, float]:
     }
 
 
-def left_out_advice(cells: list[Cell]) -> dict[int, tuple[str, dict[str, Expected]]]:
+def left_out_advice(cells: list[Cell]) -> dict[int, tuple[Strategy, dict[Strategy, Expected]]]:
     """For each cell the advice of models fitted without its set."""
-    found = {}
+    advice = {}
     for name in sorted({cell.base for cell in cells}):
         rest = [cell for cell in cells if cell.base != name]
         models, most = fit(rest), most_per_class(rest)
         for index, cell in enumerate(cells):
             if cell.base == name:
-                found[index] = advise(cell, models, most)
-    return found
+                advice[index] = advise(cell, models, most)
+    return advice
 
 
-def hard(cell: Cell) -> str:
+def hard(cell: Cell) -> Strategy:
     """Size and distance by thresholds, nothing measured by a probe."""
-    large, different = cell.large > 0.5, cell.seen.different >= 0.5
-    return {(False, False): "1", (True, False): "2", (False, True): "3", (True, True): "4"}[large, different]
+    return scenario_for(large=cell.large > 0.5, different=cell.facts.different >= 0.5).strategy
 
 
 def page(cells: list[Cell]) -> str:
     """The whole report as Markdown."""
     advice = left_out_advice(cells)
     index = {id(cell): i for i, cell in enumerate(cells)}
-    rules: dict[str, Callable[[Cell], str]] = {
+    rules: dict[str, Callable[[Cell], Strategy]] = {
         "**advice** (models of the other sets)": lambda cell: advice[index[id(cell)]][0],
-        "always probe (scenario 1)": lambda _cell: "1",
-        "always fine-tune (scenario 2)": lambda _cell: "2",
-        "always LP-FT": lambda _cell: "lp-ft",
+        "always probe (scenario 1)": lambda _cell: Strategy.LAST_LAYER,
+        "always fine-tune (scenario 2)": lambda _cell: Strategy.TUNE_SIMILAR,
+        "always LP-FT": lambda _cell: Strategy.LP_FT,
         "hard thresholds": hard,
-        "probe only (1 or 3 by the probes)": lambda cell: "3" if cell.seen.earlier > cell.seen.last else "1",
+        "probe only (1 or 3 by the probes)": lambda cell: (
+            Strategy.EARLIER_LAYER if cell.facts.earlier > cell.facts.last else Strategy.LAST_LAYER
+        ),
     }
     lines = [
         "# How good is the advice?",
@@ -298,8 +307,8 @@ def page(cells: list[Cell]) -> str:
             f"| {name} | {s['mean']:.2f} | {s['low']:.2f} to {s['high']:.2f} | {s['p90']:.1f} | {s['max']:.1f} "
             f"| {s['fair']:.2f} | {s['agreement']:.0%} |"
         )
-    each = [summary(cells, lambda _cell, way=way: way) for way in ("1", "2", "3", "4")]
-    random = np.array([[cell.regret(way) for way in ("1", "2", "3", "4")] for cell in cells])
+    each = [summary(cells, lambda _cell, way=way: way) for way in _FOUR]
+    random = np.array([[cell.regret(way) for way in _FOUR] for cell in cells])
     fair, agreement = (float(np.mean([s[key] for s in each])) for key in ("fair", "agreement"))
     lines.append(
         f"| random | {random.mean():.2f} | | {np.quantile(random, 0.9):.1f} | {random.max():.1f} | {fair:.2f} "
@@ -311,9 +320,10 @@ def page(cells: list[Cell]) -> str:
     ]
     every = [
         advice[i][1][way].low <= cell.accuracy(way) <= advice[i][1][way].high
-        for i, cell in enumerate(cells) for way in WAYS
+        for i, cell in enumerate(cells) for way in Strategy
     ]  # fmt: skip
     shares = np.array([cell.share for cell in cells])
+    names = " | ".join(way.value for way in Strategy)
     lines += [
         "",
         COVERAGE.format(
@@ -327,16 +337,17 @@ def page(cells: list[Cell]) -> str:
         "",
         CELLS,
         "",
-        f"| set | per class | seed | P(different) | last | earlier | {' | '.join(WAYS)} | advice | expected | regret |",
-        "|---|" + "--:|" * (6 + len(WAYS)) + "---|--:|",
+        f"| set | per class | seed | P(different) | last | earlier | {names} | advice | expected | regret |",
+        "|---|" + "--:|" * (6 + len(Strategy)) + "---|--:|",
     ]
     order = sorted(range(len(cells)), key=lambda i: (cells[i].set, cells[i].per_class or 10**9, cells[i].seed))
     for i in order:
         cell, (way, expected) = cells[i], advice[i]
         e = expected[way]
         columns = [
-            cell.set, str(cell.per_class or "all"), str(cell.seed), f"{cell.seen.different:.2f}",
-            f"{cell.seen.last:.3f}", f"{cell.seen.earlier:.3f}", *(f"{cell.accuracy(w):.3f}" for w in WAYS), way,
+            cell.set, str(cell.per_class or "all"), str(cell.seed), f"{cell.facts.different:.2f}",
+            f"{cell.facts.last:.3f}", f"{cell.facts.earlier:.3f}",
+            *(f"{cell.accuracy(w):.3f}" for w in Strategy), way.value,
             f"{e.accuracy:.2f} ({e.low:.2f} to {e.high:.2f})", f"{cell.regret(way):.1f}",
         ]  # fmt: skip
         lines.append(f"| {' | '.join(columns)} |")
@@ -362,7 +373,7 @@ def main() -> None:
                 "most_per_class": most,
                 "backbone": "lite0 at 128 pixels",
             },
-            "models": {way: asdict(model) for way, model in models.items()},
+            "models": {way.value: asdict(model) for way, model in models.items()},
         }
         FITTED.write_text(json.dumps(data, indent=2) + "\n")
     text = page(cells)

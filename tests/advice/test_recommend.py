@@ -5,11 +5,15 @@ import pytest
 
 import advisor
 from advisor.advice.forecast import Expected
+from advisor.advice.planning import first_of, recipes_by_strategy, usable_recipes
+from advisor.advice.recommend import replan
 from advisor.data.dataset import split_dataset
 from advisor.data.pixels import PixelStore
 from advisor.errors import DatasetError
 from advisor.plugins import load_catalog
+from advisor.progress import Silent
 from advisor.recipe import Range, parse_plan, plan_to_toml
+from advisor.strategy import Strategy
 
 
 @pytest.fixture
@@ -37,16 +41,46 @@ def test_the_plan_starts_where_the_measurements_say(found):
 
 
 def test_a_budget_would_flip_the_verdict_where_accuracy_speaks_for_more_time(found):
-    def expecting(head, tune, scenario):
-        expected = {
-            way: Expected(value, 0, 1) for way, value in zip(("1", "2", "3", "4"), (head, tune) * 2, strict=True)
-        }
-        return replace(found, verdict=replace(found.verdict, expected=expected, scenario=scenario)).flips[-1]
+    def expecting(head, tune, strategy):
+        expected = {way: Expected(tune if way.fine_tunes else head, 0, 1) for way in Strategy}
+        rival = Strategy.LAST_LAYER if strategy.fine_tunes else Strategy.TUNE_SIMILAR
+        return replace(found, verdict=replace(found.verdict, expected=expected, strategy=strategy, rival=rival)).flips[
+            -1
+        ]
 
-    assert expecting(0.8, 0.9, 2).startswith("less than ")
-    assert expecting(0.8, 0.9, 2).endswith("expected 0.80 against 0.90)")
-    assert expecting(0.8, 0.81, 1).endswith("to spend on an expected +1.0 points: fine-tune")
-    assert expecting(0.8, 0.7, 1) == found.verdict.flips[-1]
+    assert expecting(0.8, 0.9, Strategy.TUNE_SIMILAR).startswith("less than ")
+    assert expecting(0.8, 0.9, Strategy.TUNE_SIMILAR).endswith("expected 0.80 against 0.90)")
+    assert expecting(0.8, 0.81, Strategy.LAST_LAYER).endswith("to spare for an expected gain of 1.0 points: fine-tune")
+    assert expecting(0.8, 0.7, Strategy.LAST_LAYER) == found.verdict.flips[-1]
+
+
+def test_every_part_of_a_recommendation_tells_of_the_same_way(found):
+    """The starred row, the plan's evidence, the data frame and the cost are those of one strategy."""
+    verdict = found.verdict
+    (row,) = [row for row in found.way_rows if row.recommended]
+    assert row.strategy is verdict.strategy
+    assert row.expected is verdict.forecast
+    assert row.cost.recipe == found.plan.recipe.name
+    assert found.plan.evidence["strategy"] == verdict.strategy.value
+    assert found.plan.evidence["expected"]["accuracy"] == round(verdict.forecast.accuracy, 4)
+    assert found.ways.index[found.ways["recommended"]].tolist() == [verdict.strategy.value]
+
+
+def test_the_recipe_of_the_verdicts_strategy_is_what_the_plan_runs(found):
+    """In scenario 1 with an earlier layer to read, the plan is that of scenario 1 with its tap moved."""
+    recipes = usable_recipes(load_catalog(), Silent())
+    moved = replace(
+        found.verdict, scenario=1, strategy=Strategy.EARLIER_LAYER, rival=Strategy.TUNE_SIMILAR, tap_stage=2
+    )
+    planned = recipes_by_strategy(recipes, moved, found.curve, found.start_lr, 50)
+    assert planned[Strategy.EARLIER_LAYER].name == "small-similar"
+    assert first_of(planned[Strategy.EARLIER_LAYER].get("features.tap")) == found.curve.points[1].tap
+    assert first_of(planned[Strategy.EARLIER_LAYER].get("freeze.depth")) == 1.0
+    assert set(planned) == set(Strategy)
+    again = replan(found, moved, catalog=load_catalog(), progress=Silent())
+    assert again.plan.recipe == planned[Strategy.EARLIER_LAYER]
+    assert again.plan.evidence["expected"]["accuracy"] == round(moved.forecast.accuracy, 4)
+    assert again.cost.ways[Strategy.EARLIER_LAYER].recipe == "small-similar"
 
 
 def test_the_same_seed_gives_the_same_advice(found, tiny, tiny_folder):

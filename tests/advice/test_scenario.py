@@ -1,10 +1,14 @@
+import json
+
 import pytest
 
 from advisor.advice import scenario
 from advisor.advice.distance import Distance
-from advisor.advice.forecast import WAYS, Expected, Seen, fine_tune_gain, fitted, forecast
+from advisor.advice.forecast import Expected, Facts, fine_tune_gain, fitted, forecast
+from advisor.advice.planning import evidence_of
 from advisor.advice.probe import ProbeCurve, ProbePoint
-from advisor.advice.scenario import choose, decide, judge_size
+from advisor.advice.scenario import Pilot, choose, contenders, decide, judge_size, required_lead
+from advisor.strategy import SCENARIOS, Strategy
 
 
 def far(different):
@@ -67,7 +71,7 @@ def test_clear_cases_are_the_four_classic_scenarios(images, different, scenario)
     assert verdict.scenario == scenario
     assert sum(verdict.probabilities.values()) == pytest.approx(1)
     assert verdict.runner_up != verdict.scenario
-    assert set(verdict.expected) == set(WAYS)
+    assert set(verdict.expected) == set(Strategy)
     assert all(0 <= e.low <= e.accuracy <= e.high <= 1 for e in verdict.expected.values())
 
 
@@ -83,31 +87,106 @@ def test_a_clearly_better_earlier_layer_is_read_and_a_tie_is_said():
 
 
 def expect(**accuracies):
-    return {way: Expected(accuracies.get(f"w{way[0]}", 0.5), 0.0, 1.0) for way in WAYS}
+    return {way: Expected(accuracies.get(f"w{way.value[0]}", 0.5), 0.0, 1.0) for way in Strategy}
 
 
-def test_size_and_distance_decide_unless_a_lead_is_clear():
-    assert choose(0.1, 0.1, expect(w1=0.80, w2=0.81)) == "1"
-    assert choose(0.1, 0.1, expect(w1=0.80, w2=0.83)) == "2"
-    assert choose(0.1, 0.9, expect(w1=0.80, w3=0.79, w4=0.805)) == "3"
-    assert choose(0.1, 0.9, expect(w1=0.80, w4=0.83)) == "4"
-    assert choose(0.1, 0.9, expect(w1=0.80, w3=0.85, w4=0.86)) == "3"
-    assert choose(0.9, 0.9, expect(w1=0.80, w3=0.85, w4=0.84)) == "4"
-    assert choose(0.9, 0.9, expect(w1=0.80, w3=0.90, w4=0.84)) == "3"
-    assert choose(0.9, 0.1, expect(w1=0.90, w3=0.80, w2=0.87)) == "1"
-    assert choose(0.1, 0.1, expect(w1=0.80, w3=0.83, w2=0.84)) == "3"  # a clear lead of the earlier layer
-    assert choose(0.1, 0.1, expect(w1=0.80, w2=0.81), lead=0.005) == "2"
+@pytest.mark.parametrize(
+    ("large", "different", "accuracies", "way"),
+    [
+        (0.1, 0.1, {"w1": 0.80, "w2": 0.81}, "1"),
+        (0.1, 0.1, {"w1": 0.80, "w2": 0.83}, "2"),
+        (0.1, 0.9, {"w1": 0.80, "w3": 0.79, "w4": 0.805}, "3"),
+        (0.1, 0.9, {"w1": 0.80, "w4": 0.83}, "4"),
+        (0.1, 0.9, {"w1": 0.80, "w3": 0.85, "w4": 0.86}, "3"),
+        (0.9, 0.9, {"w1": 0.80, "w3": 0.85, "w4": 0.84}, "4"),
+        (0.9, 0.9, {"w1": 0.80, "w3": 0.90, "w4": 0.84}, "3"),
+        (0.9, 0.1, {"w1": 0.90, "w3": 0.80, "w2": 0.87}, "1"),
+        (0.1, 0.1, {"w1": 0.80, "w3": 0.83, "w2": 0.84}, "3"),  # a clear lead of the earlier layer
+    ],
+)
+def test_size_and_distance_decide_unless_a_lead_is_clear(large, different, accuracies, way):
+    assert choose(different, expect(**accuracies), required_lead(large)) is Strategy(way)
+
+
+def test_a_smaller_lead_is_enough_where_less_is_required():
+    assert choose(0.1, expect(w1=0.80, w2=0.81), 0.005) is Strategy.TUNE_SIMILAR
+
+
+def test_the_other_layer_is_weighed_only_where_it_leads_clearly():
+    assert contenders(0.1, expect(w1=0.80, w3=0.81))[0] is Strategy.LAST_LAYER
+    assert contenders(0.1, expect(w1=0.80, w3=0.83)) == (Strategy.EARLIER_LAYER, Strategy.TUNE_SIMILAR)
+    assert contenders(0.9, expect(w1=0.81, w3=0.80)) == (Strategy.EARLIER_LAYER, Strategy.TUNE_DIFFERENT)
+    assert contenders(0.9, expect(w1=0.83, w3=0.80))[0] is Strategy.LAST_LAYER
+
+
+def test_an_earlier_layer_in_scenario_1_is_expected_as_it_is_planned(monkeypatch):
+    """The plan reads an earlier layer of the frozen network, so what is expected is that of such a classifier."""
+    monkeypatch.setattr(scenario, "forecast", lambda _facts: expect(w1=0.803, w2=0.7, w3=0.880))
+    size, distance, probes = judge_size(100, 10), far(0.1), curve([0.5, 0.9, 0.8])
+    verdict = decide(size, distance, probes)
+    assert (verdict.scenario, verdict.strategy, verdict.tap_stage) == (1, Strategy.EARLIER_LAYER, 2)
+    assert verdict.forecast.accuracy == 0.880
+    evidence = evidence_of(verdict, size, distance, probes)
+    assert (evidence["strategy"], evidence["expected"]["accuracy"]) == ("3", 0.880)
+    assert "as in scenario 3" in verdict.departure
+    assert "0.88 for a classifier on frozen features" in " ".join(verdict.reasons)
+
+
+def test_the_last_layer_in_scenario_3_is_said_to_be_the_way_of_scenario_1(monkeypatch):
+    monkeypatch.setattr(scenario, "forecast", lambda _facts: expect(w1=0.9, w3=0.8, w4=0.7))
+    verdict = decide(judge_size(100, 10), far(0.9), curve([0.5, 0.7, 0.9]))
+    assert (verdict.scenario, verdict.strategy, verdict.tap_stage) == (3, Strategy.LAST_LAYER, 3)
+    assert "as in scenario 1" in verdict.departure
+
+
+@pytest.mark.parametrize(("images", "different"), [(100, 0.05), (50_000, 0.05), (100, 0.95), (50_000, 0.95)])
+def test_the_usual_way_of_a_scenario_needs_no_explanation(images, different, monkeypatch):
+    monkeypatch.setattr(scenario, "forecast", lambda _facts: expect())
+    verdict = decide(judge_size(images, images / 10), far(different), FLAT)
+    assert verdict.strategy is SCENARIOS[verdict.scenario].strategy
+    assert verdict.departure == ""
+
+
+def test_a_verdict_is_plain_data_with_text_keys():
+    verdict = decide(judge_size(100, 10), far(0.95), FLAT)
+    plain = json.loads(json.dumps(verdict.to_dict()))
+    assert set(plain["expected"]) == {way.value for way in Strategy}
+    assert plain["expected"][plain["strategy"]]["accuracy"] == verdict.forecast.accuracy
+    assert {plain["strategy"], plain["rival"]} == {verdict.head.value, verdict.tuning.value}
+
+
+def test_after_a_pilot_the_lead_that_would_change_the_verdict_is_its_standard_error():
+    verdict = decide(judge_size(50_000, 5000), far(0.05), FLAT, Pilot(0.05, 0.012, 0.0, 1000, 300, 90.0))
+    assert verdict.strategy is Strategy.TUNE_SIMILAR
+    assert verdict.flips[0].startswith("an expected lead of fine-tuning below +1.2 points")
+    assert any("a pilot of 90 s measured +5.0 ± 1.2 points" in reason for reason in verdict.reasons)
+
+
+def test_what_would_move_the_tap_is_said_only_of_a_classifier(monkeypatch):
+    probes = curve([0.5, 0.9, 0.85])
+
+    def flips(different, **accuracies):
+        monkeypatch.setattr(scenario, "forecast", lambda _facts: expect(**accuracies))
+        return [flip for flip in decide(judge_size(100, 10), far(different), probes).flips if "read" in flip]
+
+    assert flips(0.1, w1=0.80, w3=0.81) == [
+        "an expected lead of stage2 over the last layer above +2 points (now +1.0): read stage2"
+    ]
+    assert flips(0.9, w1=0.80, w3=0.81) == [
+        "an expected lead of stage2 over the last layer below -2 points (now +1.0): read the last layer"
+    ]
+    assert flips(0.9, w1=0.80, w3=0.81, w4=0.95) == []
 
 
 def test_fine_tuning_keeps_the_whole_network(monkeypatch):
-    monkeypatch.setattr(scenario, "forecast", lambda _seen: expect(w1=0.5, w3=0.6, w4=0.9))
+    monkeypatch.setattr(scenario, "forecast", lambda _facts: expect(w1=0.5, w3=0.6, w4=0.9))
     verdict = decide(judge_size(50_000, 5000), far(0.95), curve([0.5, 0.7, 0.6]))
     assert verdict.scenario == 4
     assert verdict.tap_stage == 3
 
 
 def test_a_verdict_against_the_size_says_so(monkeypatch):
-    monkeypatch.setattr(scenario, "forecast", lambda _seen: expect(w1=0.9, w2=0.8))
+    monkeypatch.setattr(scenario, "forecast", lambda _facts: expect(w1=0.9, w2=0.8))
     verdict = decide(judge_size(50_000, 5000), far(0.05), FLAT)
     assert verdict.scenario == 1
     assert any("by size alone this would be called large" in reason for reason in verdict.reasons)
@@ -124,7 +203,7 @@ def test_more_labels_that_would_flip_a_verdict_are_counted():
 def test_a_probe_at_chance_is_not_called_learnable_and_promises_chance():
     verdict = decide(judge_size(300, 30), far(0.1), curve([0.0, 0.1, 0.02]))
     assert not verdict.learnable
-    assert verdict.expected["1"].accuracy == pytest.approx(0.1, abs=0.05)
+    assert verdict.expected[Strategy.LAST_LAYER].accuracy == pytest.approx(0.1, abs=0.05)
     assert decide(judge_size(300, 30), far(0.1), FLAT).learnable
 
 
@@ -137,19 +216,19 @@ def test_prior_gain_of_fine_tuning(per_class, different, gain):
 
 
 def test_the_forecast_hands_over_to_the_prior_smoothly_beyond_the_panel():
-    most = fitted()[1]["most_per_class"]
+    most = fitted().panel.most_per_class
     if most >= 500:
         pytest.skip("the panel reaches as far as the prior")
 
     def at(per_class):
-        return forecast(Seen(1000, per_class, 0.0, 0.8, 0.7))["2"].accuracy
+        return forecast(Facts(1000, per_class, 0.0, 0.8, 0.7))[Strategy.TUNE_SIMILAR].accuracy
 
     assert at(most * 1.001) == pytest.approx(at(most), abs=0.002)
     assert at(500) == at(5000) == pytest.approx(0.83)
 
 
 def test_the_shipped_models_say_which_panel_they_come_from():
-    panel = fitted()[1]
-    assert panel["cells"] >= 16
-    assert len(panel["sets"]) >= 6
-    assert len(panel["sha256"]) == 64
+    panel = fitted().panel
+    assert panel.cells >= 16
+    assert len(panel.sets) >= 6
+    assert len(panel.sha256) == 64

@@ -59,7 +59,7 @@ def test_frames_hold_the_plain_data(done):
     ways = found.ways
     assert ways.index.tolist() == ["1", "2", "3", "4", "lp-ft"]
     assert ways["probability"].sum() == pytest.approx(1)
-    assert ways.index[ways["recommended"]].tolist() == [str(found.verdict.scenario)]
+    assert ways.index[ways["recommended"]].tolist() == [found.verdict.strategy.value]
     assert (ways["seconds"] > 0).all()
     assert ways["expected"].between(ways["low"], ways["high"]).all()
     predictions = result.predictions

@@ -6,11 +6,18 @@ import pytest
 from conftest import blocks, draw
 
 import advisor
+from advisor.advice.forecast import Expected
 from advisor.advice.inspection import ClassAdvice
+from advisor.advice.recommend import replan
+from advisor.cli import console
+from advisor.cli import pages as terminal
 from advisor.cli.main import main
+from advisor.plugins import load_catalog
+from advisor.progress import Silent
 from advisor.report.blocks import Chart, Gallery, Shelf, Table
 from advisor.report.page import to_html, to_markdown
 from advisor.report.recommendation import write_recommendation
+from advisor.strategy import Strategy
 
 SECTIONS = ["scenario", "depth", "ways", "labels", "pictures", "doubts", "data", "classes", "change", "origin"]
 
@@ -23,10 +30,34 @@ def test_the_first_screen_says_what_to_do_and_what_to_expect(plain, page_of):
     assert first.startswith("# ")
     assert f"Scenario {verdict.scenario}:" in first
     assert "advisor tune 'my plans/a.toml'" in first
-    way = "3" if verdict.scenario in (1, 3) and verdict.earlier_helps else str(verdict.scenario)
-    assert f"**{verdict.expected[way].accuracy:.2f}**" in first
+    assert f"**{verdict.forecast.accuracy:.2f}**" in first
     for reason in verdict.reasons:
         assert reason[1:60].replace("*", "\\*").split("(")[0] in first
+
+
+def test_an_earlier_layer_in_scenario_1_is_expected_alike_on_every_page(plain, page_of, capsys):
+    """The recipe of scenario 1 with an earlier tap is way 3: terminal, plan and report expect that of it."""
+    expected = {way: Expected(0.5, 0.4, 0.6) for way in Strategy}
+    expected |= {Strategy.LAST_LAYER: Expected(0.803, 0.7, 0.9), Strategy.EARLIER_LAYER: Expected(0.88, 0.82, 0.92)}
+    verdict = replace(
+        plain.verdict, scenario=1, strategy=Strategy.EARLIER_LAYER, rival=Strategy.TUNE_SIMILAR, expected=expected,
+        tap_stage=2, learnable=True,
+    )  # fmt: skip
+    found = replan(plain, verdict, catalog=load_catalog(), progress=Silent())
+    terminal.recommendation(console.page(), found, "advisor.toml")
+    out = capsys.readouterr().out
+    (starred,) = [line for line in out.splitlines() if line.startswith("*")]
+    assert starred.startswith("*3 small, different")
+    assert "0.88 (0.82 to 0.92)" in starred
+    assert "Scenario 1: small and similar. A linear classifier on activations from earlier in the network." in out
+    departure = "here an earlier one is expected to do better, as in scenario 3."
+    assert departure in out
+    text = to_markdown(page_of(found))
+    assert "**0.88**" in text.split("\n## Which")[0]
+    assert departure in text
+    assert "For a classifier on an earlier layer, the advised way, 0.88 is expected" in text
+    assert found.plan.evidence["expected"]["accuracy"] == 0.88
+    assert departure in found._repr_html_()
 
 
 def test_every_part_of_the_advice_has_its_place(plain, page_of):

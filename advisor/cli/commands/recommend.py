@@ -16,7 +16,7 @@ from advisor.network.stages import CODES
 if TYPE_CHECKING:
     import argparse
 
-    from advisor.advice.recommend import Recommendation
+    from advisor.advice.recommendation import Recommendation
 
 
 class RecommendOptions(DataOptions):

@@ -11,7 +11,7 @@ from advisor.cli.console import escape
 
 if TYPE_CHECKING:
     from advisor.advice.inspection import Inspected
-    from advisor.advice.recommend import Recommendation
+    from advisor.advice.recommendation import Recommendation
     from advisor.cli.page import TerminalPage
     from advisor.data.profile import DatasetProfile
 

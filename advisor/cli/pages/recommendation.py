@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advisor.advice import priors
-from advisor.advice.scenario import SCENARIOS
 from advisor.cli.console import escape
 from advisor.cli.pages.dataset import classes, data
 from advisor.recipe import Choices, Range
+from advisor.strategy import SCENARIOS
 from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.advice.recommend import Recommendation, WayCost
+    from advisor.advice.cost import WayCost
+    from advisor.advice.recommendation import Recommendation
     from advisor.cli.page import TerminalPage
     from advisor.recipe import Value
 
@@ -44,7 +44,7 @@ def recommendation(out: TerminalPage, found: Recommendation, plan: str, reports:
     _labels(out, found)
     out.print()
     runner = SCENARIOS[verdict.runner_up]
-    out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner[0]} and {runner[1]}, {runner[2]}")
+    out.print(f"[bold]Runner-up[/bold] scenario {verdict.runner_up}: {runner.words}, {runner.strategy.label}")
     out.print()
     out.print("[bold]What would change this[/bold]")
     for flip in found.flips:
@@ -64,7 +64,7 @@ def recommendation(out: TerminalPage, found: Recommendation, plan: str, reports:
         f"this advice took {show_duration(cost.seconds)}"
     )
     weights = found.weights
-    out.print(f"[bold]Weights[/bold] {escape(weights['trained_on'])}, licence {escape(weights['licence'])}")
+    out.print(f"[bold]Weights[/bold] {escape(weights.trained_on)}, licence {escape(weights.licence)}")
     out.print()
     for report in reports:
         out.command(f"Report with charts and pictures: {escape(report)}")
@@ -89,42 +89,31 @@ def _curve(out: TerminalPage, found: Recommendation) -> None:
 
 def _headline(out: TerminalPage, found: Recommendation) -> None:
     verdict = found.verdict
-    size, distance, what = SCENARIOS[verdict.scenario]
+    label = verdict.strategy.label
     if not verdict.learnable:
         out.print("[bold]Nothing that could be learned is visible: check the labels before anything else.[/bold]")
         out.print()
-    out.print(f"[bold]Scenario {verdict.scenario}: {size} and {distance}.[/bold] {what[0].upper()}{what[1:]}.")
-    if verdict.scenario == 1 and verdict.earlier_helps:
-        name = found.curve.points[verdict.tap_stage - 1].name
-        out.print(f"Here an earlier layer ({escape(name)}) is expected to serve better than the last, so it is read.")
-    if verdict.scenario == 3 and not verdict.earlier_helps:
-        out.print("Here no earlier layer is better than the last, so the last is read.")
+    words = SCENARIOS[verdict.scenario].words
+    out.print(f"[bold]Scenario {verdict.scenario}: {words}.[/bold] {label[0].upper()}{label[1:]}.")
+    if verdict.departure:
+        out.print(verdict.departure)
     out.print()
 
 
 def _ways(out: TerminalPage, found: Recommendation) -> None:
-    """What each scenario's way may bring and cost."""
-    verdict = found.verdict
+    """What each way may bring and cost; the recommended one is starred."""
     columns = ("scenario", "probability", f"expected {found.curve.metric} (80 %)", "one training", "memory", "way")
     rows = []
-    for number, (large, far, way) in SCENARIOS.items():
-        expected = verdict.expected[str(number)]
-        mark = "*" if number == verdict.scenario else " "
+    for row in found.way_rows:
+        scenario = SCENARIOS.get(row.strategy.scenario or 0)
+        name = f"{scenario.number} {scenario.size}, {scenario.distance}" if scenario else row.strategy.value
+        expected = row.expected
         rows.append((
-            f"{mark}{number} {large}, {far}",
-            f"{verdict.probabilities[number]:.2f}",
+            f"{'*' if row.recommended else ' '}{name}",
+            f"{row.probability:.2f}" if scenario else "",
             f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
-            *_cost(found.cost.ways[str(number)]),
-            way,
-        ))  # fmt: skip
-    if priors.LP_FT in found.cost.ways:
-        expected = verdict.expected[priors.LP_FT]
-        rows.append((
-            " lp-ft",
-            "",
-            f"{expected.accuracy:.2f} ({expected.low:.2f} to {expected.high:.2f})",
-            *_cost(found.cost.ways[priors.LP_FT]),
-            "head first, then the whole network gently",
+            *_cost(row.cost),
+            row.strategy.label,
         ))  # fmt: skip
     out.table(columns, rows, header="")
 
@@ -155,15 +144,10 @@ def _labels(out: TerminalPage, found: Recommendation) -> None:
     if labels is None:
         return
     low, high = labels.doubled_interval
-    more = (
-        f"two points more need about {labels.images_for_gain} labelled images"
-        if labels.images_for_gain
-        else "two points more are not to be had by labels alone, as far as the curve can see"
-    )
     out.print()
     out.print(
         f"[bold]More labels[/bold] with twice as many the probe would reach about {labels.doubled:.2f} "
-        f"({low:.2f} to {high:.2f}); {more}"
+        f"({low:.2f} to {high:.2f}); {labels.more}"
     )
 
 

@@ -1,0 +1,139 @@
+"""A verdict in words: why, and what would change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advisor.advice import priors
+from advisor.strategy import SCENARIOS, Strategy, scenario_for
+from advisor.units import show_duration
+
+if TYPE_CHECKING:
+    from advisor.advice.distance import Distance
+    from advisor.advice.probe import ProbeCurve
+    from advisor.advice.scenario import Size, Verdict
+
+_SHIFTS = {
+    "low-level": "the content is familiar, but the early layers see another kind of image (gray, small, blurred or "
+    "from another sensor): give images more like photographs if you can, else fine-tune the early stages too",
+    "content": "the late layers see unfamiliar content or texture: read an earlier layer, or fine-tune the late stages",
+}
+
+
+def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> tuple[str, ...]:
+    """Why the verdict is what it is, the most important first.
+
+    Args:
+        verdict: its own reasons are not read.
+        size: of the dataset.
+        distance: from the source data.
+        curve: probes at every stage.
+    """
+    reasons = [_on_size(size)]
+    if (size.large > 0.5) != verdict.strategy.fine_tunes:
+        reasons.append(_against_size(verdict, size))  # beside the size, which the verdict seems to contradict
+    reasons += [_on_distance(distance), _on_depth(verdict, curve)]
+    if distance.shift in _SHIFTS:
+        reasons.append(_SHIFTS[distance.shift])
+    if distance.borrowed:
+        reasons.append(f"this backbone has no BatchNorm; the distance borrows the statistics of {distance.borrowed}")
+    pilot = verdict.pilot
+    if pilot is not None:
+        reasons.append(
+            f"a pilot of {show_duration(pilot.seconds)} measured {100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points "
+            f"for fine-tuning against a classifier on the last layer, with {pilot.images} images to train on and "
+            f"{pilot.judged_on} to validate; this decided"
+        )
+    reasons.append(
+        f"expected {curve.metric}: {verdict.expected[verdict.head].accuracy:.2f} for a classifier on frozen features, "
+        f"{verdict.expected[verdict.tuning].accuracy:.2f} for fine-tuning; "
+        f"{'fine-tuning' if verdict.strategy.fine_tunes else 'a classifier on frozen features'} is recommended"
+    )
+    if curve.multilabel:
+        reasons.append(
+            "the forecasts were fitted to sets with one label per image, so for mean average precision they are a "
+            "guess; --pilot measures it"
+        )
+    if not verdict.learnable:
+        chance = f"{curve.best.accuracy:.3f} where guessing gives {curve.chance:.3f}"
+        reasons.insert(0, f"no probe learns anything ({chance}): check the labels before anything else")
+    return tuple(reasons)
+
+
+def _on_size(size: Size) -> str:
+    count = f"{size.images} images to train on, {size.per_class:.0f} per class: {size.side}"
+    return f"{count} (probability of large {size.large:.2f})"
+
+
+def _against_size(verdict: Verdict, size: Size) -> str:
+    by_size = "large" if size.large > 0.5 else "small"
+    return (
+        f"by size alone this would be called {by_size}, but the expected accuracies favour the way of a "
+        f"{SCENARIOS[verdict.scenario].size} set"
+    )
+
+
+def _on_distance(distance: Distance) -> str:
+    if not distance.votes:
+        return "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
+    looks = {
+        "similar": "the images look like those the network was trained on",
+        "different": "the images look unlike those the network was trained on",
+        "borderline": "the images are neither clearly like nor clearly unlike those the network was trained on",
+    }[distance.side]
+    low, high = distance.interval
+    return f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
+
+
+def _on_depth(verdict: Verdict, curve: ProbeCurve) -> str:
+    best, last = curve.best, curve.last
+    lead = f"{100 * best.gain:.1f} ± {100 * best.gain_se:.1f} points"
+    both = f"{best.accuracy:.3f} against {last.accuracy:.3f}"
+    in_the_end = "; on sets like this one, an earlier layer did better in the end" if verdict.earlier_helps else ""
+    if best.stage == last.stage:
+        return f"no earlier layer beats the last one's leave-one-out {curve.metric} of {last.accuracy:.3f}{in_the_end}"
+    if last.tied:
+        return f"the best earlier layer ({best.name}) and the last are tied: {lead} ({both}){in_the_end}"
+    return f"an earlier layer ({best.name}) beats the last by {lead} in leave-one-out {curve.metric} ({both})"
+
+
+def flips_of(
+    verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, *, overtaking: int | None
+) -> tuple[str, ...]:
+    """What would change the verdict, each as a condition and what would then be advised.
+
+    Args:
+        verdict: its own flips are not read.
+        size: of the dataset.
+        distance: from the source data.
+        curve: probes at every stage.
+        overtaking: images per class from which fine-tuning would be recommended; None where it is, or none are enough.
+    """
+    side, then = ("below", "use a classifier") if verdict.strategy.fine_tunes else ("above", "fine-tune")
+    required, lead = f"{100 * verdict.required_lead:+.2g}", f"{100 * verdict.lead:+.1f}"
+    flips = [f"an expected lead of fine-tuning {side} {required} points (now {lead}): {then}"]
+    if overtaking:
+        flips.append(f"about {overtaking} labelled images per class (now {size.per_class:.0f}): fine-tune")
+    if verdict.strategy.fine_tunes and size.large > 0.5:
+        images, each = (round(10**vote.middle) for vote in (priors.IMAGES, priors.IMAGES_PER_CLASS))
+        flips.append(
+            f"fewer than about {images} images to train on (now {size.images}) or {each} per class "
+            f"(now {size.per_class:.0f}): use a classifier, unless fine-tuning leads clearly"
+        )
+    different = distance.different >= 0.5
+    if distance.votes:
+        other = scenario_for(large=verdict.strategy.fine_tunes, different=not different).number
+        side, kind = ("below", "more") if different else ("above", "less")
+        flips.append(
+            f"a probability of different {side} 0.50 (now {distance.different:.2f}), from images {kind} like the "
+            f"network's training data: scenario {other}"
+        )
+    if curve.best.stage != curve.last.stage and not verdict.strategy.fine_tunes:
+        gap = verdict.expected[Strategy.EARLIER_LAYER].accuracy - verdict.expected[Strategy.LAST_LAYER].accuracy
+        bar = -priors.CLEAR_LEAD if different else priors.CLEAR_LEAD
+        side, layer = ("below", "the last layer") if verdict.earlier_helps else ("above", curve.best.name)
+        flips.append(
+            f"an expected lead of {curve.best.name} over the last layer {side} {100 * bar:+.0f} points "
+            f"(now {100 * gap:+.1f}): read {layer}"
+        )
+    return tuple(flips)

@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+from advisor.strategy import SCENARIOS, Strategy, scenario_for
+
+
+def test_old_plans_and_fitted_models_name_the_ways_as_ever():
+    assert [way.value for way in Strategy] == ["1", "2", "3", "4", "lp-ft"]
+
+
+def test_every_scenario_has_a_way_and_every_way_but_one_a_scenario():
+    assert [scenario.strategy.scenario for scenario in SCENARIOS.values()] == [1, 2, 3, 4]
+    assert [way for way in Strategy if way.scenario is None] == [Strategy.LP_FT]
+    assert all(way.label for way in Strategy)
+
+
+def test_large_sets_are_fine_tuned_and_small_ones_are_not():
+    for scenario in SCENARIOS.values():
+        assert scenario.strategy.fine_tunes == (scenario.size == "large")
+        sides = {"large": scenario.size == "large", "different": scenario.distance == "different"}
+        assert scenario_for(**sides) is scenario
+
+
+def test_it_is_light():
+    code = "import sys, advisor.strategy; assert not {'torch', 'numpy', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
