@@ -30,9 +30,9 @@ from PIL import Image, ImageOps
 from advisor.advice import labels as label_module
 from advisor.advice.health import find_suspects
 from advisor.advice.labels import label_curve
-from advisor.advice.measure import sample_rows
 from advisor.advice.probe import probe
 from advisor.data.prepare import prepare
+from advisor.data.sampling import sample_rows
 from advisor.network.features import FeatureStore, compute_features
 from advisor.network.opening import open_network, stages_for
 from advisor.network.ridge import fit_ridge

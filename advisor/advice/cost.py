@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
+from advisor.network.kept_tensors import kept_sizes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -97,11 +99,6 @@ def measure_step(network: nn.Module, images: Tensor) -> StepCost:
     for parameter in model.parameters():
         parameter.requires_grad = True
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
-    saved: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
 
     def learn(batch: Tensor) -> None:
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
@@ -118,15 +115,13 @@ def measure_step(network: nn.Module, images: Tensor) -> StepCost:
         _wait(device)
         return (time.perf_counter() - began) / times
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        learn(images[:_WARM_UP])
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    activations = sum(size for place, size in saved.items() if place not in own)
+    few = images[:_WARM_UP].clone()  # a slice would count with all of the batch
+    activations = sum(kept_sizes(lambda: learn(few), model))
     optimizer.step()
     seconds = timed(lambda: learn(images), _STEPS.get(device.type, 1))
     update = timed(optimizer.step, _UPDATES)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return StepCost(seconds / len(images), update, _TENSORS_PER_WEIGHT * weights, activations // len(images[:_WARM_UP]))
+    return StepCost(seconds / len(images), update, _TENSORS_PER_WEIGHT * weights, activations // len(few))
 
 
 def _wait(device: torch.device) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from advisor.data.sampling import stratified_order
 from advisor.network.ridge import class_weights, fit_ridge
 
 if TYPE_CHECKING:
@@ -125,12 +126,7 @@ def _held_out(
     balanced: bool,
 ) -> float:
     """Accuracy on the rest of a probe on a stratified draw."""
-    order = rng.permutation(len(labels))
-    turn = np.empty(len(labels))
-    for label in np.unique(labels):
-        mine = order[labels[order] == label]
-        turn[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
-    drawn = np.argsort(turn, kind="stable")
+    drawn = stratified_order(labels, rng)
     few, rest = drawn[:size], drawn[size:]
     weights = class_weights(labels[few], classes) if balanced else None
     fit = fit_ridge(features[few], labels[few], classes, weights=weights)

@@ -21,6 +21,7 @@ from advisor.advice.distance import (
     scramble_phases,
     statistics_of,
 )
+from advisor.data.sampling import sample_rows
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError, DatasetError
 from advisor.network.features import FeatureStore, compute_features
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 
 _LEAST_CLASSES = 300  # of a head whose predictions vote; the curves are those of heads with a thousand
-_LEAST_PER_CLASS, _ENOUGH_PER_CLASS = 4, 8
 _ENOUGH_TIMED = 128  # images
 
 
@@ -243,35 +243,6 @@ def _late_only(reference: Reference | None, logits_too: bool) -> Reference | Non
     if reference is None or logits_too:
         return reference
     return replace(reference, gain=priors.GAIN, kurtosis=priors.KURTOSIS)
-
-
-def sample_rows(
-    rows: NDArray[np.int64], labels: NDArray[np.int64], most: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """At most `most` rows, their classes interleaved, so that every prefix is stratified.
-
-    A class that would get fewer than eight images gets up to eight, as far as there is room. With more classes
-    than there is room for four images of each, a random part of the classes is taken: one image of each of
-    five thousand classes would say nothing of any.
-    """
-    rng = np.random.default_rng(seed)
-    kinds = np.unique(labels)
-    if len(labels) > most and len(kinds) * _LEAST_PER_CLASS > most:
-        kinds = rng.choice(kinds, max(2, most // (2 * _LEAST_PER_CLASS)), replace=False)
-        kept = np.isin(labels, kinds)
-        rows, labels = rows[kept], labels[kept]
-    share = min(1.0, most / len(rows))
-    enough = min(_ENOUGH_PER_CLASS, most // len(kinds))
-    order = rng.permutation(len(rows))
-    turn = np.empty(len(rows))
-    for label in kinds:
-        mine = order[labels[order] == label]
-        turn[mine] = (np.arange(len(mine)) + rng.random()) / len(mine)
-        first = mine[:enough]
-        if share < 1 and share * len(mine) < enough:
-            turn[first] = share * (np.arange(len(first)) + rng.random()) / (len(first) + 1)
-    chosen = np.argsort(turn, kind="stable")[:most]
-    return rows[chosen], labels[chosen]
 
 
 class _Collector:

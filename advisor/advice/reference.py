@@ -20,8 +20,9 @@ import numpy as np
 
 from advisor.advice import priors
 from advisor.advice.distance import Distance, measure_distance, pool_moments, write_sources
-from advisor.advice.measure import look, sample_rows
+from advisor.advice.measure import look
 from advisor.data.prepare import prepare
+from advisor.data.sampling import sample_rows
 from advisor.errors import BackboneError, DatasetError
 from advisor.network.opening import open_network, stages_for
 from advisor.network.sweep import Sweeper, batchnorms, has_classifier

@@ -7,10 +7,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from advisor.advice.measure import sample_rows
 from advisor.advice.planning import least_epochs
 from advisor.advice.recommend import replan
 from advisor.advice.scenario import Pilot, decide
+from advisor.data.sampling import sample_rows
 from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent

@@ -155,21 +155,9 @@ def _kept(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     """Bytes of all distinct tensors kept for the backward pass that are not the model's own."""
     import torch
 
-    saved: dict[int, int] = {}
+    from advisor.network.kept_tensors import kept_sizes
 
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     inputs = tuple(one.clone() for one in inputs)  # a slice would count with all of what it was cut from
-    with (
-        torch.enable_grad(),
-        torch.autocast("cuda", torch.bfloat16, enabled=inputs[0].is_cuda),
-        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-    ):
-        out = model(*inputs)
-    del out  # until here it has kept the tensors, and their places, from being used again
-    sizes = [size for place, size in saved.items() if place not in own]
+    with torch.autocast("cuda", torch.bfloat16, enabled=inputs[0].is_cuda):
+        sizes = kept_sizes(lambda: model(*inputs), model)
     return sum(sizes) + _WORKING_COPIES * max(sizes, default=0)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from advisor.advice.measure import sample_rows
+from advisor.data.sampling import sample_rows, stratified_order
 
 
 def draw(labels, most):
@@ -15,6 +15,13 @@ def test_every_prefix_is_stratified():
     _, kinds = draw(np.repeat(np.arange(4), 100), 200)
     for n in (20, 60, 200):
         assert np.ptp(np.bincount(kinds[:n], minlength=4)) <= 2
+
+
+def test_a_class_is_spread_over_the_whole_order():
+    labels = np.repeat([0, 1], [90, 10])
+    order = stratified_order(labels, np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(100))
+    assert np.diff(np.flatnonzero(labels[order] == 1)).max() <= 12
 
 
 def test_a_rare_class_is_not_lost_among_ten_thousand():
