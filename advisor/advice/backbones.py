@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,8 +86,8 @@ def compare_backbones(
     Raises:
         BackboneError: none of them can be used.
     """
-    found: list[dict[str, object]] = []
-    rights = []
+    measured: list[BackboneRow] = []
+    image_scores = []
     for name in dict.fromkeys(names):
         try:
             backbone = catalog.backbone(name)
@@ -99,33 +99,42 @@ def compare_backbones(
         progress.say(f"Looking through {name} …")
         prepared = prepare(location, backbone.input, catalog=catalog, seed=seed,
                            skip_small_classes=skip_small_classes, progress=progress)  # fmt: skip
-        seen = inspect(
+        inspected = inspect(
             prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
         )
-        best = seen.curve.best
-        kinds, labels = np.unique(seen.measured.labels, return_inverse=True)
-        balanced = seen.curve.balanced
-        rights.append(seen.curve.image_scores[best.stage - 1])
+        curve, best = inspected.curve, inspected.curve.best
+        kinds, labels = np.unique(inspected.measured.labels, return_inverse=True)
+        balanced = curve.balanced
+        image_scores.append(curve.image_scores[best.stage - 1])
         sample_weight = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
-        found.append({
-            "name": name, "accuracy": best.accuracy, "se": best.se, "stage": best.name,
-            "imagenet_top1": backbone.imagenet_top1,
-            "parameters": sum(p.numel() for p in network.parameters()) / 1e6,
-            "forward_ms": 1000 * seen.measured.forward_seconds, "different": seen.measured.distance.different,
-            "licence": backbone.weights.licence, "trained_on": backbone.weights.trained_on,
-        })  # fmt: skip
-    if not found:
+        measured.append(
+            BackboneRow(
+                name=name,
+                accuracy=best.accuracy,
+                se=best.se,
+                stage=best.name,
+                tied=False,  # it takes all of them to say so, and which rank
+                imagenet_top1=backbone.imagenet_top1,
+                static_rank=0,
+                parameters=sum(p.numel() for p in network.parameters()) / 1e6,
+                forward_ms=1000 * inspected.measured.forward_seconds,
+                different=inspected.measured.distance.different,
+                licence=backbone.weights.licence,
+                trained_on=backbone.weights.trained_on,
+            )
+        )
+    if not measured:
         raise BackboneError(
             f"None of the {len(names)} backbones can be used; the last: {last.message}",
             ways=list(last.ways),
             hint=last.hint,
         )
-    top = max(range(len(found)), key=lambda i: float(str(found[i]["accuracy"])))
-    static = sorted(found, key=lambda row: (-float(str(row["imagenet_top1"])), float(str(row["parameters"]))))
+    top = max(range(len(measured)), key=lambda i: measured[i].accuracy)
+    static = sorted(measured, key=lambda row: (-row.imagenet_top1, row.parameters))
     rows = []
-    for row, right in zip(found, rights, strict=True):
-        lead, se = weighted_mean(rights[top] - right, labels, sample_weight, balanced=balanced)
-        rows.append(BackboneRow(**row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))  # type: ignore[arg-type]
+    for row, scores in zip(measured, image_scores, strict=True):
+        lead, se = weighted_mean(image_scores[top] - scores, labels, sample_weight, balanced=balanced)
+        rows.append(replace(row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))
     return tuple(sorted(rows, key=lambda row: -row.accuracy))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from advisor.types import Reference, Vote
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _Z95 = 1.96
 _STAGE_EPS = 1e-3  # of the median variance; channels that hardly vary carry no weight, as BatchNorm's own eps has it
 _LEAST_OF_CLASS = 8  # images; below, the jackknife no longer removes the bias of a small sample
@@ -214,7 +215,7 @@ def measure_distance(
         return _jackknife(full[name], [m[name] for m in left_out]) if name in full else None
 
     # The votes are cast on the corrected values; their spread is that of the uncorrected ones.
-    corrected = {name: found.value for name in ("late", "gain", "kurtosis") if (found := estimate(name))}
+    corrected = {name: one.value for name in ("late", "gain", "kurtosis") if (one := estimate(name))}
     votes = _votes({**full, **corrected}, reference)
     different = float(np.mean(list(votes.values()))) if votes else 0.5
 
@@ -250,7 +251,7 @@ def class_distances(
     """
     late: list[int] = _thirds(np.arange(len(sources)))[2].tolist() if sources else []
     rng = np.random.default_rng(seed)
-    found = {}
+    distances = {}
 
     def value(rows: NDArray[np.int64]) -> float:
         return float(
@@ -261,8 +262,8 @@ def class_distances(
         mine = rng.permutation(np.flatnonzero(truth[:, label]))
         if len(mine) >= _LEAST_OF_CLASS:
             blocks = np.array_split(mine, min(len(mine), priors.JACKKNIFE_BLOCKS))
-            found[int(label)] = _jackknife(value(mine), [value(np.setdiff1d(mine, block)) for block in blocks])
-    return found
+            distances[int(label)] = _jackknife(value(mine), [value(np.setdiff1d(mine, block)) for block in blocks])
+    return distances
 
 
 def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: SourceStatistics) -> float:
@@ -330,35 +331,35 @@ def scramble_phases(images: Tensor, seed: int) -> Tensor:
 def _measure(
     observed: Observed, control: Observed, sources: list[SourceStatistics], reference: Reference | None
 ) -> dict[str, float]:
-    found: dict[str, float] = {}
+    measured: dict[str, float] = {}
     if sources:
         layers = _layers(observed, sources)
         for name, part in zip(("early", "middle", "late"), _thirds(layers), strict=True):
-            found[name] = float(part.mean())
+            measured[name] = float(part.mean())
         if reference is None:  # nobody asks for it where the backbone brings constants of its own
-            found["late_control"] = float(_thirds(_layers(control, sources))[2].mean())
+            measured["late_control"] = float(_thirds(_layers(control, sources))[2].mean())
     if observed.logits is not None and control.logits is not None:
         n = len(control)
         # The control comes from the first images; both terms see equally many, so their bias cancels.
-        found["gain"] = mutual_information(observed.logits[:n]) - mutual_information(control.logits)
-        found["kurtosis"] = mean_kurtosis(observed.logits)
-    votes = _votes(found, reference)
-    found.update({f"vote {name}": value for name, value in votes.items()})
-    found["different"] = float(np.mean(list(votes.values()))) if votes else 0.5
-    return found
+        measured["gain"] = mutual_information(observed.logits[:n]) - mutual_information(control.logits)
+        measured["kurtosis"] = mean_kurtosis(observed.logits)
+    votes = _votes(measured, reference)
+    measured.update({f"vote {name}": value for name, value in votes.items()})
+    measured["different"] = float(np.mean(list(votes.values()))) if votes else 0.5
+    return measured
 
 
-def _votes(found: dict[str, float], reference: Reference | None) -> dict[str, float]:
+def _votes(measured: dict[str, float], reference: Reference | None) -> dict[str, float]:
     """Probability of `different` by each measurement that is there."""
     votes: dict[str, float] = {}
-    if "late" in found and reference is not None:
-        votes["late"] = _sigmoid(np.log(max(found["late"], 1e-9)), reference.late)
-    elif "late" in found:
-        votes["late"] = _sigmoid(found["late"] / max(found["late_control"], 1e-9), priors.SELF_CONTROL)
-    if "gain" in found:
+    if "late" in measured and reference is not None:
+        votes["late"] = _sigmoid(np.log(max(measured["late"], 1e-9)), reference.late)
+    elif "late" in measured:
+        votes["late"] = _sigmoid(measured["late"] / max(measured["late_control"], 1e-9), priors.SELF_CONTROL)
+    if "gain" in measured:
         gain, kurtosis = (reference.gain, reference.kurtosis) if reference else (priors.GAIN, priors.KURTOSIS)
-        votes["gain"] = 1 - _sigmoid(found["gain"], gain)
-        votes["kurtosis"] = 1 - _sigmoid(found["kurtosis"], kurtosis)
+        votes["gain"] = 1 - _sigmoid(measured["gain"], gain)
+        votes["kurtosis"] = 1 - _sigmoid(measured["kurtosis"], kurtosis)
     return votes
 
 
@@ -366,7 +367,7 @@ def _layers(observed: Observed, sources: list[SourceStatistics]) -> NDArray[np.f
     return np.array([hellinger(m, v, s) for m, v, s in zip(observed.means, observed.variances, sources, strict=True)])
 
 
-def _thirds(layers: NDArray[Any]) -> list[NDArray[Any]]:
+def _thirds(layers: NDArray[_Scalar]) -> list[NDArray[_Scalar]]:
     """Early, middle and late ones of an array by depth; of fewer than three, each part has one."""
     return np.array_split(layers, 3) if len(layers) >= 3 else [layers[:1], layers[:1], layers[-1:]]
 

@@ -54,7 +54,7 @@ def find_examples(
     """
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
-    found = []
+    examples = []
     for label, name in enumerate(classes):
         mine = np.flatnonzero(labels[:, label] if labels.ndim == 2 else labels == label)
         closeness = X[mine] @ X[mine].mean(0) if len(mine) else np.empty(0)
@@ -62,5 +62,5 @@ def find_examples(
         first = min(each, (len(order) + 1) // 2)
         last = min(each, len(order) - first)
         odd = order[len(order) - last :][::-1]
-        found.append(Examples(name, tuple(str(paths[i]) for i in order[:first]), tuple(str(paths[i]) for i in odd)))
-    return tuple(found)
+        examples.append(Examples(name, tuple(str(paths[i]) for i in order[:first]), tuple(str(paths[i]) for i in odd)))
+    return tuple(examples)

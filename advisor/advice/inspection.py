@@ -141,15 +141,15 @@ def inspect(
 def _inspect_multilabel(prepared: Prepared, measured: Measured, stages: Stages, progress: Progress) -> Inspected:
     """What can be said where images have several labels: nothing of confusions, doubtful labels or further labels."""
     truth = prepared.dataset.truth(measured.rows)
-    told = np.flatnonzero(truth.any(0) & ~truth.all(0))
-    if not len(told):
+    telling = np.flatnonzero(truth.any(0) & ~truth.all(0))
+    if not len(telling):
         raise DatasetError(
             f"No label of `{prepared.dataset.location}` is on some of the {len(truth)} images looked at and not on "
             "others.",
             ways=["look at more images with --images", "check how labels are separated"],
             hint="advisor profile shows the number of images per label",
         )
-    truth = truth[:, told]
+    truth = truth[:, telling]
     with progress.task("Probing every stage", len(measured.features)) as advance:
         curve = probe_multilabel(measured.features, truth, stages, advance)
     precision = average_precisions(curve.fits[curve.best.stage - 1].loo, truth)
@@ -158,10 +158,10 @@ def _inspect_multilabel(prepared: Prepared, measured: Measured, stages: Stages, 
             prepared.dataset.classes[int(label)], int(truth[:, place].sum()), float(precision[place]),
             measured.class_distances.get(int(label)),
         )
-        for place, label in enumerate(told)
+        for place, label in enumerate(telling)
     )  # fmt: skip
     paths = list(prepared.dataset.frame.set_index("row")["path"][measured.rows])
-    names = [prepared.dataset.classes[int(label)] for label in told]
+    names = [prepared.dataset.classes[int(label)] for label in telling]
     return Inspected(
         measured, stages, curve, labels=None, classes=classes, suspects=(), confusions=(),
         examples=find_examples(measured.features[curve.best.stage - 1], truth, paths, names),

@@ -145,8 +145,8 @@ def _fit(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, flo
         return np.append((x[0] * scale ** -x[1] + x[2] - error) * np.sqrt(scale), _CEILING_PENALTY * x[2])
 
     end = max(float(error[-1]), 1e-3)
-    found = least_squares(residual, (end / 2, 0.5, end / 2), bounds=([0, 0.05, 0], [1, 1.5, 1]))
-    a, b, c = (float(value) for value in found.x)
+    result = least_squares(residual, (end / 2, 0.5, end / 2), bounds=([0, 0.05, 0], [1, 1.5, 1]))
+    a, b, c = (float(value) for value in result.x)
     return a * n[-1] ** b, b, c
 
 

@@ -150,22 +150,22 @@ def probe(
     sample_weight = weights if balanced else np.ones(n)
     right = [fit.correct(labels).astype(np.float64) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (np.mean(sample_weight * right[i]), i))
+
+    def mean(values: NDArray[np.float64]) -> tuple[float, float]:
+        return weighted_mean(values, labels, sample_weight, balanced=balanced)
+
     points = []
     for index, fit in enumerate(fits):
-        accuracy, se = weighted_mean(right[index], labels, sample_weight, balanced=balanced)
-        gain, gain_se = weighted_mean(right[index] - right[-1], labels, sample_weight, balanced=balanced)
-        lead, lead_se = weighted_mean(right[best] - right[index], labels, sample_weight, balanced=balanced)
         near = nearest_votes(features[index], labels, classes).argmax(1) == labels
         points.append(
-            ProbePoint(
-                **_place(stages, index, features),
-                accuracy=accuracy,
-                se=se,
-                gain=gain,
-                gain_se=gain_se,
-                tied=lead <= 2 * lead_se,
+            _point(
+                stages,
+                index,
+                fit,
+                accuracy=mean(right[index]),
+                gain=mean(right[index] - right[-1]),
+                lead=mean(right[best] - right[index]),
                 neighbours=float(np.mean(sample_weight * near)),
-                penalty=fit.lam,
             )
         )
     chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
@@ -210,19 +210,16 @@ def probe_multilabel(
     best = max(range(len(fits)), key=lambda i: (image_scores[i].mean(), i))
     points = []
     for index, fit in enumerate(fits):
-        lead = image_scores[best] - image_scores[index]
-        gain = image_scores[index] - image_scores[-1]
         near = nearest_votes(features[index], truth, classes)
         points.append(
-            ProbePoint(
-                **_place(stages, index, features),
-                accuracy=float(image_scores[index].mean()),
-                se=_standard_error(image_scores[index]),
-                gain=float(gain.mean()),
-                gain_se=_standard_error(gain),
-                tied=bool(lead.mean() <= 2 * _standard_error(lead)),
+            _point(
+                stages,
+                index,
+                fit,
+                accuracy=_mean(image_scores[index]),
+                gain=_mean(image_scores[index] - image_scores[-1]),
+                lead=_mean(image_scores[best] - image_scores[index]),
                 neighbours=float(precision_scores(near, truth).mean()),
-                penalty=fit.lam,
             )
         )
     return ProbeCurve(
@@ -231,14 +228,30 @@ def probe_multilabel(
     )  # fmt: skip
 
 
-def _place(stages: Stages, index: int, features: list[NDArray[np.float32]]) -> dict[str, Any]:
-    """Which stage a point is of."""
-    return {
-        "stage": index + 1,
-        "name": stages.stages[index].name,
-        "tap": (index + 1) / len(stages),
-        "width": features[index].shape[1],
-    }
+def _point(
+    stages: Stages,
+    index: int,
+    fit: Ridge,
+    *,
+    accuracy: tuple[float, float],
+    gain: tuple[float, float],
+    lead: tuple[float, float],
+    neighbours: float,
+) -> ProbePoint:
+    """The probe at a stage from means and their standard errors: its accuracy, its gain, and the best one's lead."""
+    return ProbePoint(
+        stage=index + 1,
+        name=stages.stages[index].name,
+        tap=(index + 1) / len(stages),
+        width=fit.weight.shape[1],
+        accuracy=accuracy[0],
+        se=accuracy[1],
+        gain=gain[0],
+        gain_se=gain[1],
+        tied=lead[0] <= 2 * lead[1],
+        neighbours=neighbours,
+        penalty=fit.lam,
+    )
 
 
 def weighted_mean(
@@ -250,13 +263,12 @@ def weighted_mean(
     four images are, however many others there are. Where all values agree, one more image that does not
     is taken into account (the rule of succession), so that no error is zero.
     """
-    n = len(values)
     mean = float(np.mean(sample_weight * values))
     if not balanced:
         return mean, _standard_error(values)
     kinds = np.unique(labels)
     errors = [_standard_error(values[labels == kind]) for kind in kinds]
-    return mean, float(np.sqrt(np.sum(np.square(errors)))) / len(kinds) if n else 0.0
+    return mean, float(np.sqrt(np.sum(np.square(errors)))) / len(kinds) if len(values) else 0.0
 
 
 def nearest_votes(
@@ -284,6 +296,11 @@ def nearest_votes(
             else:
                 votes[rows, labels[near[:, column]]] += closeness[:, column]
     return votes
+
+
+def _mean(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Of values in -1..1, with its standard error."""
+    return float(values.mean()), _standard_error(values)
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:

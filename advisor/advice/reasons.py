@@ -56,7 +56,7 @@ def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCur
         )
     if not verdict.learnable:
         chance = f"{curve.best.accuracy:.3f} where guessing gives {curve.chance:.3f}"
-        reasons.insert(0, f"no probe learns anything ({chance}): check the labels before anything else")
+        reasons.insert(0, f"no probe learns anything ({chance}): check the labels first")
     return tuple(reasons)
 
 

@@ -168,7 +168,9 @@ class Recommendation:
         columns = ("scenario", "way", "probability", f"expected {self.curve.metric} (80 %)", "one training")
         return card(
             f"Scenario {verdict.scenario}: {SCENARIOS[verdict.scenario].words}. {label[0].upper()}{label[1:]}.",
-            "" if verdict.learnable else paragraph("Nothing that could be learned is visible: check the labels first."),
+            ""
+            if verdict.learnable
+            else paragraph("No probe learns anything from these images: check the labels first."),
             paragraph(verdict.departure) if verdict.departure else "",
             bullets(verdict.reasons),
             table(columns, rows, strong=[row.recommended for row in self.way_rows].index(True)),

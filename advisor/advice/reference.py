@@ -121,30 +121,32 @@ def measure_reference(
         # Even and odd places are two stratified halves.
         sources = pool_moments(observed.select(np.arange(0, len(rows), 2)))
         observed = observed.select(np.arange(1, len(rows), 2))
-    found = measure_distance(observed, looked.control, sources, None, seed=seed)
+    distance = measure_distance(observed, looked.control, sources, None, seed=seed)
     scrambled = measure_distance(looked.control, looked.control, sources, None, seed=seed)
-    assert found.late is not None
-    assert found.late_control is not None
-    assert found.gain is not None
-    assert found.kurtosis is not None
+    assert distance.late is not None
+    assert distance.late_control is not None
+    assert distance.gain is not None
+    assert distance.kurtosis is not None
     return Measurement(
         backbone=backbone,
         images=len(rows),
-        late=(found.late.value, found.late_control),
-        gain=found.gain.value,
-        kurtosis=(found.kurtosis.value, _value(scrambled)),
+        late=(distance.late.value, distance.late_control),
+        gain=distance.gain.value,
+        kurtosis=(distance.kurtosis.value, _value(scrambled)),
         reference=Reference(
-            late=_between(math.log(max(found.late.value, 1e-9)), math.log(found.late_control), priors.LATE_ANCHOR),
-            gain=_between(found.gain.value, 0.0, priors.GAIN_ANCHOR),
-            kurtosis=_between(found.kurtosis.value, _value(scrambled), priors.KURTOSIS_ANCHOR),
+            late=_between(
+                math.log(max(distance.late.value, 1e-9)), math.log(distance.late_control), priors.LATE_ANCHOR
+            ),
+            gain=_between(distance.gain.value, 0.0, priors.GAIN_ANCHOR),
+            kurtosis=_between(distance.kurtosis.value, _value(scrambled), priors.KURTOSIS_ANCHOR),
         ),
         statistics=write_sources(sources) if at_stages else None,
     )
 
 
-def _value(found: Distance) -> float:
-    assert found.kurtosis is not None
-    return found.kurtosis.value
+def _value(distance: Distance) -> float:
+    assert distance.kurtosis is not None
+    return distance.kurtosis.value
 
 
 def _between(near: float, far: float, anchor: priors.VotePlacement) -> Vote:

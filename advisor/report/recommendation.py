@@ -122,7 +122,7 @@ def _kicker(found: Recommendation) -> str:
 def _title(found: Recommendation) -> str:
     verdict = found.verdict
     if not verdict.learnable:
-        return "Check the labels first: nothing that could be learned is visible"
+        return "Check the labels first: no probe learns anything from these images"
     if not verdict.strategy.fine_tunes:
         where = "an earlier layer of the frozen network" if verdict.earlier_helps else "the frozen network"
         return f"Train a classifier on {where}"

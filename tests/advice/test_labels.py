@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 from conftest import clouds
 
-from advisor.advice.labels import label_curve
+from advisor.advice.labels import LabelCurve, label_curve
 from advisor.network.ridge import fit_ridge
 
 
@@ -33,3 +35,9 @@ def test_labels_that_say_nothing_promise_nothing():
 def test_too_few_images_have_no_curve():
     features, labels = clouds([10] * 3, 1.0)
     assert label_curve(features, labels, 3, 0.9, balanced=False, have=30, seed=0) is None
+
+
+def test_what_two_points_more_would_take_is_said_in_words():
+    curve = LabelCurve(((10, 0.5),), 0.9, 0.6, (0.5, 0.7), 320, (1.0, 0.5, 0.1))
+    assert curve.more == "2 more points would take about 320 labelled images"
+    assert replace(curve, images_for_gain=None).more == "16 times the labels would not bring 2 more points"

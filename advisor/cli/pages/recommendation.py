@@ -91,7 +91,7 @@ def _headline(out: TerminalPage, found: Recommendation) -> None:
     verdict = found.verdict
     label = verdict.strategy.label
     if not verdict.learnable:
-        out.print("[bold]Nothing that could be learned is visible: check the labels before anything else.[/bold]")
+        out.print("[bold]No probe learns anything from these images: check the labels first.[/bold]")
         out.print()
     words = SCENARIOS[verdict.scenario].words
     out.print(f"[bold]Scenario {verdict.scenario}: {words}.[/bold] {label[0].upper()}{label[1:]}.")
