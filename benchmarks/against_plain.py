@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advisor.data.prepare import Prepared
+    from advisor.recipe.values import TrialValues
     from advisor.types import Backbone
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -219,7 +220,7 @@ def ours(folder: Path, seed: int, budget: float, out: Path) -> list[tuple[str, f
     whole = time.perf_counter() - began
     assert found.test is not None
     rows = champions(plan, runs / "run", at)
-    ended = f"handed over: {words(found.winner.values)}, {len(found.trials)} trials, {found.folds} folds"
+    ended = f"handed over: {words(found.record.winner.values)}, {len(found.trials)} trials, {found.record.folds} folds"
     return [*rows, ("ours", whole, found.test, ended)]
 
 
@@ -227,7 +228,7 @@ def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float
     """What a run that ended after each of its trials would have handed over, with its test accuracy."""
     from dataclasses import replace
 
-    from advisor.outcome.run import Machine, open_contexts, open_search
+    from advisor.outcome.run import Machine, open_contexts, open_run
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.tuning.confirm import choose
@@ -236,31 +237,29 @@ def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float
     labels = contexts.first.labels("test").numpy()
     rows: list[tuple[str, float, float, str]] = []
     last = None
-    with open_search(contexts, plan, folder, budget=math.inf, trials=1) as search:
+    with open_run(contexts, plan, folder, budget=math.inf, trials=1) as opened:
+        search = opened.search
         # One seed each, as it was before the leaders were judged again.
-        scored_trials = [
-            replace(scored_trial, image_scores=scored_trial.image_scores[:1]) for scored_trial in search.scored_trials()
-        ]
-        ended = {number: trial.datetime_complete for number, trial in search.everything()}
+        scored_trials = [replace(one, image_scores=one.image_scores[:1]) for one in search.scored_trials()]
         so_far = []
-        for scored_trial in sorted(scored_trials, key=lambda scored_trial: ended[scored_trial.number]):
+        for scored_trial in sorted(scored_trials, key=lambda one: one.record.ended or 0.0):
             so_far.append(scored_trial)
-            seconds = (ended[scored_trial.number] - began).total_seconds()
+            seconds = (scored_trial.record.ended or 0.0) - began.timestamp()
             chosen = choose(so_far, search.sample_weight, seeds=1).chosen
             if chosen.number == last:
                 continue
             last = chosen.number
             fitting = time.perf_counter()
-            network = search.network(chosen)
+            network = opened.runner.network(chosen, folds=search.folds, seed=search.seed_of(chosen.values))
             fit = time.perf_counter() - fitting if search.folds > 1 else 0.0
-            context = contexts.context(dict(chosen.values))
+            context = contexts.of(chosen.values)
             guesses = predicted(network, context.rows("test"), context.prepared, context.backbone)
             rows.append(("ours", seconds + fit, float((guesses == labels).mean()), words(chosen.values)))
     return rows
 
 
-def words(values: Any) -> str:  # noqa: ANN401
-    return f"{values['head.name']} at {values['features.tap']:.2f}, frozen {values['freeze.depth']:.2f}"
+def words(values: TrialValues) -> str:
+    return f"{values.head.name} at {values.features.tap:.2f}, frozen {values.freeze.depth:.2f}"
 
 
 if __name__ == "__main__":

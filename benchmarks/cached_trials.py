@@ -51,8 +51,10 @@ def main() -> None:
     from advisor.recipe import Plan, Recipe
 
     plan = Plan(Recipe("benchmark"), args.data, "lite0")
+    from advisor.recipe.values import TrialValues
+
     contexts = open_contexts(plan, Machine(args.device), load_catalog(), Silent())
-    context = contexts.context({"features.input_size": args.input_size})
+    context = contexts.of(TrialValues.from_flat({"features.input_size": args.input_size}))
     parts = [spread(context.rows(part), most) for part, most in (("train", args.images), ("val", args.val))]
     context = context.divided(*parts).divided(*parts)  # once more, so that nothing is kept of the other images
     shares = frozen_shares(context)
@@ -121,13 +123,14 @@ def keep(context: TrialContext, stage: int, epochs: int) -> float:
 def timed(context: TrialContext, depth: float, cache: str, epochs: int, seed: int) -> dict[str, Any]:
     """One trial: the seconds of its training, without the scoring on validation images, and its answers there."""
     from advisor.recipe import KEYS
+    from advisor.recipe.values import TrialValues
     from advisor.tuning.trial import run_trial
 
     values = {path: key.default for path, key in KEYS.items()} | {
         "head.name": "linear", "head.linear.l2": 3e-4, "freeze.depth": depth, "train.epochs": epochs,
         "features.cache": cache, "freeze.batchnorm": "eval",
     }  # fmt: skip
-    done = run_trial(context, values, seed=seed, deadline=math.inf)
+    done = run_trial(context, TrialValues.from_flat(values), seed=seed, deadline=math.inf)
     return {"seconds": done.curve[-1].seconds, "correct": done.image_scores}
 
 

@@ -78,6 +78,7 @@ def main() -> None:
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import KEYS, load_recipe
+    from advisor.recipe.values import TrialValues
     from advisor.strategy import Strategy
     from advisor.tuning.trial import run_trial
 
@@ -106,7 +107,7 @@ def main() -> None:
                 context.clean(context.rows("train")[:8])
                 with watched() as extra:
                     began = time.perf_counter()
-                    run_trial(context, values, seed=0, deadline=math.inf)
+                    run_trial(context, TrialValues.from_flat(values), seed=0, deadline=math.inf)
                     seconds = time.perf_counter() - began
                 expected = found.cost.ways[Strategy(way)]
                 ratios.append(expected.seconds / seconds)

@@ -93,13 +93,13 @@ def measured(
         changes["head.init"] = "random"
     recipe = load_recipe(SCRATCH if way == SCRATCH else LP_FT, catalog).with_values(changes)
     values = SearchSpace(recipe, contexts.first.stages, catalog).start()
-    whole = contexts.context(values)
+    whole = contexts.of(values)
     draw = np.random.default_rng(args.seed).permutation
     context = whole.divided(draw(whole.rows("train"))[: args.images], draw(whole.rows("test"))[: args.test])
     began = time.perf_counter()
     done = run_trial(context, values, seed=args.seed, deadline=math.inf)
     seconds = time.perf_counter() - began
-    return {"epochs": epochs, "steps": done.steps, "lr": values["optimizer.lr"], "accuracy": done.accuracy,
+    return {"epochs": epochs, "steps": done.steps, "lr": values.steps[0].lr, "accuracy": done.accuracy,
             "seconds": seconds}  # fmt: skip
 
 

@@ -172,8 +172,8 @@ def tune(folder: Path, trials: int) -> None:
     advisor.tune(
         folder / "advisor.toml", runs=folder, name="run", trials=trials, budget="1h",
         # Probes have a study and numbers of their own.
-        on_trial=lambda trial: trial.user_attrs["kind"] == "probe"
-        or print(trial.number, trial.state.name, repr(trial.value), flush=True),
+        on_trial=lambda trial: trial.number < 0
+        or print(trial.number, trial.state.value, repr(trial.accuracy), flush=True),
     )  # fmt: skip
     print("done", flush=True)
 

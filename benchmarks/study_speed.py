@@ -24,16 +24,16 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
-    import optuna
     from numpy.typing import NDArray
 
     from advisor.data.dataset import ImageDataset
     from advisor.data.pixels import PixelStore
     from advisor.recipe import Plan
+    from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -78,6 +78,7 @@ def main() -> None:
     from advisor.plugins import load_catalog
     from advisor.progress import Silent
     from advisor.recipe import load_plan
+    from advisor.tuning.storage import open_ledger
 
     catalog = load_catalog()
     if not (folder / "plan.toml").exists():
@@ -87,8 +88,9 @@ def main() -> None:
     if not (folder / "seconds").exists():
         run_study(plan, folder, args.trials)
     seconds = float((folder / "seconds").read_text())
-    trials = [trial for trial in finished_trials(folder / "run") if trial.user_attrs.get("kind") == "trial"]
-    own = sum(trial.user_attrs["seconds"] for trial in trials)
+    with open_ledger("", "", folder / "run") as ledger:
+        trials = ledger.searched()
+    own = sum(trial.seconds or 0.0 for trial in trials)
     print(
         f"{plan.recipe.name}, {len(trials)} trials: {seconds:.0f} s in all, {own:.0f} s of them in trials", flush=True
     )
@@ -96,13 +98,15 @@ def main() -> None:
     plain: dict[str, float] = json.loads(plain_file.read_text()) if plain_file.exists() else {}
     contexts = open_contexts(plan, Machine(), catalog, Silent())
     for trial in trials:
-        key, values = str(trial.number), trial.user_attrs["values"]
+        key, values = str(trial.number), trial.values
+        if values is None:
+            continue
         if key not in plain:
-            epochs = len(trial.intermediate_values)
-            plain[key] = plain_seconds(contexts.context(values), values, epochs, trial.number, args.share)
+            epochs = len(trial.curve)
+            plain[key] = plain_seconds(contexts.of(values), values, epochs, trial.number, args.share)
             plain_file.write_text(json.dumps(plain))
-        print(f"trial {key:>2} {trial.state.name.lower():<8} frozen {values['freeze.depth']:.2f} of "
-              f"{values['features.tap']:.2f}: {trial.user_attrs['seconds']:7.1f} s, plain {plain[key]:7.1f} s",
+        print(f"trial {key:>2} {trial.state.lower():<8} frozen {values.freeze.depth:.2f} of "
+              f"{values.features.tap:.2f}: {trial.seconds or 0.0:7.1f} s, plain {plain[key]:7.1f} s",
               flush=True)  # fmt: skip
     whole = sum(plain.values())
     print(f"plain {whole:.0f} s over {seconds:.0f} s of the whole study: {whole / seconds:.2f} ×; "
@@ -136,7 +140,7 @@ def run_study(plan: Plan, folder: Path, trials: int) -> None:
     (folder / "seconds").write_text(str(time.perf_counter() - began))
 
 
-def plain_seconds(context: TrialContext, values: dict[str, Any], epochs: int, seed: int, share: float) -> float:
+def plain_seconds(context: TrialContext, values: TrialValues, epochs: int, seed: int, share: float) -> float:
     """What as many epochs as the study ran of a trial take with nothing kept; none for a closed form."""
     from advisor.tuning.context import TrialContext as Bench
     from advisor.tuning.trial import run_trial
@@ -155,21 +159,18 @@ def plain_seconds(context: TrialContext, values: dict[str, Any], epochs: int, se
     ends: list[float] = []
     timed = min(epochs, TIMED_EPOCHS)
     began = time.perf_counter()
+    if epochs and values.train is not None:
+        values = replace(
+            values, features=replace(values.features, cache="fresh"), train=replace(values.train, epochs=timed)
+        )
     run_trial(
-        fresh, {**values, "features.cache": "fresh", "train.epochs": timed} if epochs else values, seed=seed,
+        fresh, values, seed=seed,
         deadline=math.inf, report=lambda _now: ends.append(time.perf_counter()),
     )  # fmt: skip
     whole = time.perf_counter() - began
     shutil.rmtree(cache)
     whole += (epochs - timed) * (ends[1] - ends[0]) if epochs > timed else 0.0
     return whole / share
-
-
-def finished_trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    import optuna
-
-    study = optuna.load_study(study_name="advisor", storage=f"sqlite:///{folder / 'study.db'}")
-    return [trial for trial in study.trials if trial.state.is_finished()]
 
 
 if __name__ == "__main__":

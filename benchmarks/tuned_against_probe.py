@@ -33,11 +33,12 @@ def main() -> None:
             values = {"head.name": "ridge", "features.tap": 1.0, "freeze.depth": 1.0, "search.trials": 1}
             bare = replace(advice.plan, recipe=Recipe("probe", values=values))
             probe = advisor.tune(bare, runs=runs, name="probe")
-        winner = tuned.winner.kind if tuned.winner.kind == "probe" else tuned.winner.values["head.name"]
+        won = tuned.record.winner
+        winner = "probe" if won.is_probe else won.values.head.name
         print(
             f"| {Path(location).name} | {advice.verdict.scenario} | {winner} | {len(tuned.trials)} "
             f"| {tuned.test:.3f} | {tuned.test_interval[0]:.3f} to {tuned.test_interval[1]:.3f} "
-            f"| {probe.test:.3f} | {tuned.seconds / 60:.1f} |",
+            f"| {probe.test:.3f} | {tuned.record.search.seconds / 60:.1f} |",
             flush=True,
         )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import BundleError
 from advisor.outcome.interval import wilson
 from advisor.packaging.new import in_markdown, one_line, quoted
+from advisor.records.run import RunRecord
 from advisor.strategy import SCENARIOS
 from advisor.version import __version__
 
@@ -20,25 +22,23 @@ _CLASSES = 50  # at most, in a card; the report has them all
 _FEW = 30  # test images of a class, under which its recall is known to ± .18 at best
 
 
-def report_of(best: Path) -> Mapping[str, Any]:
+def report_of(best: Path) -> RunRecord:
     """The report beside a model.
 
     Raises:
         BundleError: there is none that can be read.
     """
     try:
-        report: dict[str, Any] = json.loads((best / "report.json").read_text(encoding="utf-8"))
-        _figures(report)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return RunRecord.from_dict(json.loads((best / "report.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise BundleError(
             f"`{best}` has no report that can be read, so nothing can be said of where the model comes from.",
             ways=["give the `best` folder of a run"],
             hint="advisor export runs/<name> --to onnx --name my-birds",
         ) from error
-    return report
 
 
-def known_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, str]:
+def known_of(config: Mapping[str, Any], report: RunRecord) -> dict[str, str]:
     """What is said of a model in one line each, in words that may hold anything.
 
     Args:
@@ -53,9 +53,7 @@ def known_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def model_card(
-    config: Mapping[str, Any], report: Mapping[str, Any], *, title: str, place: str, licence: str = ""
-) -> str:
+def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, place: str, licence: str = "") -> str:
     """A model card in Markdown, its front matter as the Hugging Face hub reads it.
 
     Args:
@@ -74,7 +72,7 @@ def model_card(
     environment.filters["raw"] = _Ready
     known = known_of(config, report)
     timm_loads_it = "architecture" in config
-    scenario, evidence, per_class = report.get("scenario"), report.get("advice", {}), _per_class(report)
+    scenario, per_class = report.scenario, _per_class(report)
     return environment.get_template("card.md.j2").render(
         front=_Ready(_front_matter(known, report, timm_loads_it=timm_loads_it, title=one_line(title), licence=licence)),
         title=title,
@@ -82,23 +80,21 @@ def model_card(
         folder=_Ready(quoted(place.partition(":")[2] if place.startswith("local-dir:") else one_line(title))),
         timm_loads_it=timm_loads_it,
         known=known,
-        multilabel=report["dataset"].get("several_labels", False),
-        splits=report["dataset"]["splits"],
+        multilabel=report.dataset.multilabel,
+        splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),
         number=scenario,
-        probability=evidence.get("scenario_probabilities", {}).get(str(scenario)),
-        different=evidence.get("probability_different"),
+        probability=_advised(report, "scenario_probabilities", str(scenario)),
+        different=_advised(report, "probability_different"),
         report=report,
         # A zero is what is not done, but for the freeze depth.
-        values={name: _plain(value) for name, value in report["winner"]["values"].items()
+        values={name: _plain(value) for name, value in report.winner.values.to_flat().items()
                 if value != 0 or name == "freeze.depth"},
         shown=per_class[:_CLASSES],
         classes=len(per_class),
-        weak=[row for row in per_class if row["value"] < (report["test_accuracy"] or 0) - 0.1][:5],
-        thin=[row["name"] for row in per_class if row["images"] < _FEW],
+        weak=[row for row in per_class if row.value < (report.test or 0) - 0.1][:5],
+        thin=[row.name for row in per_class if row.images < _FEW],
         few=_FEW,
-        sha256=report["backbone"].get("sha256"),
-        source=report["backbone"].get("source"),
         share="{:.3f}".format,
     )  # fmt: skip
 
@@ -118,23 +114,48 @@ def _plain(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _per_class(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The worst first, each with a 95 % interval where it is a share of images."""
-    rows = []
-    for name, found in report["test_per_class"].items():
-        value = found.get("recall", found.get("average_precision"))
-        span = wilson(round(value * found["images"]), found["images"]) if "recall" in found else None
-        rows.append({"name": name, "images": found["images"], "value": value, "span": span})
-    return sorted(rows, key=lambda row: row["value"])
+@dataclass(frozen=True)
+class _ClassRow:
+    """A class in the card.
+
+    Attributes:
+        name: of the class.
+        images: of it in the test part.
+        value: recall or average precision.
+        span: its 95 % interval, where it is a share of images.
+    """
+
+    name: str
+    images: int
+    value: float
+    span: tuple[float, float] | None
 
 
-def _front_matter(
-    known: Mapping[str, str], report: Mapping[str, Any], *, timm_loads_it: bool, title: str, licence: str
-) -> str:
+def _per_class(report: RunRecord) -> list[_ClassRow]:
+    """The worst first."""
+    rows = [
+        _ClassRow(
+            one.name, one.images, one.value,
+            None if report.dataset.multilabel else wilson(round(one.value * one.images), one.images),
+        )
+        for one in report.per_class
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: row.value)
+
+
+def _advised(report: RunRecord, *keys: str) -> float | None:
+    """A number in the plan's evidence, which is an open table; None where it does not say."""
+    value: object = report.advice
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _front_matter(known: Mapping[str, str], report: RunRecord, *, timm_loads_it: bool, title: str, licence: str) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    test, backbone = report["test_accuracy"], str(report["backbone"]["name"])
-    metric = "mean_average_precision" if report.get("metric") == "map" else "accuracy"
+    test, backbone = report.test, report.backbone.name
+    metric = "mean_average_precision" if report.metric == "map" else "accuracy"
     results = [] if test is None else [
         EvalResult(
             task_type="image-classification", dataset_name=one_line(known["dataset"]),
@@ -155,20 +176,19 @@ def _front_matter(
     return str(data.to_yaml())
 
 
-def _figures(report: Mapping[str, Any]) -> dict[str, str]:
-    backbone, data = report["backbone"], report["dataset"]
-    low, high = report["test_interval_95"]
-    test = report["test_accuracy"]
-    kind = "mean average precision " if report.get("metric") == "map" else ""
+def _figures(report: RunRecord) -> dict[str, str]:
+    low, high = report.test_interval
+    kind = "mean average precision " if report.metric == "map" else ""
     return {
-        "backbone": str(backbone["name"]),
-        "weights_licence": str(backbone["licence"]),
-        "trained_on": str(backbone["trained_on"]),
-        "dataset": Path(str(data["location"]).rstrip("/:")).name or "images",
-        "digest": str(data["digest"]),
-        "images": str(sum(data["splits"].values())),
-        "test": "not measured: there were no test images" if test is None
-        else f"{kind}{test:.3f} (95 % {low:.3f} to {high:.3f}, {report['test_images']} images used for nothing else)",
-        "recipe": str(report["recipe"]),
+        "backbone": report.backbone.name,
+        "weights_licence": report.backbone.licence,
+        "trained_on": report.backbone.trained_on,
+        "dataset": Path(report.dataset.location.rstrip("/:")).name or "images",
+        "digest": report.dataset.digest,
+        "images": str(sum(report.dataset.splits.values())),
+        "test": "not measured: there were no test images" if report.test is None
+        else f"{kind}{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {report.test_images} images used for nothing "
+        "else)",
+        "recipe": report.recipe,
         "version": __version__,
     }  # fmt: skip

@@ -24,9 +24,9 @@ from advisor.packaging.new import quoted, require_new
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import load_plan
+from advisor.tuning.settings import balance_mode, batchnorm_mode
 from advisor.tuning.source import kept_views
-from advisor.tuning.space import SearchSpace, Values
-from advisor.tuning.trial import balance_mode, batchnorm_mode, head_params
+from advisor.tuning.space import SearchSpace
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from advisor.network.stages import Stages
+    from advisor.recipe.values import TrialValues
+    from advisor.records.run import RunRecord
     from advisor.tuning.context import TrialContext
     from advisor.types import InputSpec
 
@@ -117,15 +119,15 @@ def eject(
     report, plan = report_of(best), load_plan(best / "best.toml", catalog)
     contexts = open_contexts(plan, Machine(device), catalog, progress)
     values = SearchSpace(plan.recipe, contexts.first.stages, catalog).start()
-    folded = int(report.get("validation_folds", 1)) > 1
+    folded = report.folds > 1
     contexts.folded = folded
-    context = contexts.context(values)
+    context = contexts.of(values)
     if folded:
         rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
         context = context.divided(rows, rows[:0])
     _require_sayable(values, context, plan.recipe.name)
-    tap = context.stages.tap_index(values["features.tap"])
-    frozen = context.stages.frozen_index(values["freeze.depth"], tap)
+    tap = context.stages.tap_index(values.features.tap)
+    frozen = context.stages.frozen_index(values.freeze.depth, tap)
     tuned = frozen < tap
     beside: dict[Path, str | bytes] = {table: _table(context, folded=folded)}
     create, copied = _creation(context, values, trunk.name)
@@ -143,23 +145,23 @@ def eject(
         for file, content in beside.items():
             write_whole(file, content)
         write_whole(script, text)
-    return Ejected(script, tuple(beside), float(report["test_accuracy"]), notes)
+    return Ejected(script, tuple(beside), float(report.test or 0.0), notes)
 
 
-def _require_sayable(values: Values, context: TrialContext, recipe: str) -> None:
+def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) -> None:
     """Refuse what the script would do otherwise than the search."""
-    kind, dataset = context.catalog.head(values["head.name"]), context.prepared.dataset
-    tap = context.stages.tap_index(values["features.tap"])
-    tuned = context.stages.frozen_index(values["freeze.depth"], tap) < tap
-    odd = [f"{key} = {value}" for key, value in values.items()
+    kind, dataset = context.catalog.head(values.head.name), context.prepared.dataset
+    tap = context.stages.tap_index(values.features.tap)
+    tuned = context.stages.frozen_index(values.freeze.depth, tap) < tap
+    odd = [f"{key} = {value}" for key, value in values.to_flat().items()
            if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
     modes = sorted({mode for mode in dataset.frame["mode"] if mode.startswith(_DEEP)})
     problems = [
         f"the head `{kind.name}`, where it knows {', '.join(_HEADS)}" if kind.name not in _HEADS else "",
         f"{', '.join(odd)}" if odd and kind.name in _HEADS else "",
-        "a random head on a frozen network" if not tuned and values["head.init"] != "probe" else "",
-        f"the augmentation `{values['train.augment']}`"
-        if tuned and values.get("train.augment", "none") not in _VIEWS else "",
+        "a random head on a frozen network" if not tuned and values.head.init != "probe" else "",
+        f"the augmentation `{values.augment}`"
+        if tuned and values.augment not in _VIEWS else "",
         "classes that are made to count alike" if balance_mode(values, context) != "none" else "",
         "images with several labels" if dataset.multilabel else "",
         f"images of more than 8 bits ({', '.join(modes)})" if modes else "",
@@ -191,7 +193,7 @@ def _table(context: TrialContext, *, folded: bool) -> str:
     return out.getvalue()
 
 
-def _creation(context: TrialContext, values: Values, file: str) -> tuple[str, bytes | None]:
+def _creation(context: TrialContext, values: TrialValues, file: str) -> tuple[str, bytes | None]:
     """Arguments of `timm.create_model` that give the network the search began with; its weights where timm has none."""
     import timm
     from safetensors.torch import save
@@ -201,7 +203,7 @@ def _creation(context: TrialContext, values: Values, file: str) -> tuple[str, by
     bare: Any = copy.deepcopy(context.network).cpu().to(memory_format=torch.contiguous_format).eval()
     bare.reset_classifier(0)
     name, architecture = context.backbone.name, context.backbone.architecture
-    untouched = values["features.weights"] == "pretrained" and values["freeze.batchnorm"] != "adabn"
+    untouched = values.features.weights == "pretrained" and values.freeze.batchnorm != "adabn"
     if name.startswith(PREFIX) and untouched:
         known = name.removeprefix(PREFIX)
         if _equal(timm.create_model(known, pretrained=True, num_classes=0), bare, context.backbone.input):
@@ -228,25 +230,25 @@ def _equal(one: nn.Module, other: nn.Module, spec: InputSpec) -> bool:
     return bool(gap <= _SAME)
 
 
-def _start(context: TrialContext, tap: int, values: Values) -> bytes:
+def _start(context: TrialContext, tap: int, values: TrialValues) -> bytes:
     """What a training starts from above the trunk: the features' scale, and the head as its closed form leaves it."""
     from safetensors.torch import save
 
     scaling = context.standardise(tap)
     start = {"mean": scaling.mean, "scale": scaling.scale}
-    kind = context.catalog.head(values["head.name"])
-    head = kind.create(len(scaling.mean), context.classes, **head_params(values))
-    if values["head.init"] == "probe" and kind.fit is not None:
-        kind.fit(head, context.features("train", tap), context.labels("train"), **head_params(values))
+    kind = context.catalog.head(values.head.name)
+    head = kind.create(len(scaling.mean), context.classes, **values.head.params)
+    if values.head.init == "probe" and kind.fit is not None:
+        kind.fit(head, context.features("train", tap), context.labels("train"), **values.head.params)
         start |= dict(head.state_dict())
     return bytes(save({key: tensor.clone().contiguous() for key, tensor in start.items()}))
 
 
 def _words(
-    context: TrialContext, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+    context: TrialContext, values: TrialValues, tap: int, frozen: int, report: RunRecord
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """What the template is filled with, and what the script says it does otherwise."""
-    spec, stages, kind = context.backbone.input, context.stages, str(values["head.name"])
+    spec, stages, kind = context.backbone.input, context.stages, values.head.name
     tuned, classes = frozen < tap, context.classes
     pooled, width = _pooled(context, tap)
     edge = (spec.resize - spec.size) // 2
@@ -262,17 +264,17 @@ def _words(
     if tuned:
         notes += _training_words(words, context, values, tap, frozen, report)
     else:
-        l2 = float(values.get(f"head.{kind}.l2", 0.0)) * (2 if classes == 2 and kind == "linear" else 1)
+        l2 = float(values.head.params.get("l2", 0.0)) * (2 if classes == 2 and kind == "linear" else 1)
         words |= {
             "l2": repr(l2), "iterations": 2000 if kind == "svm" else 500, "tolerance": 1e-6 if kind == "svm" else 1e-3,
             "fit_words": "Support vector machines, each class against the rest, with squared hinge loss."
             if kind == "svm" else "Logistic regression.",
         }  # fmt: skip
-    if values["features.weights"] == "random":
+    if values.features.weights == "random":
         notes.append("Its network begins with the random weights that the search drew.")
-    elif values["freeze.batchnorm"] == "adabn":
+    elif values.freeze.batchnorm == "adabn":
         notes.append("The statistics of BatchNorm in its weights were taken anew from the training images.")
-    test, count = float(report["test_accuracy"]), int(report["test_images"])
+    test, count = float(report.test or 0.0), report.test_images
     how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else f"read at stage {tap} of {len(stages)}"
     words["title"] = _in_quotes(f"{context.backbone.name} for {classes} classes, {how}: what a search found best.")
     about = (
@@ -286,34 +288,35 @@ def _words(
 
 
 def _training_words(
-    words: dict[str, Any], context: TrialContext, values: Values, tap: int, frozen: int, report: Mapping[str, Any]
+    words: dict[str, Any], context: TrialContext, values: TrialValues, tap: int, frozen: int, report: RunRecord
 ) -> list[str]:
     """Add what the training needs; what it does otherwise than the search."""
+    optimizer, train = values.steps
     notes = ["The head's start (fitted in closed form) and the scale of its features are read from a file."]
-    share, epochs = float(report["winner"].get("trained", 1.0)), int(values["train.epochs"])
+    share, epochs = report.winner.trained, train.epochs
     if share < 1:
         epochs = max(1, round(share * epochs))
         notes.append(f"The search's time allowed {share:.0%} of the epochs its recipe names; so does this script.")
-    codes, augment = str(values.get("features.codes") or context.stages.codes), str(values["train.augment"])
+    codes, augment = context.stages.codes, values.augment
     kept = kept_views(context, values, tap=tap, frozen=frozen, codes=codes)
     views = 0 if augment == "none" else kept or epochs
     still = batchnorm_mode(values, context) == "eval"
     norm = "isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)"
     below = 'f"{name}.".startswith(FROZEN)'
     words |= {
-        "epochs": epochs, "batch": int(values["train.batch_size"]), "warmup": repr(float(values["train.warmup"])),
-        "lr": repr(float(values["optimizer.lr"])), "decay": repr(float(values["optimizer.weight_decay"])),
-        "head_lr": repr(float(values["optimizer.lr"]) * float(values["optimizer.lr_ratio"])),
+        "epochs": epochs, "batch": train.batch_size, "warmup": repr(train.warmup),
+        "lr": repr(optimizer.lr), "decay": repr(optimizer.weight_decay),
+        "head_lr": repr(optimizer.head_lr),
         "frozen": _frozen_line(context.network, context.stages, frozen), "views": views,
         "rounds": -(-epochs // kept) if kept and views else 0, "mirror": augment == "flip_crop",
         "views_words": f"{views} views of each image, the first of them plain" if kept else "a view for each epoch",
-        "optimizer": "AdamW(groups, lr=LR)" if values["optimizer.name"] == "adamw"
+        "optimizer": "AdamW(groups, lr=LR)" if optimizer.name == "adamw"
         else "SGD(groups, lr=LR, momentum=0.9, nesterov=True)",
         "still": f"{norm} or {below}" if still else below,
         "still_words": "what is frozen keeps its statistics" + (", and so does every BatchNorm" if still else ""),
-        "smoothing": f", label_smoothing={values['train.label_smoothing']!r}"
-        if values["train.label_smoothing"] else "",
-        "head_copied": values["head.init"] == "probe",
+        "smoothing": f", label_smoothing={train.label_smoothing!r}"
+        if train.label_smoothing else "",
+        "head_copied": values.head.init == "probe",
         "start_words": "how features are scaled, and the head's start",
     }  # fmt: skip
     if not context.pretrained and not still:

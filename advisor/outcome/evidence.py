@@ -9,29 +9,28 @@ from __future__ import annotations
 import base64
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from advisor.data.cache import write_whole
+from advisor.records.evidence import EvidenceRecord, JudgedImage, Mistake, forecast_of
+from advisor.records.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from advisor.data.dataset import ImageDataset
     from advisor.data.pixels import PixelStore
-    from advisor.recipe import Plan
-    from advisor.tuning.study import Search
+    from advisor.outcome.opened import OpenRun
 
 PREDICTIONS, EVIDENCE = "predictions.csv", "evidence.json"
 SEPARATOR = "|"  # of several labels, as `advisor-manifest` reads them
 SAID = 0.5  # probability from which on one of several labels is said
 _MISTAKES, _SIDE = 24, 128  # pictures and their width and height, pixels
-_FORMAT = 1
 
 
 def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, multilabel: bool, least: float = SAID) -> str:
@@ -69,54 +68,36 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
 
 
 def write_evidence(
-    folder: Path,
-    search: Search,
+    opened: OpenRun,
     predictions: pd.DataFrame,
     pixels: PixelStore,
     importances: Mapping[str, float],
-    stages: Sequence[str],
+    stages: tuple[str, ...],
 ) -> None:
     """Write both files into a run's folder; `stages` are those of the winner's network, input side first."""
-    evidence = {
-        "format": _FORMAT,
-        "stages": list(stages),
-        "trials": [_trial(number, trial) for number, trial in search.everything() if trial.state.is_finished()],
-        "importances": dict(importances),
-        "mistakes": _mistakes(predictions, pixels),
-        "forecast": _forecast(search.plan),
-    }
-    write_whole(folder / PREDICTIONS, predictions.drop(columns="row").round(6).to_csv(index=False))
-    write_whole(folder / EVIDENCE, json.dumps(evidence, ensure_ascii=False))
+    expected = opened.plan.evidence.get("expected", {})
+    record = EvidenceRecord(
+        stages=stages,
+        trials=tuple(record for record in opened.search.ledger.records() if record.state.finished),
+        importances=importances,
+        mistakes=_mistakes(predictions, pixels),
+        forecast=forecast_of(Plain(expected)) if isinstance(expected, dict) else None,
+    )
+    write_whole(opened.folder / PREDICTIONS, predictions.drop(columns="row").round(6).to_csv(index=False))
+    write_whole(opened.folder / EVIDENCE, json.dumps(record.to_dict(), ensure_ascii=False))
 
 
-def _trial(number: int, trial: Any) -> dict[str, Any]:  # noqa: ANN401 - optuna's FrozenTrial, imported late
-    own = trial.user_attrs
-    return {
-        "number": number,
-        "kind": own.get("kind", "trial"),
-        "state": trial.state.name,
-        "scenario": own.get("scenario", ""),
-        "values": own.get("values", {}),
-        "accuracy": trial.values[0] if trial.values else None,
-        "seconds": own.get("seconds"),
-        "tap": own.get("tap"),
-        "frozen": own.get("frozen"),
-        "trained": own["steps"] / own["planned_steps"] if own.get("steps") else None,
-        "reason": own.get("reason", ""),
-        "ended": trial.datetime_complete.timestamp() if trial.datetime_complete else None,
-        "curve": own.get("curve", []),
-    }
-
-
-def _mistakes(predictions: pd.DataFrame, pixels: PixelStore) -> list[dict[str, Any]]:
+def _mistakes(predictions: pd.DataFrame, pixels: PixelStore) -> tuple[Mistake, ...]:
     """The test images that the model is surest to know and does not, as small pictures."""
     wrong = predictions[predictions["label"] != predictions["predicted"]].sort_values("own", kind="stable")
-    return [
-        {**{key: row[key] for key in ("path", "label", "predicted")},
-         "probability": round(float(row["probability"]), 4), "own": round(float(row["own"]), 4),
-         "picture": _picture(pixels, int(row["row"]))}
+    return tuple(
+        Mistake(
+            JudgedImage(str(row["path"]), str(row["label"]), str(row["predicted"]),
+                        round(float(row["probability"]), 4), round(float(row["own"]), 4)),
+            _picture(pixels, int(row["row"])),
+        )
         for row in wrong.head(_MISTAKES).to_dict("records")
-    ]  # fmt: skip
+    )  # fmt: skip
 
 
 def _picture(pixels: PixelStore, row: int) -> str:
@@ -127,9 +108,3 @@ def _picture(pixels: PixelStore, row: int) -> str:
     image = Image.fromarray(pixels.batch(np.array([row]))[0])
     image.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _forecast(plan: Plan) -> dict[str, Any]:
-    """What the recommendation expected, as the plan keeps it."""
-    expected = plan.evidence.get("expected", {})
-    return dict(expected) if isinstance(expected, dict) else {}

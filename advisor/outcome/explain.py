@@ -4,90 +4,35 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from advisor.advice.planning import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import BackboneError, RunError
-from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_search, sole_user
+from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_run, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import for_multilabel, load_recipe
+from advisor.recipe.values import BACKBONE, TrialValues
+from advisor.records.evidence import Ablation, Explanation
+from advisor.records.trial import CurvePoint
 from advisor.tuning.confirm import paired
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
-from advisor.tuning.loop import OutOfTimeError, TrialFailedError
-from advisor.tuning.space import BACKBONE
 from advisor.tuning.trial import run_trial
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from advisor.outcome.opened import OpenRun
     from advisor.tuning.confirm import ScoredTrial
-    from advisor.tuning.space import Values
     from advisor.tuning.study import Search
 
-SCRATCH = "from-scratch"
+WINNER, SCRATCH = "winner", "from-scratch"
 _SCRATCH_FACTOR = 8  # times the winner's steps at most; random weights need several times as many
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """The winner with one value changed.
-
-    Attributes:
-        key: that was changed.
-        winner: its value in the winner.
-        other: what it was changed to.
-        gain: accuracy of the winner less that of the changed trial, 0..1.
-        gain_se: paired standard error of that over the validation images.
-    """
-
-    key: str
-    winner: Any
-    other: Any
-    gain: float
-    gain_se: float
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a winner won.
-
-    Attributes:
-        trial: the winner's number.
-        importances: share of the differences between trials that each searched value explains.
-        ablations: by size of the gain.
-        left_out: what the time did not allow, with the reason.
-        curve: accuracy on the validation images against steps, `way` is `winner` or `from-scratch`.
-        winner_steps: after which the winner had the best accuracy that from-scratch reached; None if never, or if no
-            such curve was made. A head that was fitted in closed form has it before the first step.
-        scratch_steps: after which from-scratch had it.
-    """
-
-    trial: int
-    importances: Mapping[str, float]
-    ablations: tuple[Ablation, ...]
-    left_out: tuple[str, ...]
-    curve: pd.DataFrame
-    winner_steps: int | None
-    scratch_steps: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "trial": self.trial,
-            "importances": dict(self.importances),
-            "ablations": [asdict(entry) for entry in self.ablations],
-            "left_out": list(self.left_out),
-            "curve": json.loads(self.curve.to_json(orient="records")),
-            "winner_steps": self.winner_steps,
-            "scratch_steps": self.scratch_steps,
-        }
 
 
 def explain(
@@ -119,92 +64,98 @@ def explain(
     folder = Path(run) if (Path(run) / "plan.toml").is_file() else Path("runs") / run
     plan, *_ = chosen_plan(resume=folder.name, runs=str(folder.parent), catalog=catalog)
     contexts = open_contexts(plan, machine, catalog, progress)
+    seconds = parse_duration(budget)
     with (
         disk_errors(folder),
         sole_user(folder),
-        open_search(contexts, plan, folder, budget=parse_duration(budget), trials=1, storage=machine.storage) as search,
+        open_run(contexts, plan, folder, budget=seconds, trials=1, storage=machine.storage) as opened,
     ):
+        search = opened.search
         if not search.has_result:
             raise RunError(f"`{folder}` has no finished trial.", hint=f"advisor tune --resume {folder.name}")
         winner = search.choice().chosen
-        weights = importances(search.study)
+        weights = importances(search.ledger.comparable())
         left_out: list[str] = []
         ablations = _ablations(search, winner, weights, deadline, left_out)
-        curve = _curve(search, winner, deadline, left_out)
-        reached = _reached(curve)
-        found = Explanation(winner.number, weights, ablations, tuple(left_out), curve, *reached)
-        write_whole(folder / "explanation.json", json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
-        write_whole(folder / "curve.csv", curve.to_csv(index=False))
-    return found
+        curves = _curves(opened, winner, deadline, left_out)
+        explanation = Explanation(winner.number, weights, ablations, tuple(left_out), curves, *_reached(curves))
+        write_whole(folder / "explanation.json", json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False))
+        write_whole(folder / "curve.csv", explanation.curve.to_csv(index=False))
+    return explanation
 
 
 def _ablations(
     search: Search, winner: ScoredTrial, weights: Mapping[str, float], deadline: float, left_out: list[str]
 ) -> tuple[Ablation, ...]:
     """The values that mattered most first, as many as the time allows."""
-    values = dict(winner.values)
-    keys = sorted((key for key in search.space.searched() if key in values), key=lambda key: -weights.get(key, 0.0))
-    found = []
-    with search.context.progress.task("Changing one value", len(keys)) as advance:
+    flat = winner.values.to_flat()
+    keys = sorted((key for key in search.space.searched() if key in flat), key=lambda key: -weights.get(key, 0.0))
+    ablations = []
+    with search.progress.task("Changing one value", len(keys)) as advance:
         for key in keys:
-            other = search.space.other_value(key, values[key])
-            changed = search.space.completed({**values, key: other})
-            if changed == values:
+            changed = search.space.with_other(winner.values, key)
+            if changed is None:
                 continue
+            other, values = changed
             try:
-                done = search.judge(changed, seed=search.seed_of(winner.values), deadline=deadline)
+                done = search.judge(values, seed=search.seed_of(winner.values), deadline=deadline)
             except (OutOfTimeError, TrialFailedError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
             gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight)
-            found.append(Ablation(key, values[key], other, gain, se))
+            ablations.append(Ablation(key, flat[key], other, gain, se))
             advance(1)
-    return tuple(sorted(found, key=lambda entry: -entry.gain))
+    return tuple(sorted(ablations, key=lambda entry: -entry.gain))
 
 
-def _curve(search: Search, winner: ScoredTrial, deadline: float, left_out: list[str]) -> pd.DataFrame:
+def _curves(
+    opened: OpenRun, winner: ScoredTrial, deadline: float, left_out: list[str]
+) -> dict[str, tuple[CurvePoint, ...]]:
     """Accuracy against steps of the winner and of the same network from random weights, on one validation part."""
-    rows: list[dict[str, Any]] = []
-    values = dict(winner.values)
-    ways: dict[str, Values] = {"winner": values, SCRATCH: _from_scratch(search, winner)}
-    for name, asked in ways.items():
+    curves: dict[str, tuple[CurvePoint, ...]] = {}
+    search = opened.search
+    for name, values in ((WINNER, winner.values), (SCRATCH, _from_scratch(opened, winner))):
         try:
-            context = search.fold_contexts(asked)[0]
-            done = run_trial(context, asked, seed=search.seed_of(winner.values), deadline=deadline)
+            context = opened.runner.fold_contexts(values, search.folds)[0]
+            done = run_trial(context, values, seed=search.seed_of(winner.values), deadline=deadline)
         except (OutOfTimeError, TrialFailedError, BackboneError) as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue
-        if done.steps == 0:
-            rows.append({"way": name, "epoch": 0, "steps": 0, "seconds": 0.0, "accuracy": done.accuracy})
-        rows += [{"way": name, **asdict(now)} for now in done.curve]
-    return pd.DataFrame(rows, columns=["way", "epoch", "steps", "seconds", "accuracy"])
+        fitted = (CurvePoint(0, 0, 0.0, done.accuracy),) if done.steps == 0 else ()
+        curves[name] = (*fitted, *done.curve)
+    return curves
 
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _from_scratch(search: Search, winner: ScoredTrial) -> Values:
+def _from_scratch(opened: OpenRun, winner: ScoredTrial) -> TrialValues:
     """The recipe `from-scratch` on the winner's network, for several times the winner's steps."""
-    recipe = load_recipe(SCRATCH, search.context.catalog)
-    if search.context.prepared.dataset.multilabel:
-        recipe = for_multilabel(recipe, search.context.catalog)
+    context, space = opened.runner.context, opened.search.space
+    recipe = load_recipe(SCRATCH, context.catalog)
+    if context.prepared.dataset.multilabel:
+        recipe = for_multilabel(recipe, context.catalog)
     fixed = {key: first_of(value) for key, value in recipe.values.items()}
-    values = search.space.completed({
+    flat = {
         **fixed,
-        "features.input_size": winner.values["features.input_size"],
-        BACKBONE: winner.values.get(BACKBONE, search.context.backbone.name),
-    })  # fmt: skip
-    epochs = int(winner.values.get("train.epochs") or 0)
-    return {**values, **fixed, "train.epochs": max(int(str(fixed["train.epochs"])), _SCRATCH_FACTOR * epochs)}
+        "features.input_size": winner.values.features.input_size,
+        BACKBONE: winner.values.backbone or context.backbone.name,
+    }
+    values = TrialValues.from_flat({**space.completed(flat).to_flat(), **fixed})
+    _, train = values.steps
+    epochs = winner.values.train.epochs if winner.values.train else 0
+    return replace(values, train=replace(train, epochs=max(train.epochs, _SCRATCH_FACTOR * epochs)))
 
 
-def _reached(curve: pd.DataFrame) -> tuple[int | None, int | None]:
+def _reached(curves: Mapping[str, tuple[CurvePoint, ...]]) -> tuple[int | None, int | None]:
     """Steps after which the winner, and from-scratch, first had the best accuracy that from-scratch reached."""
-    scratch, winner = (curve[curve["way"] == way] for way in (SCRATCH, "winner"))
-    if scratch.empty:
+    scratch = curves.get(SCRATCH, ())
+    if not scratch:
         return None, None
-    best = scratch["accuracy"].max()
-    there = winner[winner["accuracy"] >= best]
-    first = scratch[scratch["accuracy"] >= best]
-    return (None if there.empty else int(there["steps"].iloc[0])), int(first["steps"].iloc[0])
+    best = max(point.accuracy for point in scratch)
+
+    def first(curve: tuple[CurvePoint, ...]) -> int | None:
+        return next((point.steps for point in curve if point.accuracy >= best), None)
+
+    return first(curves.get(WINNER, ())), first(scratch)

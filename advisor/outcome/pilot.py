@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.advice.planning import least_epochs
 from advisor.advice.recommend import replan
@@ -15,6 +15,7 @@ from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
+from advisor.recipe.values import TrialValues
 from advisor.tuning.confirm import paired
 from advisor.tuning.context import TrialContext
 from advisor.tuning.judging import score
@@ -59,16 +60,15 @@ def pilot(
     held, labels = context.rows("val"), context.labels("val")
     images = len(context.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
-    base = {path: key.default for path, key in KEYS.items()} | {
+    base = TrialValues.from_flat({path: key.default for path, key in KEYS.items()} | {
         "head.name": "ridge",
         "optimizer.lr": recommendation.start_lr,
         "train.epochs": max(_EPOCHS, least_epochs(images, batch)),
         "train.augment": "crop" if recommendation.distance.different >= 0.5 else "flip_crop",
-    }
+    })  # fmt: skip
 
     def right(depth: float) -> NDArray[np.float64]:
-        values: dict[str, Any] = {**base, "freeze.depth": depth}
-        done = run_trial(context, values, seed=plan.seed, deadline=math.inf)
+        done = run_trial(context, base.at_depth(depth), seed=plan.seed, deadline=math.inf)
         return score(predict_logits(done.network(), context, held), labels).image_scores
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:

@@ -20,20 +20,24 @@ from advisor.network.activations import DEFAULT_LIMIT
 from advisor.network.opening import open_network, stages_for
 from advisor.network.transfer import pick_device
 from advisor.outcome.handover import Result, hand_over, leaderboard
+from advisor.outcome.opened import OpenRun
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, for_multilabel, heads_of, load_plan, load_recipe, plan_to_toml
 from advisor.tuning.confirm import TOP
 from advisor.tuning.context import ContextPool, Limits, TrialContext
 from advisor.tuning.memory import free_memory, used_memory
+from advisor.tuning.network_runner import NetworkRunner, origin_of
+from advisor.tuning.space import SearchSpace
+from advisor.tuning.storage import claim, open_ledger, study_key
 from advisor.tuning.study import Search
+from advisor.tuning.weights import KeptWeights
 from advisor.units import parse_duration, show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import optuna
-
+    from advisor.records.trial import TrialRecord
 
 _FINISH_SECONDS = 4.0  # writing and checking the bundle, and the process's own start and end
 _TEST_MARGIN = 1.3
@@ -71,7 +75,7 @@ def tune(
     device: str = "",
     catalog: Catalog | None = None,
     progress: Progress | None = None,
-    on_trial: Callable[[optuna.trial.FrozenTrial], None] | None = None,
+    on_trial: Callable[[TrialRecord], None] | None = None,
     began: float | None = None,
     reserve: float = 0.0,
 ) -> Result:
@@ -104,8 +108,8 @@ def tune(
         plan = plan.plan
     elif not isinstance(plan, Plan):
         plan = load_plan(plan, catalog)
-    seconds = parse_duration(budget or str(plan.recipe.get("search.budget")))
-    wanted = trials if trials is not None else int(str(plan.recipe.get("search.trials")))
+    seconds = parse_duration(budget or plan.recipe.text("search.budget"))
+    wanted = trials if trials is not None else plan.recipe.whole("search.trials")
     if machine.memory is None:
         target = pick_device(machine.device)
         machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
@@ -113,27 +117,27 @@ def tune(
     contexts = open_contexts(plan, machine, catalog, progress)
     folder = Path(runs) / (name or contexts.first.prepared.dataset.name)
     with disk_errors(folder), sole_user(folder), ExitStack() as stack:
-        search = stack.enter_context(
-            open_search(contexts, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
+        opened = stack.enter_context(
+            open_run(contexts, plan, folder, budget=seconds, trials=wanted, storage=machine.storage)
         )
+        search, context = opened.search, opened.runner.context
         write_whole(folder / "plan.toml", plan_to_toml(plan))
-        context = search.context
         if search.space.allows_pretrained:
             # The features of the training images are the probe, and the probe is the floor: they come first.
             context.features("train", len(context.stages))
-        progress.say(_intentions(search, wanted, seconds))
+        progress.say(_intentions(opened, wanted, seconds))
         finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * len(context.rows("test")) * context.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:
-            left = max(0, wanted - len(search.searched()))
+            left = max(0, wanted - len(search.ledger.searched()))
             with (
                 _helpers(plan, machine, folder, seconds, wanted, deadline, progress),
                 progress.task("Searching", left, seconds=deadline - time.monotonic()) as advance,
             ):
-                told = _keeping_board(folder, search, on_trial, advance)
+                told = _keeping_board(opened, on_trial, advance)
                 ended = search.run(trials=wanted, deadline=deadline, on_trial=told)
-            search.fail_stale_trials()
+            search.ledger.fail_stale_trials()
             search.confirm(deadline)
         except KeyboardInterrupt:
             if not search.has_result:
@@ -142,15 +146,17 @@ def tune(
             progress.say(
                 "Stopped. Scoring the best so far on the test images; Ctrl-C again leaves at once, nothing is lost."
             )
-        return hand_over(search, folder, ended, began, {"budget": seconds, "trials": wanted})
+        return hand_over(opened, ended, began, budget=seconds, trials=wanted)
 
 
-def _intentions(search: Search, trials: int, seconds: float) -> str:
+def _intentions(opened: OpenRun, trials: int, seconds: float) -> str:
     """What is about to be done, in one line."""
+    search, runner = opened.search, opened.runner
     how = f"{search.folds}-fold cross-validation" if search.folds > 1 else "one validation part"
     return (
-        f"At most {trials} trials in {show_duration(seconds)}, judged by {how} on {len(search.judged_rows)} images; "
-        f"the best {TOP} again under {search.seeds} seeds; then {len(search.context.rows('test'))} test images, once."
+        f"At most {trials} trials in {show_duration(seconds)}, judged by {how} on {len(runner.rows(search.folds))} "
+        f"images; the best {TOP} again under {search.seeds} seeds; then {len(runner.context.rows('test'))} test "
+        "images, once."
     )
 
 
@@ -208,18 +214,37 @@ def chosen_plan(
 
 
 @contextmanager
-def open_search(
+def open_run(
     contexts: ContextPool, plan: Plan, folder: Path, *, budget: float, trials: int, storage: str = "", worker: int = 0
-) -> Iterator[Search]:
-    """The study of a plan in a run folder, with the scenarios' recipes among its trials."""
-    scenarios = _scenarios(contexts.first.catalog, plan)
-    search = Search(
-        contexts, plan, folder, scenarios=scenarios, budget=budget, trials=trials, storage=storage, worker=worker
+) -> Iterator[OpenRun]:
+    """The search of a plan in a run folder, begun, with the scenarios' recipes among its trials.
+
+    Raises:
+        RunError: the folder holds the run of another dataset or of another plan; the storage cannot be used.
+    """
+    first = contexts.first
+    dataset, recipe = first.prepared.dataset, plan.recipe
+    space = SearchSpace(
+        recipe, first.stages, first.catalog,
+        backbones=plan.backbones, backbone=plan.backbone, stages_of=contexts.stages_of,
+    )  # fmt: skip
+    key = study_key(dataset.digest, plan)
+    runner = NetworkRunner(
+        contexts,
+        origin_of(space.start(), pretrained=space.allows_pretrained),
+        KeptWeights(folder / "weights", key),
+        seed=plan.seed,
     )
-    try:
-        yield search
-    finally:
-        search.close()
+    with open_ledger(storage, key, folder) as ledger:
+        search = Search(
+            recipe, space, ledger, runner, scenarios=_scenarios(first.catalog, plan), seed=plan.seed, budget=budget,
+            trials=trials, worker=worker, progress=first.progress,
+        )  # fmt: skip
+        if worker == 0:
+            claim(ledger, dataset.digest, plan, folder)
+        search.begin()
+        contexts.folded = search.folds > 1
+        yield OpenRun(plan, folder, search, runner)
 
 
 def _scenarios(catalog: Catalog, plan: Plan) -> list[Recipe]:
@@ -275,10 +300,10 @@ def _help(
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the owner marks what is left running
     catalog = load_catalog()
     contexts = open_contexts(plan, machine, catalog, Silent())
-    with open_search(
+    with open_run(
         contexts, plan, folder, budget=budget, trials=trials, storage=machine.storage, worker=worker
-    ) as search:
-        search.run(trials=trials, deadline=deadline, on_trial=lambda _trial: None)
+    ) as opened:
+        opened.search.run(trials=trials, deadline=deadline)
 
 
 @contextmanager
@@ -334,11 +359,11 @@ def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Prog
         )
     if prepared.dataset.multilabel:
         _require_multilabel(plan, catalog)
-    codes = str(plan.recipe.get("features.codes"))
+    codes = plan.recipe.text("features.codes")
     stages = stages_for(backbone, network, codes=codes)
     context = TrialContext(
         backbone, network, stages, prepared, catalog, target, progress,
-        limits=Limits(machine.memory, machine.cache), metric=str(plan.recipe.get("search.metric")),
+        limits=Limits(machine.memory, machine.cache), metric=plan.recipe.text("search.metric"),
     )  # fmt: skip
     return ContextPool(context, codes=codes, seed=plan.seed)
 
@@ -356,21 +381,18 @@ def _require_multilabel(plan: Plan, catalog: Catalog) -> None:
 
 
 def _keeping_board(
-    folder: Path,
-    search: Search,
-    on_trial: Callable[[optuna.trial.FrozenTrial], None] | None,
-    advance: Callable[[int], None],
-) -> Callable[[optuna.trial.FrozenTrial], None]:
+    opened: OpenRun, on_trial: Callable[[TrialRecord], None] | None, advance: Callable[[int], None]
+) -> Callable[[TrialRecord], None]:
     """Keep `leaderboard.csv` up to date, so that a killed run leaves one, and tell how many trials are done."""
-    done = len(search.searched())
+    done = len(opened.search.ledger.searched())
 
-    def told(trial: optuna.trial.FrozenTrial) -> None:
+    def tell(record: TrialRecord) -> None:
         nonlocal done
-        write_whole(folder / "leaderboard.csv", leaderboard(search).to_csv(index=False))
-        now = len(search.searched())
+        write_whole(opened.folder / "leaderboard.csv", leaderboard(opened.search).to_csv(index=False))
+        now = len(opened.search.ledger.searched())
         advance(now - done)
         done = now
         if on_trial is not None:
-            on_trial(trial)
+            on_trial(record)
 
-    return told
+    return tell

@@ -208,6 +208,21 @@ class Recipe:
         """The value at a key path, or the key's default."""
         return self.values.get(key, KEYS[key].default if key in KEYS else "")
 
+    def text(self, key: str) -> str:
+        """A fixed text."""
+        return str(self.get(key))
+
+    def whole(self, key: str) -> int:
+        """A fixed whole number.
+
+        Raises:
+            TypeError: it is no number, or it is searched.
+        """
+        value = self.get(key)
+        if not isinstance(value, int | float):
+            raise TypeError(f"{key} is {value!r}, no whole number")
+        return int(value)
+
     def with_values(self, changes: Mapping[str, Value]) -> Recipe:
         """The same recipe with some values replaced."""
         return replace(self, values={**self.values, **changes})

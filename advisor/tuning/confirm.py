@@ -6,16 +6,21 @@ taken [Breiman 1984]; and what being the best of so many is worth by luck alone 
 
 from __future__ import annotations
 
-import base64
+import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.records.trial import TrialKind
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from advisor.recipe.values import TrialValues
+    from advisor.records.trial import TrialRecord
 
 TOP = 3
 _DRAWS = 300
@@ -26,33 +31,65 @@ class ScoredTrial:
     """A finished trial as all its seeds left it.
 
     Attributes:
-        number: in the study.
-        kind: `probe` or `trial`.
-        values: by key path, scalars.
+        record: of the trial.
         image_scores: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or
             wrong, or, where images may have several labels, its `advisor.network.precision.precision_scores`.
-        loss: cross-entropy under the first seed, nats.
-        temperature: factor that turns logits into calibrated ones, fitted on the validation images, likewise.
-        seconds: that the trial took.
-        tap: stages kept.
-        frozen: stages frozen.
         linear: whether the head is one linear layer.
-        deterministic: deterministic, so that another seed would say the same.
-        trained: share of the recipe's steps that the time allowed.
+        deterministic: whether another seed would say the same.
     """
 
-    number: int
-    kind: str
-    values: Mapping[str, Any]
-    image_scores: NDArray[np.float64]
-    loss: float
-    seconds: float
-    tap: int
-    frozen: int
+    record: TrialRecord
+    image_scores: NDArray[np.float64] = field(repr=False)
     linear: bool
     deterministic: bool
-    trained: float = 1.0
-    temperature: float = 1.0
+
+    @property
+    def number(self) -> int:
+        """In the study; that of a probe is negative."""
+        return self.record.number
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a closed-form probe."""
+        return self.record.kind is TrialKind.PROBE
+
+    @property
+    def values(self) -> TrialValues:
+        """Of the trial."""
+        assert self.record.values is not None
+        return self.record.values
+
+    @property
+    def tap(self) -> int:
+        """Stages kept."""
+        assert self.record.tap is not None
+        return self.record.tap
+
+    @property
+    def frozen(self) -> int:
+        """Stages frozen."""
+        assert self.record.frozen is not None
+        return self.record.frozen
+
+    @property
+    def seconds(self) -> float:
+        """That the trial took."""
+        return self.record.seconds or 0.0
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy under the first seed, nats."""
+        return math.inf if self.record.loss is None else self.record.loss
+
+    @property
+    def temperature(self) -> float:
+        """Factor that turns logits into calibrated ones, fitted on the validation images under the first seed."""
+        return self.record.temperature
+
+    @property
+    def trained(self) -> float:
+        """Share of the recipe's steps that the time allowed."""
+        return 1.0 if self.record.trained is None else self.record.trained
 
     @property
     def head_only(self) -> bool:
@@ -68,9 +105,9 @@ class ScoredTrial:
         """(n,) share of the seeds under which each image was right."""
         return np.asarray(self.image_scores.mean(0))
 
-    def accuracy(self, sample_weight: NDArray[np.float64]) -> float:
-        """Over all its seeds, 0..1."""
-        return float(sample_weight @ self.mean() / sample_weight.sum())
+    def accuracy(self, sample_weight: NDArray[np.float64], seeds: int | None = None) -> float:
+        """Over its seeds, the first so many or all; 0..1."""
+        return float(sample_weight @ self.image_scores[:seeds].mean(0) / sample_weight.sum())
 
 
 @dataclass(frozen=True)
@@ -97,23 +134,6 @@ class Choice:
     sure: int
     unsure: int
 
-    def to_dict(self, sample_weight: NDArray[np.float64]) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "chosen": self.chosen.number,
-            "best": self.best.number,
-            "behind": self.behind,
-            "behind_standard_error": self.behind_se,
-            "optimism": self.optimism,
-            "judged_under_every_seed": self.sure,
-            "rivals": [
-                {"trial": rival.number, "kind": rival.kind, "accuracy": rival.accuracy(sample_weight),
-                 "seeds": len(rival.image_scores),
-                 "first_seed": float(sample_weight @ rival.image_scores[0] / sample_weight.sum())}
-                for rival in self.rivals
-            ],
-        }  # fmt: skip
-
 
 def leaders(
     scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], count: int = TOP
@@ -130,7 +150,7 @@ def leaders(
 def to_confirm(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64]) -> list[ScoredTrial]:
     """Whom to judge again: the leaders, and the best of the closed-form probes, which is the floor."""
     ahead = leaders(scored_trials, sample_weight)
-    probes = leaders([scored_trial for scored_trial in scored_trials if scored_trial.kind == "probe"], sample_weight, 1)
+    probes = leaders([scored_trial for scored_trial in scored_trials if scored_trial.is_probe], sample_weight, 1)
     return ahead + [probe for probe in probes if all(probe.number != leader.number for leader in ahead)]
 
 
@@ -159,7 +179,7 @@ def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float
     def behind(rival: ScoredTrial) -> tuple[float, float]:
         return paired(best.mean() - rival.mean(), sample_weight)
 
-    floor = max((rival.accuracy(sample_weight) for rival in rivals if rival.kind == "probe"), default=0.0)
+    floor = max((rival.accuracy(sample_weight) for rival in rivals if rival.is_probe), default=0.0)
     near = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
     within = [rival for rival in near if rival.accuracy(sample_weight) >= floor - 1e-9]
     chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(sample_weight), s.loss))
@@ -214,18 +234,3 @@ def optimism(image_scores: NDArray[np.float64], sample_weight: NDArray[np.float6
         best = int(on_sample.argmax())
         found.append(on_sample[best] - image_scores[best] @ outside / outside.sum())
     return max(0.0, float(np.mean(found))) if found else 0.0
-
-
-def pack(image_scores: NDArray[np.float64]) -> str:
-    """Credit (n,) as text, for a study's attributes: a bit an image where it is 0 or 1, else four bytes."""
-    if np.isin(image_scores, (0.0, 1.0)).all():
-        return base64.b64encode(np.packbits(image_scores.astype(bool)).tobytes()).decode()
-    return base64.b64encode(image_scores.astype("<f4").tobytes()).decode()
-
-
-def unpack(text: str, count: int) -> NDArray[np.float64]:
-    """The inverse of `pack`, (count,)."""
-    data = base64.b64decode(text)
-    if len(data) == 4 * count:
-        return np.frombuffer(data, "<f4").astype(np.float64)
-    return np.unpackbits(np.frombuffer(data, np.uint8), count=count).astype(np.float64)

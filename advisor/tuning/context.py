@@ -28,7 +28,6 @@ from advisor.network.stages import TOKENS
 from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import Standardise, TransferNetwork
 from advisor.tuning.memory import activation_bytes, free_memory
-from advisor.tuning.space import BACKBONE, Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
     from advisor.plugins import Catalog
     from advisor.progress import Progress
+    from advisor.recipe.values import TrialValues
     from advisor.types import Backbone
 
 _MOST_RESIDENT = 0.25  # of a GPU's free memory that pixels may take
@@ -318,29 +318,29 @@ class ContextPool:
             (first.backbone.name, "pretrained", 0, False): first,
         }
 
-    def context(self, values: Values) -> TrialContext:
+    def of(self, values: TrialValues) -> TrialContext:
         """The context that a trial's values ask for; made when first asked.
 
         Raises:
             BackboneError: the backbone cannot be opened, or takes no images of that size.
         """
-        name = str(values.get(BACKBONE) or self.first.backbone.name)
-        weights = str(values.get("features.weights") or "pretrained")
-        size = int(values.get("features.input_size") or 0)
-        if name == self.first.backbone.name and size == self.first.backbone.input.size:
-            size = 0
-        adapted = values.get("freeze.batchnorm") == "adabn"
-        key = (name, weights, size, adapted)
-        if key not in self._contexts:
-            if adapted:
-                self._contexts[key] = self._adapted(self.context({**values, "freeze.batchnorm": "eval"}))
-            else:
-                self._contexts[key] = self._opened(name, weights, size)
-        return self._contexts[key]
+        adapted = values.freeze.batchnorm == "adabn"
+        return self._of(values.backbone, values.features.weights, values.features.input_size, adapted=adapted)
 
     def stages_of(self, backbone: str) -> Stages:
         """The stages of a backbone."""
-        return self.context({BACKBONE: backbone}).stages
+        return self._of(backbone).stages
+
+    def _of(self, name: str, weights: str = "pretrained", size: int = 0, *, adapted: bool = False) -> TrialContext:
+        name = name or self.first.backbone.name
+        if name == self.first.backbone.name and size == self.first.backbone.input.size:
+            size = 0
+        key = (name, weights, size, adapted)
+        if key not in self._contexts:
+            self._contexts[key] = (
+                self._adapted(self._of(name, weights, size)) if adapted else self._opened(name, weights, size)
+            )
+        return self._contexts[key]
 
     def _opened(self, name: str, weights: str, size: int) -> TrialContext:
         first = self.first

@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 import optuna
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _LEAST = 4  # trials; among fewer nothing can be told apart
 
 
-def importances(study: optuna.Study) -> dict[str, float]:
+def importances(trials: Sequence[optuna.trial.FrozenTrial]) -> dict[str, float]:
     """Share of the variance between trials that each searched value explains, by functional ANOVA [Hutter 2014].
 
     Values that only some trials have (a head's own penalty, a learning rate where nothing but a closed form was
     fitted) are weighed among the trials that have them, and then by how many those are.
 
+    Args:
+        trials: completed ones, each set of values once.
+
     Returns:
         By key path, largest first, adding up to 1; empty where fewer than four trials can be compared.
     """
-    done = [
-        trial
-        for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-        if trial.params and trial.user_attrs.get("kind") != "repeat"
-    ]
+    done = [trial for trial in trials if trial.params]
     found: dict[str, float] = {}
     for names in {frozenset(trial.params) for trial in done}:
         alike = [trial for trial in done if frozenset(trial.params) == names]

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
 from advisor.network.precision import precision_scores
 from advisor.network.ridge import fit_temperature
-from advisor.tuning.loop import TrialFailedError
+from advisor.tuning.failures import TrialFailedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

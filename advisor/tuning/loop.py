@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from advisor.tuning.batches import Objective, draw_order, mix_images
+from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError, TrialFailedError
 from advisor.tuning.updates import Average, StartAnchor, make_optimizer
 
 if TYPE_CHECKING:
@@ -21,26 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _TIMED_STEPS = 3  # steps after which the rest of a trial can be forecast
-LEAST_SHARE = 0.2  # of the planned steps; a shorter trial says nothing about the recipe
 _LOOK = {"cpu": 1, "cuda": 10}  # steps between two looks at loss and clock; a look makes the host wait for the GPU
 _MEMORY_WORDS = ("can't allocate memory", "DefaultCPUAllocator", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
-
-
-class TrialFailedError(Exception):
-    """A trial that has no score; the text is the reason."""
-
-
-class OutOfTimeError(Exception):
-    """The budget leaves no room for a meaningful part of the trial.
-
-    Args:
-        reason: in a few words.
-        seconds: what all of its training would take, where that was measured.
-    """
-
-    def __init__(self, reason: str, seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True)

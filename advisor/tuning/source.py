@@ -11,7 +11,7 @@ import torch
 from advisor.data.views import augmented_view
 from advisor.network.activations import View
 from advisor.network.stages import TOKENS
-from advisor.tuning.loop import OutOfTimeError
+from advisor.tuning.failures import OutOfTimeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from advisor.network.activations import ActivationCache, Activations
     from advisor.network.transfer import TransferNetwork
+    from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
-    from advisor.tuning.space import Values
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainingSource:
 
 
 def source_of(
-    context: TrialContext, network: TransferNetwork, values: Values, *, frozen: int, seed: int, deadline: float
+    context: TrialContext, network: TransferNetwork, values: TrialValues, *, frozen: int, seed: int, deadline: float
 ) -> TrainingSource:
     """Kept activations where the recipe wants them and there is room, else the images themselves.
 
@@ -65,7 +65,7 @@ def source_of(
     cut = min(frozen, network.tap - 1)  # where all is frozen, its last stage is computed at every step
     if views and context.activations is not None:
         return _kept_source(context, context.activations, network, values, views, cut, seed, deadline)
-    generator, augment = torch.Generator().manual_seed(seed), values.get("train.augment", "none")
+    generator, augment = torch.Generator().manual_seed(seed), values.augment
     resident = context.resident(rows)
 
     def take(batch: Tensor, _epoch: int) -> tuple[Tensor, ...]:
@@ -78,7 +78,7 @@ def source_of(
     return TrainingSource(network, take, lambda part: (context.clean(held[part]),), 1.0)
 
 
-def kept_views(context: TrialContext, values: Values, *, tap: int, frozen: int, codes: str) -> int:
+def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: int, codes: str) -> int:
     """Views of an image that a training draws from, the plain one among them; 0 where every epoch has fresh ones.
 
     Args:
@@ -88,9 +88,9 @@ def kept_views(context: TrialContext, values: Values, *, tap: int, frozen: int, 
         frozen: stages frozen.
         codes: how the head reads the tap.
     """
-    mode = values.get("features.cache", "auto")
+    mode = values.features.cache or "auto"
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
-    split_twice = bool(values.get("train.drop_path")) and tap < len(context.stages)
+    split_twice = bool(values.drop_path) and tap < len(context.stages)
     cut = min(frozen, tap - 1)
     # What is kept of the last stage is its pooled vector.
     unpooled = codes == TOKENS and tap == len(context.stages)
@@ -101,14 +101,14 @@ def kept_views(context: TrialContext, values: Values, *, tap: int, frozen: int, 
     return 0
 
 
-def missing_images(context: TrialContext, cache: ActivationCache, values: Values, views: int, at: int) -> int:
+def missing_images(context: TrialContext, cache: ActivationCache, values: TrialValues, views: int, at: int) -> int:
     """How many images, each of its views counted, a training with kept views would have to compute first."""
     return sum(len(some) for some, view in _wanted(context, values, views) if not cache.has(some, at, view))
 
 
-def _wanted(context: TrialContext, values: Values, views: int) -> list[tuple[NDArray[np.int64], View]]:
+def _wanted(context: TrialContext, values: TrialValues, views: int) -> list[tuple[NDArray[np.int64], View]]:
     """Rows and views of the activations that a training reads: those to learn from, last those to judge by."""
-    augment = values.get("train.augment", "none")
+    augment = values.augment
     learnt = [(context.kept("train")[0], View(augment, number)) for number in range(views)]
     return [*learnt, (context.kept("val")[0], View(augment, 0))]
 
@@ -117,7 +117,7 @@ def _kept_source(
     context: TrialContext,
     cache: ActivationCache,
     network: TransferNetwork,
-    values: Values,
+    values: TrialValues,
     views: int,
     at: int,
     seed: int,
@@ -132,7 +132,7 @@ def _kept_source(
     model = network.tail(cache.segments.between(network.trunk, at, network.tap, tapped=True))
     generator = torch.Generator().manual_seed(seed)
     # Every image goes through all its views, in an order of its own, before any comes back.
-    rounds = -(-values["train.epochs"] // views)
+    rounds = -(-values.steps[1].epochs // views)
     order = torch.rand(len(places), rounds, views, generator=generator).argsort(-1).flatten(1)
 
     def take(batch: Tensor, epoch: int) -> tuple[Tensor, ...]:
@@ -167,8 +167,8 @@ def _to_device(tensors: tuple[Tensor, ...], device: torch.device) -> tuple[Tenso
     )
 
 
-def _views(values: Values) -> int:
+def _views(values: TrialValues) -> int:
     """Kept views of an image: no more than there are epochs to draw them in, and one where there is no chance."""
-    if values.get("train.augment", "none") == "none":
+    if values.augment == "none":
         return 1
-    return int(min(values["features.views"], values["train.epochs"]))
+    return min(values.features.views or 1, values.steps[1].epochs)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.recipe import KEYS, Choices, Key, Range, Recipe, Value, key_of
+from advisor.recipe.values import BACKBONE, TrialValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import optuna
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from advisor.plugins import Catalog
     from advisor.types import Scalar
 
-Values = dict[str, Any]
-BACKBONE = "backbone.name"
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
@@ -66,7 +65,7 @@ class SearchSpace:
         self.backbone = backbone
         self._stages_of = stages_of
 
-    def suggest(self, trial: optuna.trial.BaseTrial, *, head_only: bool = False) -> Values:
+    def suggest(self, trial: optuna.trial.BaseTrial, *, head_only: bool = False) -> TrialValues:
         """Ask a trial for every active value; inactive ones are left out.
 
         Args:
@@ -74,7 +73,7 @@ class SearchSpace:
             head_only: freeze everything below the head, whatever else the recipe would allow.
         """
 
-        def ask(key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
+        def ask(key: str, value: Value) -> Scalar:
             if head_only and key == "freeze.depth":
                 value = 1.0
             if isinstance(value, Range) and key in _IN_LEVELS:
@@ -98,7 +97,13 @@ class SearchSpace:
         weights = self._value("features.weights")
         return "pretrained" in weights.choices if isinstance(weights, Choices) else weights == "pretrained"
 
-    def start(self) -> Values:
+    def at(self, params: Mapping[str, Scalar]) -> TrialValues:
+        """The values of a trial with given Optuna parameters."""
+        import optuna
+
+        return self.suggest(optuna.trial.FixedTrial(dict(params)))
+
+    def start(self) -> TrialValues:
         """The recipe's starting values."""
         return self._walk(self._first)
 
@@ -106,14 +111,14 @@ class SearchSpace:
         """The starting values as Optuna parameters, for `study.enqueue_trial`."""
         return self.params(self.start())
 
-    def params(self, values: Values) -> dict[str, Scalar]:
+    def params(self, values: TrialValues) -> dict[str, Scalar]:
         """A trial's values as Optuna parameters, those that vary."""
         out: dict[str, Scalar] = {}
-        for key, value in values.items():
+        for key, value in values.to_flat().items():
             asked = self._value(key)
             if isinstance(asked, Range) and key in _IN_LEVELS:
                 levels = self._levels(asked)
-                out[key] = levels.index(self._nearest(asked, key, value))
+                out[key] = levels.index(_nearest_of(levels, value))
             elif isinstance(asked, Range | Choices):
                 out[key] = value
         return out
@@ -121,7 +126,7 @@ class SearchSpace:
     def nearest_params(self, other: Recipe) -> dict[str, Scalar]:
         """Where another recipe starts, brought into this space: searched values clipped, fixed ones left."""
 
-        def near(key: str, value: Value) -> Any:  # noqa: ANN401
+        def near(key: str, value: Value) -> Scalar:
             if not isinstance(value, Range | Choices):
                 return value
             first = self._first(key, other.get(key))
@@ -133,16 +138,36 @@ class SearchSpace:
 
         return self.params(self._walk(near))
 
-    def completed(self, values: Values) -> Values:
+    def at_depth(self, values: TrialValues, depth: float) -> TrialValues:
+        """The same at another freeze depth, with what that asks for."""
+        return self.completed(values.at_depth(depth).to_flat())
+
+    def completed(self, flat: Mapping[str, Scalar]) -> TrialValues:
         """Values with what their conditions ask for: what is missing from the start, what does nothing left out."""
 
-        def known(key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
-            return values.get(key, self._first(key, value))
+        def known(key: str, value: Value) -> Scalar:
+            return flat[key] if key in flat else self._first(key, value)
 
         return self._walk(known)
 
-    def other_value(self, key: str, value: Any) -> Any:  # noqa: ANN401
-        """What to compare a searched value with: where the search began, or else the other end of its range."""
+    def with_other(self, values: TrialValues, key: str) -> tuple[Scalar, TrialValues] | None:
+        """A trial with one searched value changed: to where the search began, or else to the other end of its range.
+
+        Args:
+            values: of the trial.
+            key: path of the value.
+
+        Returns:
+            The other value and the changed trial; None where the trial has no such value, or nothing would change.
+        """
+        flat = values.to_flat()
+        if key not in flat:
+            return None
+        other = self._other(key, flat[key])
+        changed = self.completed({**flat, key: other})
+        return None if changed == values else (other, changed)
+
+    def _other(self, key: str, value: Scalar) -> Scalar:
         asked = self._value(key)
         assert isinstance(asked, Range | Choices)
         first = self._nearest(asked, key, self._first(key, asked))
@@ -150,7 +175,8 @@ class SearchSpace:
             return first
         if isinstance(asked, Choices):
             return next(choice for choice in asked.choices if choice != value)
-        end = asked.low if abs(value - asked.high) < abs(value - asked.low) else asked.high
+        number = float(value)
+        end = asked.low if abs(number - asked.high) < abs(number - asked.low) else asked.high
         return self._nearest(asked, key, end)
 
     def depths(self) -> list[float]:
@@ -183,12 +209,12 @@ class SearchSpace:
                 kept[kept.index(min(inner, key=lambda stage: abs(stage - start)))] = start
         return [stage / stages for stage in sorted(kept)]
 
-    def _nearest(self, asked: Range | Choices, key: str, value: Any) -> Any:  # noqa: ANN401
+    def _nearest(self, asked: Range | Choices, key: str, value: Scalar) -> Scalar:
         if isinstance(asked, Range) and key in _IN_LEVELS:
-            return min(self._levels(asked), key=lambda level: abs(level - value))
+            return _nearest_of(self._levels(asked), value)
         return value
 
-    def _first(self, key: str, value: Value) -> Any:  # noqa: ANN401 - whatever a recipe holds
+    def _first(self, key: str, value: Value) -> Scalar:
         """Where a value starts; whole numbers stay whole."""
         if not isinstance(value, Range | Choices):
             return value
@@ -210,24 +236,27 @@ class SearchSpace:
         _, head, name = path.split(".")
         return key_of(next(param for param in self.catalog.head(head).params if param.name == name))
 
-    def _walk(self, ask: Callable[[str, Value], Any]) -> Values:
+    def _walk(self, ask: Callable[[str, Value], Scalar]) -> TrialValues:
         """Visit the active keys in an order in which each condition is known before it is needed."""
-        values: Values = {}
+        return TrialValues.from_flat(self._walked(ask))
+
+    def _walked(self, ask: Callable[[str, Value], Scalar]) -> dict[str, Scalar]:
+        values: dict[str, Scalar] = {}
         stages = self.stages
         if self.backbones:
             values[BACKBONE] = ask(BACKBONE, self._value(BACKBONE))
-            stages = self._stages_of(values[BACKBONE]) if self._stages_of else stages
+            stages = self._stages_of(str(values[BACKBONE])) if self._stages_of else stages
         for key in _FIRST:
             value = self._value(key)
             if values.get("features.weights") == "random" and key in _FROM_SCRATCH:
                 value = _FROM_SCRATCH[key]
             values[key] = ask(key, value)
-        head = self.catalog.head(values["head.name"])
+        head = self.catalog.head(str(values["head.name"]))
         for param in head.params:
             key = f"head.{head.name}.{param.name}"
             values[key] = ask(key, self._value(key))
-        tap = stages.tap_index(values["features.tap"])
-        head_only = stages.frozen_index(values["freeze.depth"], tap) == tap
+        tap = stages.tap_index(float(values["features.tap"]))
+        head_only = stages.frozen_index(float(values["freeze.depth"]), tap) == tap
         if head_only and values["freeze.batchnorm"] != "adabn":
             values["freeze.batchnorm"] = "eval"  # nothing trains that could follow these images
         if head_only and head.fit is not None and values["head.init"] == "probe":
@@ -246,17 +275,21 @@ class SearchSpace:
 _FROM_SCRATCH: dict[str, Value] = {"freeze.depth": 0.0, "head.init": "random"}
 
 
-def frozen_recipe(recipe: Recipe, values: Values) -> Recipe:
+def frozen_recipe(recipe: Recipe, values: TrialValues) -> Recipe:
     """The recipe of one trial: scalars only."""
     fixed = ("features.codes",)
     kept = {key: value for key, value in recipe.values.items() if key.startswith("search.") or key in fixed}
-    own = {key: value for key, value in values.items() if key != BACKBONE}
+    own = {key: value for key, value in values.to_flat().items() if key != BACKBONE}
     return Recipe(
         name=recipe.name,
         summary=recipe.summary,
         scenario=recipe.scenario,
         values={**kept, "search.trials": 1, **own},
     )
+
+
+def _nearest_of(levels: Sequence[float], value: Scalar) -> float:
+    return min(levels, key=lambda level: abs(level - float(value)))
 
 
 def _ask(trial: optuna.trial.BaseTrial, key: str, value: Value, kind: type) -> Scalar:

@@ -4,57 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import socket
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import optuna
 
 from advisor.data.cache import write_whole
 from advisor.errors import RunError
+from advisor.tuning.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from advisor.recipe import Plan
 
 _ELSEWHERE = "storage.txt"  # in a run's folder: where its study is, when that is not the folder
-
-
-def owner() -> str:
-    """This process, as a trial that it runs is marked."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def fail_stale_trials(study: optuna.Study, *, shared: bool) -> None:
-    """End the trials that a killed process left running.
-
-    Args:
-        study: whose trials are looked at.
-        shared: whether other processes may be at work on it; then only trials of processes of this machine that
-            are no more are ended.
-    """
-    for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-        if shared and not _has_ended(str(trial.user_attrs.get("owner", ""))):
-            continue
-        study._storage.set_trial_user_attr(trial._trial_id, "kind", "interrupted")  # noqa: SLF001
-        study._storage.set_trial_user_attr(trial._trial_id, "reason", "the process ended")  # noqa: SLF001
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-
-
-def _has_ended(owner: str) -> bool:
-    host, _, process = owner.rpartition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
 
 
 def fingerprint(plan: Plan) -> str:
@@ -65,10 +31,21 @@ def fingerprint(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, optuna.Study, Callable[[], None]]:
-    """The study and that of its probes, in its folder or wherever an Optuna URL points, and how to close them.
+def study_key(digest: str, plan: Plan) -> str:
+    """Equal for equal data and equal plans, on whatever machine."""
+    return hashlib.sha256(f"{digest}|{fingerprint(plan)}".encode()).hexdigest()[:12]
+
+
+@contextmanager
+def open_ledger(storage: str, key: str, folder: Path) -> Iterator[Ledger]:
+    """The ledger of a run, in its folder or wherever an Optuna URL points.
 
     A folder whose study is elsewhere says so, and is not begun anew without it.
+
+    Args:
+        storage: an Optuna URL; empty for a file in the folder.
+        key: of the study, by which it is found in a shared storage.
+        folder: of the run.
 
     Raises:
         RunError: the storage cannot be used, or the folder's study is in another.
@@ -76,6 +53,7 @@ def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, opt
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
     _settle_place(storage, folder)
+    name = f"advisor-{key}" if storage else "advisor"
     try:
         place = (
             optuna.storages.RDBStorage(storage)
@@ -100,12 +78,40 @@ def open_study(storage: str, name: str, folder: Path) -> tuple[optuna.Study, opt
             ways=["check the address, and that the server runs", "install the database's Python driver"],
             hint="--storage sqlite:///study.db, postgresql+psycopg://user@host/name, mysql+pymysql://user@host/name",
         ) from error
-
-    def close() -> None:
+    try:
+        yield Ledger(study, probes, shared=bool(storage))
+    finally:
         place.remove_session()
         place.engine.dispose()
 
-    return study, probes, close
+
+def claim(ledger: Ledger, digest: str, plan: Plan, folder: Path) -> None:
+    """Settle whose run this is.
+
+    Args:
+        ledger: of the run.
+        digest: of the dataset.
+        plan: that is searched.
+        folder: of the run, for people.
+
+    Raises:
+        RunError: it is the run of other data or of another plan.
+    """
+    for name, mine, what in (
+        ("digest", digest, "another dataset, or this one before it changed"),
+        ("plan", fingerprint(plan), "another plan"),
+    ):
+        if ledger.setting(name) not in (None, mine):
+            raise RunError(
+                f"`{folder}` holds a run of {what}.",
+                ways=[
+                    "go on with the plan that it was started with: --resume",
+                    "start a new run under another name",
+                    f"move or delete {folder}",
+                ],
+                hint=f"advisor tune --name {folder.name}-2",
+            )
+        ledger.settle(name, mine)
 
 
 def _settle_place(storage: str, folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
 import advisor
-from advisor.outcome.card import model_card
+from advisor.outcome.card import model_card, report_of
 from advisor.outcome.export import export_hub_folder
 from advisor.plugins import load_catalog
 from advisor.recipe import load_plan, plan_to_toml
@@ -57,8 +58,10 @@ def test_its_lines_load_the_model(best, tiny_folder, values, capsys, tmp_path, m
 
 @pytest.mark.parametrize(("different", "words"), [(0.9, "**The images are unlike"), (0.1, "- The images are like")])
 def test_images_unlike_the_networks_own_are_a_warning(tiny, tiny_folder, tmp_path, tuned, different, words):
-    config, report = parts(tuned(tiny_folder))
-    report |= {"scenario": 3, "advice": {"probability_different": different, "scenario_probabilities": {"3": 0.75}}}
+    best = tuned(tiny_folder)
+    config, report = parts(best)[0], report_of(best)
+    advice = {"probability_different": different, "scenario_probabilities": {"3": 0.75}}
+    report = replace(report, scenario=3, advice=advice)
     card = model_card(config, report, title="mine", place="local-dir:mine")
     assert words in card
     assert "| scenario | 3, small and different (probability 0.75) |" in card

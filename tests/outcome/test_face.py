@@ -63,7 +63,7 @@ def test_frames_hold_the_plain_data(done):
     assert (ways["seconds"] > 0).all()
     assert ways["expected"].between(ways["low"], ways["high"]).all()
     predictions = result.predictions
-    assert len(predictions) == result.test_images
+    assert len(predictions) == result.record.test_images
     assert (predictions["label"] == predictions["predicted"]).mean() == pytest.approx(result.test)
 
 
@@ -78,4 +78,4 @@ def test_notebooks_show_both(done):
     assert f"Test accuracy {result.test:.3f}" in shown
     assert f"{result.probe_accuracy:.3f}" in shown
     assert "<b>" not in shown
-    assert "No test images were kept apart." in replace(result, test=None)._repr_html_()
+    assert "No test images were kept apart." in replace(result, record=replace(result.record, test=None))._repr_html_()

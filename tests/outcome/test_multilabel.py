@@ -19,6 +19,7 @@ from advisor.outcome.pilot import pilot
 from advisor.outcome.run import chosen_plan
 from advisor.plugins import load_catalog
 from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
+from advisor.tuning.storage import open_ledger
 
 SHAPES = {"ball": ((200, 30, 40), "ellipse"), "box": ((40, 60, 210), "rectangle"), "bar": ((30, 160, 60), "bar")}
 
@@ -101,11 +102,13 @@ def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatc
 def test_a_trained_network_is_judged_by_the_precision_of_its_test_images(tiny, table, tmp_path, monkeypatch):
     monkeypatch.setattr("advisor.tuning.study.Search._add_probes", lambda self: None)
     result = advisor.tune(plan(table, freeze__depth=0.4, search__trials=1), runs=tmp_path / "runs", device="cpu")
-    assert result.metric == "map"
-    assert result.winner.kind == "trial"
-    assert len(result.winner.image_scores) == 2  # seeds
-    assert result.validation == pytest.approx(result.winner.image_scores.mean())
-    assert result.test_balanced is None
+    assert result.record.metric == "map"
+    assert result.record.winner.kind == "trial"
+    assert result.record.validation_seeds == 2
+    with open_ledger("", "", result.folder) as ledger:
+        image_scores = ledger.image_scores(result.record.winner.number, result.record.validation_images)
+    assert result.validation == pytest.approx(image_scores.mean())
+    assert result.record.test_balanced is None
     dataset = advisor.open_dataset(str(table))
     assert dataset.multilabel
     rows = pd.read_json(result.best / "report.json", typ="series")["test_per_class"]
@@ -117,8 +120,8 @@ def test_folds_other_heads_and_the_pilot(tiny, table, tmp_path, monkeypatch):
     monkeypatch.setattr(priors, "LEAST_STEPS", 8)  # of a training; more would only take longer
     folded = advisor.tune(plan(table, search__folds=3, head__name="mlp", freeze__depth=1.0, search__seeds=1),
                           runs=tmp_path / "runs", device="cpu")  # fmt: skip
-    assert folded.folds == 3
-    assert len(folded.winner.image_scores[0]) == 80 - folded.test_images
+    assert folded.record.folds == 3
+    assert folded.record.validation_images == 80 - folded.record.test_images
     found = pilot(advisor.recommend(str(table), backbone="tiny", device="cpu"), device="cpu")
     assert found.verdict.pilot.judged_on > 0
 

@@ -28,12 +28,14 @@ from advisor.outcome.run import Machine, chosen_plan
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, plan_to_toml
-from advisor.tuning import study as study_module
+from advisor.records.run import RunRecord
+from advisor.tuning import network_runner
 from advisor.tuning import trial as trial_module
 from advisor.tuning.context import TrialContext
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
 from advisor.tuning.judging import Judgement
-from advisor.tuning.loop import OutOfTimeError, TrialFailedError
 from advisor.tuning.sampling import pick_sampler
+from advisor.tuning.storage import open_ledger
 from advisor.tuning.study import Search
 
 FINE_TUNE = {
@@ -75,7 +77,10 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     assert first["scenario"] == "test"
     assert first["optimizer.lr"] == 3e-4  # the recommended recipe comes first
     assert first["frozen"] == 2
-    assert result.choice.best.accuracy(np.ones(12)) >= result.probe_accuracy
+    assert max(rival.accuracy for rival in result.record.choice.rivals) >= result.probe_accuracy
+    assert (
+        RunRecord.from_dict(json.loads((result.best / "report.json").read_text())).to_dict() == result.record.to_dict()
+    )
     report = json.loads((result.best / "report.json").read_text())
     assert report["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert report["dataset"]["digest"] == advisor.open_dataset(str(tiny_folder)).digest
@@ -238,7 +243,7 @@ def test_when_every_trial_fails_the_probe_stands_and_the_result_says_so(tiny, ti
     monkeypatch.setattr(trial_module, "train", never)
     result = run(plan(tiny_folder), tmp_path)
     assert result.all_failed
-    assert result.winner.kind == "probe"
+    assert result.record.winner.kind == "probe"
     assert result.validation <= result.probe_accuracy
 
 
@@ -270,7 +275,7 @@ def test_the_probe_is_the_floor(tiny, tiny_folder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Search, "_one", worse)
     result = run(plan(tiny_folder, search__trials=1), tmp_path)
-    assert result.winner.kind == "probe"
+    assert result.record.winner.kind == "probe"
     assert result.validation == result.probe_accuracy > 0.5
     assert "ridge" in (result.best / "best.toml").read_text()
 
@@ -333,7 +338,7 @@ def test_where_the_recipes_training_does_not_fit_more_stages_are_frozen(tiny, ti
     assert row["state"] == "COMPLETE"
     assert 0 < row["frozen"] < row["tap"]
     (said,) = [sentence for sentence in heard.sentences if "--budget" in sentence]
-    assert "more stages are frozen" in said
+    assert "more stages stay frozen" in said
 
 
 def test_a_training_that_turns_out_too_long_is_tried_again_frozen_deeper(tiny, tiny_folder, tmp_path, monkeypatch):
@@ -483,13 +488,13 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
     )
     result = run(plan(tiny_folder, freeze__depth=0.4, search__trials=6), tmp_path)
     assert result.validation == pytest.approx(11 / 12)
-    assert result.winner.number in {1, 2, 4}
+    assert result.record.winner.number in {1, 2, 4}
     assert len(list((result.folder / "weights").iterdir())) <= 3
 
 
 def test_ties_go_to_the_probe(tiny, tiny_folder, tmp_path):
     result = run(plan(tiny_folder, freeze__depth=1.0, head__name="ridge", search__trials=1), tmp_path)
-    assert result.winner.kind == "probe"
+    assert result.record.winner.kind == "probe"
 
 
 @pytest.mark.parametrize("architecture", ["test_vit", "test_convnext", "test_efficientnet"])
@@ -507,9 +512,9 @@ def test_other_kinds_of_network(install, tiny_folder, tmp_path, architecture):
 def test_few_images_are_cross_validated_and_the_winner_learns_from_all(without_probes, tiny, tiny_folder, tmp_path):
     found = plan(tiny_folder, search__folds=0, search__seeds=2, features__cache="views", search__trials=1)
     result = run(found, tmp_path)
-    assert result.folds == 5
-    assert len(result.winner.image_scores) == 2  # seeds
-    assert result.winner.image_scores.shape[1] == 57  # every image that may be trained on
+    assert result.record.folds == 5
+    assert result.record.validation_seeds == 2
+    assert result.record.validation_images == 57  # every image that may be trained on
     assert json.loads((result.best / "report.json").read_text())["validation_images"] == 57
     assert not (result.folder / "weights").exists()
     # Activations of one stage are kept once, not once per fold.
@@ -690,7 +695,7 @@ def test_explain_changes_one_value_at_a_time(tiny, tiny_folder, tmp_path):
     with pytest.raises(RunError, match="There is no run"):
         advisor.explain(tmp_path / "runs" / "nothing")
     found = advisor.explain(result.folder, budget="60s", machine=Machine("cpu"))
-    assert found.trial == result.winner.number
+    assert found.trial == result.record.winner.number
     assert {entry.key for entry in found.ablations} <= {"freeze.depth", "optimizer.lr"}
     assert set(found.curve["way"]) == {"winner", "from-scratch"}
     assert found.scratch_steps is not None
@@ -714,11 +719,12 @@ def test_unequal_classes_are_judged_and_trained_evenly(tiny, tiny_folder, tmp_pa
     assert advice.plan.recipe.get("search.metric") == "balanced"
     searched = advice.plan.recipe.with_values({"search.trials": 2, "search.seeds": 1, "train.epochs": 2})
     result = run(replace(advice.plan, recipe=searched), tmp_path)
-    assert result.metric == "balanced"
-    winner = result.winner
+    assert result.record.metric == "balanced"
+    with open_ledger("", "", result.folder) as ledger:
+        image_scores = ledger.image_scores(result.record.winner.number, result.record.validation_images)[0]
     split = split_dataset(advisor.open_dataset(str(tiny_folder)))
     frame = split.frame[split.frame["split"].isin(["train", "val"])].sort_values("row")
-    recalls = pd.Series(winner.image_scores[0]).groupby(frame["label"].to_numpy()).mean()
+    recalls = pd.Series(image_scores).groupby(frame["label"].to_numpy()).mean()
     assert result.validation == pytest.approx(recalls.mean())
 
 
@@ -729,12 +735,12 @@ def test_very_few_images_are_searched_all_the_same(tiny, tmp_path, images):
         for seed in range(images):
             draw(kind, seed).save(tmp_path / "few" / name / f"{seed}.png")
     result = run(plan(tmp_path / "few", search__folds=0, search__trials=1), tmp_path)
-    assert result.folds <= max(1, images - 1)
+    assert result.record.folds <= max(1, images - 1)
     assert result.ended == "trials"
 
 
 def test_probes_that_were_cut_off_are_made_up_for(tiny, tiny_folder, tmp_path, monkeypatch):
-    original, calls = study_module.run_folds, []
+    original, calls = network_runner.run_folds, []
 
     def stops(*args, **kwargs):
         calls.append(1)
@@ -742,7 +748,7 @@ def test_probes_that_were_cut_off_are_made_up_for(tiny, tiny_folder, tmp_path, m
             raise KeyboardInterrupt
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(study_module, "run_folds", stops)
+    monkeypatch.setattr(network_runner, "run_folds", stops)
     assert (run(plan(tiny_folder), tmp_path).trials["kind"] == "probe").sum() == 2
     assert (run(plan(tiny_folder), tmp_path).trials["kind"] == "probe").sum() == 5
 

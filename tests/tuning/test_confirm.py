@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from advisor.tuning.confirm import ScoredTrial, choose, leaders, optimism, pack, paired, unpack
+from advisor.recipe.values import TrialValues
+from advisor.records.trial import TrialKind, TrialRecord, TrialState
+from advisor.tuning.confirm import ScoredTrial, choose, leaders, optimism, paired
 
 N = 400
 WORTH = np.ones(N)
@@ -11,12 +15,10 @@ def scored_trial(number, right, *, seeds=1, frozen=0, tap=8, kind="trial", loss=
     """A trial that is right on the first `right` images under every seed; a list gives one figure per seed."""
     rights = right if isinstance(right, list) else [right] * seeds
     image_scores = np.stack([np.arange(N) < count for count in rights])
-    return ScoredTrial(number, kind, {}, image_scores, loss, 1.0, tap, frozen, linear, deterministic=False)
-
-
-def test_packed_answers_come_back():
-    image_scores = np.random.default_rng(0).random(37) < 0.5
-    assert (unpack(pack(image_scores), 37) == image_scores).all()
+    record = TrialRecord(
+        number, TrialKind(kind), TrialState.COMPLETE, TrialValues(), loss=loss, seconds=1.0, tap=tap, frozen=frozen
+    )
+    return ScoredTrial(record, image_scores, linear=linear, deterministic=False)
 
 
 def test_a_clear_lead_wins_although_it_costs_more():
@@ -73,7 +75,7 @@ def test_nothing_below_the_probe_is_taken():
 def test_images_count_what_they_are_worth():
     sample_weight = np.where(np.arange(N) < 300, 1 / 3, 3.0)
     early, late = scored_trial(0, 300), scored_trial(1, 300)
-    late = ScoredTrial(**{**late.__dict__, "image_scores": late.image_scores[:, ::-1]})
+    late = replace(late, image_scores=late.image_scores[:, ::-1])
     assert early.accuracy(sample_weight) == pytest.approx(100 / 400)
     assert leaders([early, late], sample_weight)[0].number == 1
 

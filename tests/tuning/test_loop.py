@@ -8,7 +8,8 @@ from torch import nn
 
 from advisor.tuning import updates
 from advisor.tuning.batches import draw_order, image_weights
-from advisor.tuning.loop import OutOfTimeError, Schedule, TrialFailedError, train
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
+from advisor.tuning.loop import Schedule, train
 
 torch.manual_seed(0)
 X = torch.randn(96, 10)

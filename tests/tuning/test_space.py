@@ -17,7 +17,7 @@ def space(**values):
 def asked(searched, params):
     """Values of a trial with fixed parameters, and the names it asked for."""
     trial = optuna.trial.FixedTrial(params)
-    return searched.suggest(trial), set(trial.params)
+    return searched.suggest(trial).to_flat(), set(trial.params)
 
 
 LR = {"optimizer__lr": Range(1e-5, 1e-3, log=True), "optimizer__lr_ratio": Range(1, 100, log=True)}
@@ -47,7 +47,7 @@ def test_start_values_round_trip_through_optuna():
     for name in CATALOG.recipes:
         searched = SearchSpace(load_recipe(name, CATALOG), STAGES, CATALOG)
         values, _ = asked(searched, searched.start_params())
-        start = searched.start()
+        start = searched.start().to_flat()
         assert values.keys() == start.keys()
         for key, value in start.items():
             if key in ("features.tap", "freeze.depth"):
@@ -60,7 +60,7 @@ def test_start_values_round_trip_through_optuna():
 def test_depths_are_whole_stages(low, high, steps):
     searched = space(freeze__depth=Range(low, high), head__init="random")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    seen = {round(8 * searched.suggest(study.ask())["freeze.depth"]) for _ in range(80)}
+    seen = {round(8 * searched.suggest(study.ask()).freeze.depth) for _ in range(80)}
     assert seen == set(steps)
 
 
@@ -81,18 +81,18 @@ def test_of_many_stages_the_start_and_both_ends_are_always_among_the_steps(count
 
 def test_several_backbones_start_where_the_plan_says():
     searched = SearchSpace(Recipe("x"), STAGES, CATALOG, backbones=("a", "b"), backbone="b", stages_of=lambda _: STAGES)
-    assert searched.start()["backbone.name"] == "b"
+    assert searched.start().backbone == "b"
 
 
 def test_whole_numbers_without_a_start_begin_whole():
     searched = space(train__epochs=Range(1, 4), freeze__depth=0.5)
-    assert isinstance(searched.start()["train.epochs"], int)
+    assert isinstance(searched.start().steps[1].epochs, int)
 
 
 def test_head_only_overrides_the_depth():
     searched = space(freeze__depth=Range(0, 1), **LR)
     trial = optuna.trial.FixedTrial({})
-    assert searched.suggest(trial, head_only=True)["freeze.depth"] == 1.0
+    assert searched.suggest(trial, head_only=True).freeze.depth == 1.0
     assert searched.allows_head_only
     assert not space(freeze__depth=0.0).allows_head_only
     assert not space(freeze__depth=Choices((0.0, 0.5))).allows_head_only
@@ -115,4 +115,4 @@ def test_whole_number_parameters_of_heads_stay_whole(install):
     recipe = Recipe("x", values={"head.name": "two-layer", "head.two-layer.hidden": Range(8, 512, log=True, start=8)})
     searched = SearchSpace(recipe, STAGES, load_catalog())
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    assert all(isinstance(searched.suggest(study.ask())["head.two-layer.hidden"], int) for _ in range(5))
+    assert all(isinstance(searched.suggest(study.ask()).head.params["hidden"], int) for _ in range(5))

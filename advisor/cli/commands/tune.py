@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import optuna
+    from advisor.records.trial import TrialRecord
 
 _REPORT_SECONDS = 3.0  # of a run's budget: drawing charts wants libraries of its own
 
@@ -122,13 +122,13 @@ def run(options: TuneOptions) -> ExitCode:
     return ExitCode.COULD_NOT if result.all_failed else ExitCode.OK
 
 
-def _teller(talk: Talk) -> Callable[[optuna.trial.FrozenTrial], None]:
+def _teller(talk: Talk) -> Callable[[TrialRecord], None]:
     """What prints a line for each trial, and keeps the best one beside the progress."""
     from advisor.cli import pages
 
     best = [-1.0]
 
-    def on_trial(trial: optuna.trial.FrozenTrial) -> None:
+    def on_trial(trial: TrialRecord) -> None:
         before = best[0]
         talk.say(pages.trial_line(trial, best))
         if best[0] > before:

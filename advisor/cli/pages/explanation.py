@@ -9,7 +9,7 @@ from advisor.cli.pages.listing import cell
 
 if TYPE_CHECKING:
     from advisor.cli.page import TerminalPage
-    from advisor.outcome.explain import Explanation
+    from advisor.records.evidence import Explanation
 
 
 def explanation(out: TerminalPage, found: Explanation, folder: str) -> None:

@@ -6,15 +6,16 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from advisor.cli.console import escape
+from advisor.records.trial import TrialKind, TrialState, Way
+from advisor.records.trial import trial_name as name_of
 from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import optuna
-
     from advisor.cli.page import TerminalPage
     from advisor.outcome.handover import Result
+    from advisor.records.trial import TrialRecord
 
 
 def result(out: TerminalPage, found: Result, reports: Sequence[str] = ()) -> None:
@@ -30,31 +31,33 @@ def result(out: TerminalPage, found: Result, reports: Sequence[str] = ()) -> Non
     _failures(out, found)
     why = {"trials": "all trials done", "time": "the budget is spent", "interrupted": "stopped by you",
            "exhausted": "nothing new is left to try"}[found.ended]  # fmt: skip
-    winner = "the closed-form probe" if found.winner.kind == "probe" else f"trial {found.winner.number}"
-    out.print(f"{why[0].upper()}{why[1:]} after {show_duration(found.seconds)}. The winner is {winner}.")
+    record = found.record
+    out.print(
+        f"{why[0].upper()}{why[1:]} after {show_duration(record.search.seconds)}. The winner is {record.winner.name}."
+    )
     for line in _why_this(found):
         out.print(f"  {line}")
-    metric = "balanced" if found.metric == "balanced" else "validation"
-    how = f"{found.folds}-fold cross-validation" if found.folds > 1 else "one validation part"
-    seeds = len(found.winner.image_scores)
+    metric = "balanced" if record.metric == "balanced" else "validation"
+    how = f"{record.folds}-fold cross-validation" if record.folds > 1 else "one validation part"
+    seeds = record.validation_seeds
     how += f", mean of {seeds} seeds" if seeds > 1 else ""
     probe = "" if found.probe_accuracy is None else f"; the best probe: {found.probe_accuracy:.3f}"
     out.print(f"  {metric:<11} {found.validation:.3f}  ({how}{probe})")
-    if found.choice.optimism > 0:
+    if record.choice.optimism > 0:
         out.print(
-            f"              the best figure of a search is too high, here by about {100 * found.choice.optimism:.1f} "
+            f"              the best figure of a search is too high, here by about {100 * record.choice.optimism:.1f} "
             "points (bootstrap)"
         )
     if found.test is not None:
         low, high = found.test_interval
         out.print(
             f"  [bold]test        {found.test:.3f}[/bold]  (95 % interval {low:.3f} to {high:.3f}, "
-            f"{found.test_images} images never used before)"
+            f"{record.test_images} images never used before)"
         )
         more = {"map": "mean average precision over the labels, here and above",
-                "balanced": f"balanced over the classes {found.test_balanced or 0.0:.3f}"}  # fmt: skip
-        if found.metric in more:
-            out.print(f"              {more[found.metric]}")
+                "balanced": f"balanced over the classes {record.test_balanced or 0.0:.3f}"}  # fmt: skip
+        if record.metric in more:
+            out.print(f"              {more[record.metric]}")
     out.print()
     out.print(f"Handed over in {escape(str(found.best))}. To use it:")
     out.command(f"  advisor predict {escape(shlex.quote(str(found.best)))} photo.jpg")
@@ -70,11 +73,11 @@ def result(out: TerminalPage, found: Result, reports: Sequence[str] = ()) -> Non
 
 def _why_this(found: Result) -> list[str]:
     """Why the winner and not another trial, in words."""
-    choice = found.choice
+    choice = found.record.choice
     lines = []
-    if choice.chosen is not choice.best:
+    if choice.chosen != choice.best:
         lines.append(
-            f"It is the cheapest within one standard error of the best: trial {choice.best.number} is "
+            f"It is the cheapest within one standard error of the best: {name_of(choice.best)} is "
             f"{100 * choice.behind:.1f} ± {100 * choice.behind_se:.1f} points ahead."
         )
     if choice.unsure:
@@ -98,28 +101,25 @@ def _failures(out: TerminalPage, found: Result) -> None:
         out.print("No trial fitted into the budget; the probe is handed over. Give more time with --budget.")
 
 
-def trial_name(trial: optuna.trial.FrozenTrial) -> str:
+def trial_name(trial: TrialRecord) -> str:
     """What a trial is called in talk."""
-    return "probe" if trial.user_attrs.get("kind") == "probe" else f"trial {trial.number}"
+    return "probe" if trial.way is Way.PROBE else trial.name
 
 
-def trial_line(trial: optuna.trial.FrozenTrial, best: list[float]) -> str:
+def trial_line(trial: TrialRecord, best: list[float]) -> str:
     """One line of talk for a trial that ended; `best` holds the best accuracy so far."""
-    attrs = trial.user_attrs
     name = f"{trial_name(trial):<8}"
-    if trial.state.name != "COMPLETE" or not trial.values:
-        return f"{name} {trial.state.name.lower()}: {attrs.get('reason', '')}"
-    accuracy = trial.values[0]
-    mark = " *" if accuracy > best[0] else "  "
-    best[0] = max(best[0], accuracy)
-    values = attrs["values"]
-    if attrs.get("kind") == "repeat":
-        return f"{name} {accuracy:.3f}, {attrs['reason']}"
-    rest = f"lr {values['optimizer.lr']:.1e}, {attrs['steps']} steps, " if attrs["steps"] else ""
+    if trial.state is not TrialState.COMPLETE or trial.accuracy is None or trial.values is None:
+        return f"{name} {trial.state.lower()}: {trial.reason}"
+    mark = " *" if trial.accuracy > best[0] else "  "
+    best[0] = max(best[0], trial.accuracy)
+    if trial.kind is TrialKind.REPEAT:
+        return f"{name} {trial.accuracy:.3f}, {trial.reason}"
+    rest = f"lr {trial.values.steps[0].lr:.1e}, {trial.steps} steps, " if trial.steps else ""
     return (
-        f"{name} validation {accuracy:.3f}{mark} tap {attrs['tap']}, frozen {attrs['frozen']}, "
-        f"{values['head.name']}, {rest}{attrs['seconds']:.1f} s  (best {best[0]:.3f})"
-        + "".join(f"\n        {note}" for note in attrs.get("notes", ()))
+        f"{name} validation {trial.accuracy:.3f}{mark} tap {trial.tap}, frozen {trial.frozen}, "
+        f"{trial.values.head.name}, {rest}{trial.seconds or 0.0:.1f} s  (best {best[0]:.3f})"
+        + "".join(f"\n        {note}" for note in trial.notes)
     )
 
 

@@ -62,7 +62,8 @@ def export_hub_folder(run: str | Path, folder: Path, *, licence: str = "", image
         (partial / CARD).write_text(card, "utf-8")
         network: Any = _by_timm(partial) if bundle.timm_loads_it else load(partial).network
         agrees = agreement(
-            bundle, pictures_for(bundle, report, images), lambda pixels: answered(bundle, network, pixels),
+            bundle, pictures_for(bundle, report.dataset.location, images),
+            lambda pixels: answered(bundle, network, pixels),
             "The folder",
         )  # fmt: skip
     return Exported(folder, agrees)
@@ -100,7 +101,7 @@ def export_timm_folder(run: str | Path, folder: Path, *, images: int = IMAGES) -
         config = {key: value for key, value in bundle.config.items() if key != "advisor"}
         (partial / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False), "utf-8")
         network = _by_timm(partial)
-        pictures = pictures_for(bundle, report, images)
+        pictures = pictures_for(bundle, report.dataset.location, images)
         agrees = agreement(bundle, pictures, lambda pixels: answered(bundle, network, pixels), "The folder")
         note = _with_own_transform(bundle, network, pictures)
     return Exported(folder, replace(agrees, notes=(note,)))

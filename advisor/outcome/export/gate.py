@@ -15,7 +15,7 @@ from advisor.errors import AdvisorError, BundleError
 from advisor.plugins import load_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -92,15 +92,14 @@ class Exported:
     agreement: Agreement
 
 
-def pictures_for(bundle: Bundle, report: Mapping[str, Any], count: int = IMAGES) -> Pictures:
+def pictures_for(bundle: Bundle, location: str, count: int = IMAGES) -> Pictures:
     """Images of the set that a model was tuned on, evenly spread over it; drawn ones where it is gone.
 
     Args:
         bundle: the model.
-        report: of its run; says where its images were.
+        location: where its images were.
         count: how many at most.
     """
-    location = str(report.get("dataset", {}).get("location", ""))
     found: list[NDArray[np.uint8]] = []
     why = "they are not where they were"
     try:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from advisor.outcome.export.gate import Agreement
+    from advisor.records.run import RunRecord
+
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _INPUT, _OUTPUT = "images", "probabilities"
 _WORDS = (
@@ -122,14 +125,14 @@ def _translated(bundle: Bundle) -> Any:  # noqa: ANN401 - torch.onnx.ONNXProgram
     return program
 
 
-def _checked(file: Path, bundle: Bundle, report: Any, images: int) -> Any:  # noqa: ANN401
+def _checked(file: Path, bundle: Bundle, report: RunRecord, images: int) -> Agreement:
     import numpy as np
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    pictures = pictures_for(bundle, report, images)
+    pictures = pictures_for(bundle, report.dataset.location, images)
     first = pictures.pixels[0]
     alone, twice = (session.run(None, {_INPUT: np.stack([first] * count)})[0] for count in (1, 2))
     if np.abs(twice - alone).max() > 1e-5:

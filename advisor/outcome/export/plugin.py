@@ -57,7 +57,8 @@ def export_plugin(run: str | Path, parent: Path, *, name: str, licence: str = "M
         project.write_text(project.read_text("utf-8").replace('"*.json"]', '"model/*"]'), "utf-8")
         network = load_backbone(module / "model", words["sha256"]).eval()
         agrees = agreement(
-            bundle, pictures_for(bundle, report, images), lambda pixels: answered(bundle, network, pixels),
+            bundle, pictures_for(bundle, report.dataset.location, images),
+            lambda pixels: answered(bundle, network, pixels),
             "The package",
         )  # fmt: skip
     return Exported(folder, agrees)

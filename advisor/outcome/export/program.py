@@ -57,7 +57,7 @@ def export_program(run: str | Path, file: Path, *, images: int = IMAGES) -> Expo
             again = torch.export.load(partial).module()
             agrees = agreement(
                 bundle,
-                pictures_for(bundle, report, images),
+                pictures_for(bundle, report.dataset.location, images),
                 lambda pixels: answered(bundle, again, pixels),
                 "The program",
             )

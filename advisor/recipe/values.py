@@ -1,0 +1,177 @@
+"""The values of one trial, typed; key paths such as `optimizer.lr` are for TOML, Optuna and tables only.
+
+To add a value to the search, add its key to `schema.KEYS` and a field of the same name here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from advisor.types import Scalar
+
+BACKBONE = "backbone.name"
+_BALANCE = "train.balance"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureValues:
+    """What the head reads; see `features.*` in `schema.KEYS`. None is a value that does nothing in this trial."""
+
+    tap: float = 1.0
+    weights: str = "pretrained"
+    input_size: int = 0
+    cache: str | None = None
+    views: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadValues:
+    """The classifier; see `head.*` in `schema.KEYS`.
+
+    Attributes:
+        name: of the head.
+        init: `probe` or `random`.
+        params: the head's own values by name, as its plugin declares them.
+    """
+
+    name: str = "linear"
+    init: str = "probe"
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeValues:
+    """What is not trained; see `freeze.*` in `schema.KEYS`."""
+
+    depth: float = 1.0
+    batchnorm: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerValues:
+    """How weights are moved; see `optimizer.*` in `schema.KEYS`. None does nothing where only a head trains."""
+
+    name: str
+    lr: float
+    lr_ratio: float
+    weight_decay: float
+    layer_decay: float | None = None
+    l2_sp: float | None = None
+
+    @property
+    def head_lr(self) -> float:
+        """Peak learning rate of the head."""
+        return self.lr * self.lr_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class TrainValues:
+    """How long and on what; see `train.*` in `schema.KEYS`. None does nothing where only a head trains."""
+
+    epochs: int
+    batch_size: int
+    warmup: float
+    label_smoothing: float
+    mixup: float
+    ema: float
+    augment: str | None = None
+    drop_path: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialValues:
+    """Everything that makes one trial differ from another.
+
+    Attributes:
+        features: what the head reads.
+        head: the classifier.
+        freeze: what is not trained.
+        balance: how classes are made to count alike: `auto`, `none`, `weights` or `sampling`.
+        optimizer: None where nothing takes gradient steps.
+        train: likewise.
+        backbone: its name where several are searched; empty otherwise.
+    """
+
+    features: FeatureValues = FeatureValues()
+    head: HeadValues = field(default_factory=HeadValues)
+    freeze: FreezeValues = FreezeValues()
+    balance: str = "auto"
+    optimizer: OptimizerValues | None = None
+    train: TrainValues | None = None
+    backbone: str = ""
+
+    @property
+    def steps(self) -> tuple[OptimizerValues, TrainValues]:
+        """How gradient steps are taken.
+
+        Raises:
+            ValueError: this trial takes none.
+        """
+        if self.optimizer is None or self.train is None:
+            raise ValueError("a trial that takes gradient steps needs values for optimizer and train")
+        return self.optimizer, self.train
+
+    @property
+    def augment(self) -> str:
+        """Random views of the images; `none` where the plain ones are read."""
+        return (self.train.augment if self.train else None) or "none"
+
+    @property
+    def drop_path(self) -> float:
+        """Largest rate of stochastic depth; 0 is off."""
+        return (self.train.drop_path if self.train else None) or 0.0
+
+    def at_depth(self, depth: float) -> TrialValues:
+        """The same with another freeze depth."""
+        return replace(self, freeze=replace(self.freeze, depth=depth))
+
+    def to_flat(self) -> dict[str, Scalar]:
+        """By key path, without what does nothing."""
+        flat: dict[str, Scalar | None] = {BACKBONE: self.backbone or None}
+        for name in ("features", "freeze", "optimizer", "train"):
+            part = getattr(self, name)
+            if part is not None:
+                flat |= {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
+        flat |= {"head.name": self.head.name, "head.init": self.head.init, _BALANCE: self.balance}
+        flat |= {f"head.{self.head.name}.{name}": value for name, value in self.head.params.items()}
+        return {key: value for key, value in flat.items() if value is not None}
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Scalar]) -> TrialValues:
+        """The inverse of `to_flat`; keys of other heads and of the search are left out.
+
+        Raises:
+            KeyError: gradient steps are described in part only.
+        """
+        head = str(flat.get("head.name", "linear"))
+        own = f"head.{head}."
+        params = {key.removeprefix(own): value for key, value in flat.items() if key.startswith(own)}
+        trains = "optimizer.lr" in flat
+        return cls(
+            features=_part(FeatureValues, "features", flat),
+            head=HeadValues(head, str(flat.get("head.init", "probe")), params),
+            freeze=_part(FreezeValues, "freeze", flat),
+            balance=str(flat.get(_BALANCE, "auto")),
+            optimizer=_part(OptimizerValues, "optimizer", flat) if trains else None,
+            train=_part(TrainValues, "train", flat) if trains else None,
+            backbone=str(flat.get(BACKBONE, "")),
+        )
+
+
+def _part(kind: type[_T], name: str, flat: Mapping[str, Scalar]) -> _T:
+    """A section out of flat values; a missing one that has no default is a `KeyError`, a whole number is a float."""
+    given: dict[str, Scalar] = {}
+    for one in fields(kind):  # type: ignore[arg-type]
+        key = f"{name}.{one.name}"
+        if key in flat:
+            value = flat[key]
+            given[one.name] = float(value) if "float" in str(one.type) and isinstance(value, int) else value
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise KeyError(f"{name}: {error}") from error

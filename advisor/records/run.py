@@ -1,0 +1,353 @@
+"""What a run came to: `best/report.json`, the one source of its figures for report, card, `explain` and Python."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from advisor.recipe.values import TrialValues
+from advisor.records.plain import Plain, rounded
+from advisor.records.trial import TrialKind, trial_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METRICS = {"accuracy": "accuracy", "balanced": "balanced accuracy", "map": "mean average precision"}
+_CORE = "transfer-advisor"
+
+
+@dataclass(frozen=True)
+class DatasetRecord:
+    """The images of a run.
+
+    Attributes:
+        location: as typed.
+        digest: of files, labels and given parts.
+        multilabel: whether an image may have several labels.
+        splits: images in each part.
+        classes: names, in the order of the model's answers.
+    """
+
+    location: str
+    digest: str
+    multilabel: bool
+    splits: Mapping[str, int]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BackboneRecord:
+    """The network that the winner began with, and where its weights come from; see `advisor.types.Weights`."""
+
+    name: str
+    source: str = ""
+    sha256: str = ""
+    licence: str = "unknown"
+    trained_on: str = "unknown"
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """How long it was searched.
+
+    Attributes:
+        budget: seconds allowed.
+        trials: allowed.
+        ended: `trials`, `time`, `exhausted` or `interrupted`.
+        seconds: of the session that handed over.
+        trials_run: that used up one of the allowed number.
+    """
+
+    budget: float
+    trials: int
+    ended: str
+    seconds: float
+    trials_run: int
+
+
+@dataclass(frozen=True)
+class WinnerRecord:
+    """The trial that is handed over.
+
+    Attributes:
+        number: in the study; that of a probe is negative.
+        kind: `TrialKind.PROBE` or `TrialKind.TRIAL`.
+        trained: share of its steps that the time allowed.
+        values: of the trial.
+    """
+
+    number: int
+    kind: TrialKind
+    trained: float
+    values: TrialValues
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it is a closed-form probe."""
+        return self.kind is TrialKind.PROBE
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "the closed-form probe" if self.is_probe else trial_name(self.number)
+
+
+@dataclass(frozen=True)
+class RivalRecord:
+    """A trial that the winner was compared with.
+
+    Attributes:
+        number: of the trial.
+        kind: as above.
+        accuracy: over all its seeds.
+        first_seed: under the first.
+        seeds: under how many it was judged.
+    """
+
+    number: int
+    kind: TrialKind
+    accuracy: float
+    first_seed: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class ChoiceRecord:
+    """How the winner was chosen; see `advisor.tuning.confirm.Choice`.
+
+    Attributes:
+        chosen: number of the winner.
+        best: number of the most accurate trial over all its seeds.
+        behind: how much less accurate the winner is, 0..1.
+        behind_se: paired standard error of that.
+        optimism: by how much the best figure is too high, from being the best.
+        sure: leaders that were judged under every seed.
+        unsure: leaders that were not.
+        rivals: that were compared.
+    """
+
+    chosen: int
+    best: int
+    behind: float
+    behind_se: float
+    optimism: float
+    sure: int
+    unsure: int
+    rivals: tuple[RivalRecord, ...]
+
+
+@dataclass(frozen=True)
+class ClassFigure:
+    """How well the winner does on the test images of a class.
+
+    Attributes:
+        name: of the class.
+        images: of it in the test part.
+        value: recall; average precision where images may have several labels. 0..1.
+    """
+
+    name: str
+    images: int
+    value: float
+
+
+@dataclass(frozen=True)
+class PluginRecord:
+    """An installed plugin."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+
+    @property
+    def is_core(self) -> bool:
+        """Whether it came with the core."""
+        return self.distribution == _CORE
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's figures and where they come from.
+
+    Attributes:
+        dataset: the images.
+        backbone: of the winner.
+        recipe: name of the plan's.
+        scenario: its number, 1 to 4; None for another way.
+        advice: the plan's evidence, as the recommendation wrote it; an open table.
+        seed: of splits and trials.
+        device: that computed.
+        search: how long.
+        winner: what is handed over.
+        choice: why.
+        metric: of all validation figures, a key of `METRICS`.
+        validation: of the winner over all its seeds; optimistic, since it was chosen by it.
+        validation_seeds: under how many the winner was judged.
+        folds: of the cross-validation; 1 is a single validation part.
+        validation_images: that judged.
+        probe: of the best closed-form probe on the same images, the floor; None without one.
+        test: accuracy (mean average precision) on the untouched test images; None without any.
+        test_interval: 95 %.
+        test_balanced: mean over the classes of their recall; None without test images, or of several labels.
+        test_images: how many.
+        temperature: factor that turns logits into calibrated ones.
+        per_class: of the test images, classes without any left out.
+        versions: of everything a result depends on.
+        plugins: that were installed.
+    """
+
+    dataset: DatasetRecord
+    backbone: BackboneRecord
+    recipe: str
+    scenario: int | None
+    advice: Mapping[str, object] = field(repr=False)
+    seed: int
+    device: str
+    search: SearchRecord
+    winner: WinnerRecord
+    choice: ChoiceRecord
+    metric: str
+    validation: float
+    validation_seeds: int
+    folds: int
+    validation_images: int
+    probe: float | None
+    test: float | None
+    test_interval: tuple[float, float]
+    test_balanced: float | None
+    test_images: int
+    temperature: float
+    per_class: tuple[ClassFigure, ...] = field(repr=False)
+    versions: Mapping[str, str] = field(repr=False)
+    plugins: tuple[PluginRecord, ...] = field(repr=False)
+
+    @property
+    def metric_name(self) -> str:
+        """Of the validation figures, in words."""
+        return METRICS[self.metric]
+
+    @property
+    def compared(self) -> float | None:
+        """The test figure in the measure that the validation figures and the forecast have."""
+        return self.test_balanced if self.metric == "balanced" else self.test
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for JSON, numbers to six digits."""
+        measure = _measure(multilabel=self.dataset.multilabel)
+        choice, winner = self.choice, self.winner
+        plain = rounded({
+            "dataset": {
+                "location": self.dataset.location, "digest": self.dataset.digest,
+                "several_labels": self.dataset.multilabel, "splits": dict(self.dataset.splits),
+                "classes": list(self.dataset.classes),
+            },
+            "backbone": asdict(self.backbone),
+            "recipe": self.recipe,
+            "scenario": self.scenario,
+            "advice": dict(self.advice),
+            "seed": self.seed,
+            "device": self.device,
+            "search": asdict(self.search),
+            "winner": {"number": winner.number, "kind": winner.kind.value, "trained": winner.trained,
+                       "values": winner.values.to_flat()},
+            "choice": {
+                "chosen": choice.chosen, "best": choice.best, "behind": choice.behind,
+                "behind_standard_error": choice.behind_se, "optimism": choice.optimism,
+                "judged_under_every_seed": choice.sure, "judged_under_fewer": choice.unsure,
+                "rivals": [{"trial": one.number, "kind": one.kind.value, "accuracy": one.accuracy,
+                            "seeds": one.seeds, "first_seed": one.first_seed} for one in choice.rivals],
+            },
+            "metric": self.metric,
+            "validation_accuracy": self.validation,
+            "validation_seeds": self.validation_seeds,
+            "validation_folds": self.folds,
+            "validation_images": self.validation_images,
+            "probe_validation_accuracy": self.probe,
+            "test_accuracy": self.test,
+            "test_interval_95": list(self.test_interval),
+            "test_balanced_accuracy": self.test_balanced,
+            "test_images": self.test_images,
+            "temperature": self.temperature,
+            "test_per_class": {one.name: {"images": one.images, measure: one.value} for one in self.per_class},
+            "versions": dict(self.versions),
+            "plugins": {one.name: {"distribution": one.distribution, "version": one.version, "status": one.status}
+                        for one in self.plugins},
+        })  # fmt: skip
+        assert isinstance(plain, dict)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: object) -> RunRecord:
+        """The inverse of `to_dict`, to six digits.
+
+        Raises:
+            KeyError: something is missing.
+            TypeError: something is of another kind.
+            ValueError: likewise.
+        """
+        plain = Plain(data)
+        dataset, backbone, search = plain.table("dataset"), plain.table("backbone"), plain.table("search")
+        winner, choice = plain.table("winner"), plain.table("choice")
+        multilabel = dataset.flag("several_labels")
+        measure = _measure(multilabel=multilabel)
+        per_class, plugins = plain.table("test_per_class"), plain.table("plugins")
+        low, high = (float(str(one)) for one in plain.list_of("test_interval_95"))
+        METRICS[plain.text("metric")]  # an unknown one is a KeyError
+        return cls(
+            dataset=DatasetRecord(
+                dataset.text("location"), dataset.text("digest"), multilabel, dataset.counts("splits"),
+                dataset.texts("classes"),
+            ),
+            backbone=BackboneRecord(
+                backbone.text("name"), backbone.text("source", ""), backbone.text("sha256", ""),
+                backbone.text("licence", "unknown"), backbone.text("trained_on", "unknown"),
+            ),
+            recipe=plain.text("recipe"),
+            scenario=plain.maybe_whole("scenario"),
+            advice=dict(plain.table("advice").items()) if "advice" in plain else {},
+            seed=plain.whole("seed"),
+            device=plain.text("device"),
+            search=SearchRecord(
+                search.number("budget"), search.maybe_whole("trials") or 0, search.text("ended"),
+                search.number("seconds"), search.whole("trials_run"),
+            ),
+            winner=WinnerRecord(
+                winner.whole("number"), TrialKind(winner.text("kind")), 1.0 if (t := winner.maybe("trained")) is None
+                else t, TrialValues.from_flat(winner.scalars("values")),
+            ),
+            choice=ChoiceRecord(
+                chosen=choice.whole("chosen"), best=choice.whole("best"), behind=choice.number("behind"),
+                behind_se=choice.number("behind_standard_error"), optimism=choice.number("optimism"),
+                sure=choice.whole("judged_under_every_seed"), unsure=choice.maybe_whole("judged_under_fewer") or 0,
+                rivals=tuple(
+                    RivalRecord(one.whole("trial"), TrialKind(one.text("kind")), one.number("accuracy"),
+                                one.number("first_seed"), one.whole("seeds"))
+                    for one in choice.tables("rivals")
+                ),
+            ),
+            metric=plain.text("metric"),
+            validation=plain.number("validation_accuracy"),
+            validation_seeds=plain.maybe_whole("validation_seeds") or 1,
+            folds=plain.whole("validation_folds"),
+            validation_images=plain.whole("validation_images"),
+            probe=plain.maybe("probe_validation_accuracy"),
+            test=plain.maybe("test_accuracy"),
+            test_interval=(low, high),
+            test_balanced=plain.maybe("test_balanced_accuracy"),
+            test_images=plain.whole("test_images"),
+            temperature=plain.number("temperature"),
+            per_class=tuple(
+                ClassFigure(name, one.whole("images"), one.number(measure))
+                for name, one in ((name, per_class.table(name)) for name, _ in per_class.items())
+            ),
+            versions=plain.words("versions"),
+            plugins=tuple(
+                PluginRecord(name, one.text("distribution"), one.text("version"), one.text("status", "active"))
+                for name, one in ((name, plugins.table(name)) for name, _ in plugins.items())
+            ),
+        )  # fmt: skip
+
+
+def _measure(*, multilabel: bool) -> str:
+    return "average_precision" if multilabel else "recall"

@@ -1,0 +1,221 @@
+"""One trial, as a search leaves it and a report reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from advisor.recipe.values import TrialValues
+from advisor.records.plain import Plain, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TrialKind(StrEnum):
+    """What a trial was for, or what became of it.
+
+    `PROBE` is a closed-form classifier at one stage, `TRIAL` one of the search, `REPEAT` one whose values had been
+    tried before; the rest have no score of their own.
+    """
+
+    PROBE = "probe"
+    TRIAL = "trial"
+    REPEAT = "repeat"
+    OUT_OF_TIME = "out of time"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def judged(self) -> bool:
+        """Whether its score is its own."""
+        return self in {TrialKind.PROBE, TrialKind.TRIAL}
+
+
+class TrialState(StrEnum):
+    """How a trial stands; the names are Optuna's."""
+
+    RUNNING = "RUNNING"
+    WAITING = "WAITING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, however it did."""
+        return self not in {TrialState.RUNNING, TrialState.WAITING}
+
+
+class Way(StrEnum):
+    """The three ways in which a trial comes to a classifier, in words."""
+
+    PROBE = "closed-form probe"
+    HEAD = "head alone"
+    TUNED = "fine-tuning"
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The validation images judged during a training.
+
+    Attributes:
+        epoch: passes over the training images so far.
+        steps: optimiser steps so far.
+        seconds: of training so far.
+        accuracy: on the validation images, 0..1.
+    """
+
+    epoch: int
+    steps: int
+    seconds: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial.
+
+    Attributes:
+        number: in the study; that of a probe is negative and tells its tap.
+        kind: what it was for.
+        state: how it stands.
+        values: None where it ended before it had any.
+        start: name of the recipe whose starting point it is; empty where the sampler drew it.
+        accuracy: on the validation images under its first seed, in the run's metric; of a pruned trial its last; None
+            without any.
+        loss: cross-entropy there, nats.
+        temperature: factor that turns logits into calibrated ones, fitted there.
+        seconds: that it took.
+        tap: stages kept; None where it never began.
+        frozen: stages frozen of those, likewise.
+        frozen_share: share of the kept parameters that were frozen.
+        steps: optimiser steps taken; 0 where a closed form was fitted.
+        planned_steps: what its values ask for.
+        audit: SHA-256 of everything frozen, the same before and after.
+        curve: of its training.
+        notes: what a person should know.
+        reason: why it was pruned or failed.
+        ended: seconds since 1970; None while it runs.
+    """
+
+    number: int
+    kind: TrialKind
+    state: TrialState
+    values: TrialValues | None = None
+    start: str = ""
+    accuracy: float | None = None
+    loss: float | None = None
+    temperature: float = 1.0
+    seconds: float | None = None
+    tap: int | None = None
+    frozen: int | None = None
+    frozen_share: float | None = None
+    steps: int | None = None
+    planned_steps: int | None = None
+    audit: str = ""
+    curve: tuple[CurvePoint, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = ""
+    ended: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called; a probe by its stage."""
+        return trial_name(self.number)
+
+    @property
+    def scored(self) -> bool:
+        """Whether it has a finished score of its own."""
+        return self.state is TrialState.COMPLETE and self.kind.judged and self.accuracy is not None
+
+    @property
+    def trained(self) -> float | None:
+        """Share of the planned steps that the time allowed; None without gradient steps."""
+        return self.steps / self.planned_steps if self.steps and self.planned_steps else None
+
+    @property
+    def way(self) -> Way:
+        """How it comes to a classifier."""
+        if self.kind is TrialKind.PROBE:
+            return Way.PROBE
+        if self.tap is None or self.frozen is None:
+            return Way.HEAD if self.values is None or self.values.freeze.depth == 1 else Way.TUNED
+        return Way.HEAD if self.tap == self.frozen else Way.TUNED
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for JSON."""
+        return {
+            "number": self.number,
+            "kind": self.kind.value,
+            "state": self.state.value,
+            "scenario": self.start,
+            "values": self.values.to_flat() if self.values else {},
+            "accuracy": self.accuracy,
+            "loss": self.loss,
+            "temperature": self.temperature,
+            "seconds": self.seconds,
+            "tap": self.tap,
+            "frozen": self.frozen,
+            "frozen_share": self.frozen_share,
+            "steps": self.steps,
+            "planned_steps": self.planned_steps,
+            "audit": self.audit,
+            "curve": curve_to_list(self.curve),
+            "notes": list(self.notes),
+            "reason": self.reason,
+            "ended": self.ended,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> TrialRecord:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError: something is missing.
+            TypeError: something is of another kind.
+            ValueError: likewise.
+        """
+        plain = Plain(data)
+        values = plain.scalars("values")
+        return cls(
+            number=plain.whole("number"),
+            kind=TrialKind(plain.text("kind")),
+            state=TrialState(plain.text("state")),
+            values=TrialValues.from_flat(values) if values else None,
+            start=plain.text("scenario", ""),
+            accuracy=plain.maybe("accuracy"),
+            loss=plain.maybe("loss"),
+            temperature=plain.maybe("temperature") or 1.0,
+            seconds=plain.maybe("seconds"),
+            tap=plain.maybe_whole("tap"),
+            frozen=plain.maybe_whole("frozen"),
+            frozen_share=plain.maybe("frozen_share"),
+            steps=plain.maybe_whole("steps"),
+            planned_steps=plain.maybe_whole("planned_steps"),
+            audit=plain.text("audit", ""),
+            curve=curve_from_list(plain.rows("curve")),
+            notes=plain.texts("notes"),
+            reason=plain.text("reason"),
+            ended=plain.maybe("ended"),
+        )
+
+
+def trial_name(number: int) -> str:
+    """What a trial is called; a probe by its stage."""
+    return f"probe at stage {-number}" if number < 0 else f"trial {number}"
+
+
+def curve_to_list(curve: tuple[CurvePoint, ...]) -> list[list[float]]:
+    """A learning curve as rows of epoch, steps, seconds (to a millisecond) and accuracy (to six digits)."""
+    return [[now.epoch, now.steps, round(now.seconds, 3), round(now.accuracy, 6)] for now in curve]
+
+
+def curve_from_list(rows: Sequence[Sequence[object]]) -> tuple[CurvePoint, ...]:
+    """The inverse of `curve_to_list`; rows without a number are left out."""
+    points = []
+    for row in rows:
+        epoch, steps, seconds, accuracy = map(finite, row)
+        if seconds is not None and accuracy is not None:
+            points.append(CurvePoint(int(epoch or 0), int(steps or 0), seconds, accuracy))
+    return tuple(points)

@@ -1,0 +1,175 @@
+"""Runs the trials of a search on real networks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from advisor.network.stages import TOKENS
+from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.tuning.context import folds_of, most_folds, rows_of
+from advisor.tuning.source import kept_views, missing_images
+from advisor.tuning.trial import run_folds, run_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advisor.network.transfer import TransferNetwork
+    from advisor.records.trial import CurvePoint
+    from advisor.tuning.confirm import ScoredTrial
+    from advisor.tuning.context import ContextPool, TrialContext
+    from advisor.tuning.finished import Finished
+    from advisor.tuning.weights import KeptWeights
+
+_PROBE = "ridge"  # the head that is the closed-form probe
+
+
+class NetworkRunner:
+    """Runs trials on the networks and images of a pool; see `advisor.tuning.runner.TrialRunner`.
+
+    Args:
+        contexts: networks with their images.
+        origin: which network trials start from, before anything is done to it.
+        weights: where models are kept until one is handed over.
+        seed: of the division into folds.
+    """
+
+    def __init__(self, contexts: ContextPool, origin: TrialValues, weights: KeptWeights, *, seed: int = 0) -> None:
+        self.contexts = contexts
+        self.context = contexts.of(origin)
+        self._origin = origin
+        self._weights = weights
+        self._seed = seed
+        self._folded: dict[tuple[int, int, int], list[TrialContext]] = {}
+
+    @property
+    def images(self) -> int:
+        """Images that may be trained on, validation images included."""
+        return len(self.context.rows("train")) + len(self.context.rows("val"))
+
+    @property
+    def most_folds(self) -> int:
+        """Folds in which every class has images of its own to be judged by; copies count once."""
+        return most_folds(self.context)
+
+    @property
+    def given_validation(self) -> bool:
+        """Whether the dataset came with a validation part of its own."""
+        return not self.context.prepared.dataset.val_drawn
+
+    def rows(self, folds: int) -> NDArray[np.int64]:
+        """(n,) the validation images, ascending; with folds all that may be trained on."""
+        return rows_of(self.fold_contexts(self._origin, folds))
+
+    def sample_weight(self, folds: int) -> NDArray[np.float64]:
+        """(n,) what each validation image counts, in the order of `rows`."""
+        return self.context.sample_weight(self.rows(folds))
+
+    def seconds(self, values: TrialValues) -> float:
+        """Seconds that a trial takes in one fold, about: a step is three forward passes."""
+        context = self.context
+        tap = context.stages.tap_index(values.features.tap)
+        frozen = context.stages.frozen_index(values.freeze.depth, tap)
+        if frozen == tap:
+            return 0.0
+        images, epochs, share = len(context.rows("train")), values.steps[1].epochs, frozen / tap
+        codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
+        views = kept_views(context, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
+        passes = images * epochs * (3 - 2 * share)
+        if views and context.activations is not None:
+            missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
+            passes = missing * share + images * epochs * 3 * (1 - share)
+        return passes * context.seconds_per_image()
+
+    def probes(self) -> Mapping[int, TrialValues]:
+        """The closed-form probe at every stage by its number, the last stage first."""
+        stages = len(self.context.stages)
+        return {
+            tap: replace(
+                self._origin,
+                features=replace(self._origin.features, tap=tap / stages),
+                head=HeadValues(_PROBE),
+                freeze=FreezeValues(1.0, "eval"),
+            )
+            for tap in range(stages, 0, -1)
+        }
+
+    def run(
+        self,
+        values: TrialValues,
+        *,
+        folds: int,
+        seed: int,
+        deadline: float,
+        draw: int = 0,
+        report: Callable[[CurvePoint], None] = lambda _point: None,
+    ) -> Finished:
+        """Run a trial; see `TrialRunner.run`."""
+        contexts = self.fold_contexts(values, folds, draw)
+        return run_folds(contexts, values, seed=seed, deadline=deadline, report=report)
+
+    def is_linear(self, head: str) -> bool:
+        """Whether a head is one linear layer."""
+        return self.context.catalog.head(head).linear
+
+    def can_hand_over(self, tap: int) -> bool:
+        """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
+        return tap == len(self.context.stages) or self.context.segments is not None
+
+    def keep(self, number: int, finished: Finished) -> None:
+        """Keep the model of a trial that may be handed over."""
+        self._weights.keep(number, finished.network())
+
+    def drop_all_but(self, numbers: Collection[int]) -> None:
+        """Delete the models that were beaten."""
+        self._weights.drop_all_but(numbers)
+
+    def fold_contexts(self, values: TrialValues, folds: int, draw: int = 0) -> list[TrialContext]:
+        """The folds of a trial's images on the network that its values ask for; `draw` gives other folds."""
+        context = self.contexts.of(values)
+        key = (id(context), folds, draw)
+        if key not in self._folded:
+            self._folded[key] = folds_of(context, folds, self._seed + draw)
+        return self._folded[key]
+
+    def network(self, chosen: ScoredTrial, *, folds: int, seed: int) -> TransferNetwork:
+        """A trial's model: from its kept weights, or fitted again; after cross-validation on all trainable images.
+
+        Args:
+            chosen: the trial.
+            folds: of the study.
+            seed: of its training.
+        """
+        values = chosen.values
+        context = self.contexts.of(values)
+        kept = None if chosen.deterministic or folds > 1 else self._weights.load(chosen.number)
+        if kept is not None:
+            kind = context.catalog.head(values.head.name)
+            width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
+            head = kind.create(width, context.classes, **values.head.params)
+            network = context.build(chosen.tap, head, tokens=kind.tokens)
+            network.load_state_dict(kept, strict=True)
+            return network.eval()
+        if folds > 1:
+            rows = self.rows(folds)
+            context = context.divided(rows, rows[:0])
+        if chosen.trained < 1 and values.train is not None:
+            epochs = max(1, round(chosen.trained * values.train.epochs))
+            values = replace(values, train=replace(values.train, epochs=epochs))
+        return run_trial(context, values, seed=seed, deadline=math.inf).network().eval()
+
+
+def origin_of(start: TrialValues, *, pretrained: bool) -> TrialValues:
+    """Of a search's starting values only which network it begins with.
+
+    Args:
+        start: of the search.
+        pretrained: whether any of its trials may begin with the pretrained weights.
+    """
+    weights = "pretrained" if pretrained else start.features.weights
+    features = FeatureValues(weights=weights, input_size=start.features.input_size)
+    return TrialValues(features=features, freeze=FreezeValues(batchnorm="eval"), backbone=start.backbone)

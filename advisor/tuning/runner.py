@@ -1,0 +1,78 @@
+"""What a search needs of whatever runs its trials; `NetworkRunner` trains real networks, tests replay curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from advisor.recipe.values import TrialValues
+    from advisor.records.trial import CurvePoint
+    from advisor.tuning.finished import Finished
+
+
+class TrialRunner(Protocol):
+    """Runs one trial, says what one would cost, and keeps the models of those that may be handed over."""
+
+    @property
+    def images(self) -> int:
+        """Images that may be trained on, validation images included."""
+
+    @property
+    def most_folds(self) -> int:
+        """Folds in which every class has images of its own to be judged by."""
+
+    @property
+    def given_validation(self) -> bool:
+        """Whether the dataset came with a validation part of its own, which is then what judges."""
+
+    def sample_weight(self, folds: int) -> NDArray[np.float64]:
+        """(n,) what each validation image counts, in the order of `Finished.rows`."""
+
+    def seconds(self, values: TrialValues) -> float:
+        """Seconds that a trial takes in one fold, about; 0 where only a head is fitted in closed form."""
+
+    def probes(self) -> Mapping[int, TrialValues]:
+        """The closed-form probe at every stage by its number, the last stage first."""
+
+    def run(
+        self,
+        values: TrialValues,
+        *,
+        folds: int,
+        seed: int,
+        deadline: float,
+        draw: int = 0,
+        report: Callable[[CurvePoint], None] = ...,
+    ) -> Finished:
+        """Run a trial.
+
+        Args:
+            values: of the trial.
+            folds: of the cross-validation; 1 is a single validation part.
+            seed: of the training.
+            deadline: on `time.monotonic`.
+            draw: which division into folds; 0 is the study's own.
+            report: told after each epoch; may raise to stop the trial.
+
+        Raises:
+            TrialFailedError: there is no score.
+            OutOfTimeError: the deadline leaves no room.
+            BackboneError: the network cannot do this.
+        """
+
+    def is_linear(self, head: str) -> bool:
+        """Whether a head is one linear layer."""
+
+    def can_hand_over(self, tap: int) -> bool:
+        """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
+
+    def keep(self, number: int, finished: Finished) -> None:
+        """Keep the model of a trial that may be handed over."""
+
+    def drop_all_but(self, numbers: Collection[int]) -> None:
+        """Delete the models that were beaten."""

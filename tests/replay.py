@@ -1,0 +1,102 @@
+"""A runner that replays tabulated curves on a clock of its own, so that whole searches take milliseconds."""
+
+import numpy as np
+
+from advisor.recipe.values import FreezeValues, HeadValues, TrialValues
+from advisor.records.trial import CurvePoint
+from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError
+from advisor.tuning.finished import Finished, joined
+
+IMAGES, EPOCHS = 200, 4
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Replay:
+    """Accuracy and seconds of a trial by functions of its values; a training's curve rises evenly to its end.
+
+    Args:
+        accuracy: of values, 0..1, at the end of a training.
+        seconds: of a training of values in one fold; 0 where only a head is fitted.
+        stages: of the network, whose closed-form probes reach `probe`.
+        events: by the count of runs, what happens instead.
+    """
+
+    def __init__(self, accuracy, seconds=lambda _values: 10.0, *, stages=8, probe=0.6, events=None, forecast=None):
+        self.accuracy, self.length, self.stages, self.probe = accuracy, seconds, stages, probe
+        self.forecast = forecast or seconds
+        self.clock = Clock()
+        self.events = events or {}
+        self.runs, self.kept, self.dropped = [], {}, []
+        self.images, self.most_folds, self.given_validation = IMAGES, 5, True
+
+    def sample_weight(self, folds):
+        return np.ones(IMAGES if folds > 1 else IMAGES // 2)
+
+    def seconds(self, values):
+        return 0.0 if values.freeze.depth == 1 else self.forecast(values) * values.steps[1].epochs / EPOCHS
+
+    def probes(self):
+        return {
+            tap: TrialValues(freeze=FreezeValues(1.0, "eval"), head=HeadValues("ridge"))
+            for tap in range(self.stages, 0, -1)
+        }
+
+    def run(self, values, *, folds, seed, deadline, draw=0, report=lambda _point: None):
+        self.runs.append((values, seed, draw))
+        if values.head.name == "ridge":
+            tap = self.stages - sum(1 for one, *_ in self.runs[:-1] if one.head.name == "ridge")
+            return self.finished(self.probe - 0.01 * (self.stages - tap), folds, seed, tap=tap, frozen=tap, steps=0)
+        if event := self.events.get(len(self.runs)):
+            raise event
+        parts = [self.trained(values, folds, fold, seed, deadline, report) for fold in range(folds)]
+        return joined(parts, lambda rows: np.ones(len(rows)))
+
+    def trained(self, values, folds, fold, seed, deadline, report):
+        whole, end = self.length(values), self.accuracy(values)
+        frozen = round(values.freeze.depth * self.stages)
+        if frozen == self.stages:
+            return self.finished(end, folds, seed, tap=frozen, frozen=frozen, steps=0, fold=fold)
+        left = deadline - self.clock.now
+        if left < LEAST_SHARE * whole:
+            self.clock.now += 0.01 * whole
+            raise OutOfTimeError("too few steps would fit in the time left", whole)
+        share = min(1.0, left / whole)
+        curve = []
+        for epoch in range(1, 5):
+            self.clock.now += share * whole / 4
+            curve.append(CurvePoint(epoch, 25 * epoch, share * whole * epoch / 4, share * end * epoch / 4))
+            report(curve[-1])
+        return self.finished(
+            share * end, folds, seed, tap=self.stages, frozen=frozen, steps=round(100 * share), curve=curve, fold=fold
+        )
+
+    def finished(self, accuracy, folds, seed, *, tap, frozen, steps, curve=(), fold=0):
+        count = IMAGES // folds if folds > 1 else IMAGES // 2
+        right = np.zeros(count)
+        right[: round(accuracy * count)] = 1
+        scores = np.random.default_rng(seed).permutation(right) if steps else right
+        return Finished(
+            rows=np.arange(fold * count, (fold + 1) * count), image_scores=scores, sample_weight=np.ones(count),
+            loss=1 - accuracy, temperature=1.0, tap=tap, frozen=frozen, frozen_share=frozen / self.stages,
+            steps=steps, planned_steps=100 if steps else 0, audit="same", network=lambda: seed, curve=tuple(curve),
+        )  # fmt: skip
+
+    def is_linear(self, _head):
+        return True
+
+    def can_hand_over(self, _tap):
+        return True
+
+    def keep(self, number, finished):
+        self.kept[number] = finished
+
+    def drop_all_but(self, numbers):
+        self.dropped.append(sorted(numbers))
+        self.kept = {number: one for number, one in self.kept.items() if number in numbers}

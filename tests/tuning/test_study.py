@@ -1,0 +1,297 @@
+"""Whole searches on tabulated curves: what is tried, when it ends, what is handed over."""
+
+import subprocess
+import sys
+
+import optuna
+import pytest
+from replay import IMAGES, Replay
+
+from advisor.errors import RunError
+from advisor.network.stages import Stage, Stages
+from advisor.plugins import load_catalog
+from advisor.progress import Silent
+from advisor.recipe import Choices, Range, Recipe
+from advisor.records.trial import TrialKind, TrialState
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
+from advisor.tuning.ledger import Ledger
+from advisor.tuning.space import SearchSpace
+from advisor.tuning.study import Search
+
+CATALOG = load_catalog()
+STAGES = Stages(tuple(Stage(f"s{i}", f"s{i}", (f"p{i}",)) for i in range(8)))
+VALUES = {
+    "freeze.depth": Range(0.0, 1.0, start=0.0), "optimizer.lr": Range(1e-5, 1e-2, log=True, start=1e-3),
+    "search.seeds": 1,
+}  # fmt: skip
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.sentences = []
+
+    def say(self, text):
+        self.sentences.append(text)
+
+
+def ledger(storage=None):
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = storage or optuna.storages.InMemoryStorage()
+    return Ledger(*(
+        optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        for name in ("search", "probes")
+    ))  # fmt: skip
+
+
+def searching(runner, book=None, *, scenarios=(), budget=1e6, trials=20, worker=0, **changes):
+    values = {**VALUES, **{key.replace("__", "."): value for key, value in changes.items()}}
+    recipe = Recipe("plan", values=values)
+    heard = Heard()
+    search = Search(
+        recipe, SearchSpace(recipe, STAGES, CATALOG), book or ledger(), runner, scenarios=scenarios, budget=budget,
+        trials=trials, worker=worker, progress=heard, clock=runner.clock,
+    )  # fmt: skip
+    search.begin()
+    return search, heard
+
+
+def depth_helps(values):
+    """The deeper it trains, the better; best at a rate of 1e-3."""
+    from math import log10
+
+    lr = values.optimizer.lr if values.optimizer else 1e-3
+    return 0.9 - 0.2 * values.freeze.depth - 0.05 * abs(log10(lr) + 3)
+
+
+def test_constructing_a_search_touches_nothing():
+    runner, book = Replay(depth_helps), ledger()
+    Search(Recipe("x"), SearchSpace(Recipe("x"), STAGES, CATALOG), book, runner)
+    assert not book.study.trials
+    assert book.setting("folds") is None
+    assert not runner.runs
+    assert not runner.dropped
+
+
+def test_the_probes_come_first_then_the_plans_start_and_the_best_is_chosen():
+    runner = Replay(depth_helps)
+    search, _ = searching(runner)
+    heard = []
+    assert search.run(trials=6, deadline=1e6, on_trial=heard.append) == "trials"
+    records = search.ledger.records()
+    assert [record.number for record in records[:8]] == [-8, -7, -6, -5, -4, -3, -2, -1]
+    assert all(record.kind is TrialKind.PROBE for record in records[:8])
+    first = search.ledger.record(0)
+    assert (first.start, first.values.freeze.depth, first.values.optimizer.lr) == ("plan", 0.0, 1e-3)
+    assert heard[0].number == -8  # what trials have to beat
+    assert [record.number for record in heard[1:]] == sorted(record.number for record in heard[1:])
+    chosen = search.choice().chosen
+    assert not chosen.head_only
+    assert chosen.accuracy(search.sample_weight) > 0.85
+
+
+def test_a_resumed_search_repeats_nothing_and_goes_on():
+    runner, book = Replay(depth_helps), ledger()
+    searching(runner, book)[0].run(trials=3, deadline=1e6)
+    ran = len(runner.runs)
+    search, _ = searching(runner, book)
+    assert search.run(trials=3, deadline=1e6) == "trials"
+    assert len(runner.runs) == ran
+    assert search.run(trials=5, deadline=1e6) == "trials"
+    assert len(search.ledger.searched()) == 5
+    values = [record.values for record in search.ledger.searched()]
+    assert all(one not in values[:place] for place, one in enumerate(values))
+
+
+def test_the_deadline_is_kept_and_no_training_is_begun_that_cannot_fit():
+    runner = Replay(depth_helps, lambda values: 100 * (1.1 - values.freeze.depth))
+    search, heard = searching(runner, budget=60, trials=50)
+    assert search.run(trials=50, deadline=60.0) in {"time", "exhausted"}
+    assert runner.clock.now <= 60 * 1.02
+    assert any("--budget" in sentence for sentence in heard.sentences)
+    assert sum("--budget" in sentence for sentence in heard.sentences) <= 2  # told once each
+    done = [record for record in search.ledger.searched() if record.state is TrialState.COMPLETE and record.steps]
+    assert done  # something was fine-tuned all the same
+    assert all(record.values.freeze.depth > 0 for record in done)
+
+
+def test_what_turns_out_too_long_is_tried_again_with_more_stages_frozen():
+    runner = Replay(depth_helps, lambda values: 400 * (1.1 - values.freeze.depth), forecast=lambda _values: 1.0)
+    search, _ = searching(runner, budget=100)
+    search.run(trials=2, deadline=100.0)
+    kinds = [record.kind for record in search.ledger.ended()]
+    assert kinds[0] is TrialKind.OUT_OF_TIME
+    assert search.ledger.record(0).values.freeze.depth == 0
+    later = [record for record in search.ledger.searched() if record.state is TrialState.COMPLETE]
+    assert later
+    assert later[0].values.freeze.depth > 0
+
+
+def test_hopeless_trials_are_pruned_and_starting_points_are_not():
+    def accuracy(values):
+        return 0.9 if values.optimizer and values.optimizer.lr == 1e-3 else 0.05
+
+    runner = Replay(accuracy)
+    search, _ = searching(runner, freeze__depth=0.0)
+    search.run(trials=14, deadline=1e6)
+    states = {record.number: record.state for record in search.ledger.searched()}
+    assert states[0] is TrialState.COMPLETE
+    assert list(states.values()).count(TrialState.PRUNED) >= 4
+    pruned = next(record for record in search.ledger.searched() if record.state is TrialState.PRUNED)
+    assert pruned.reason == "behind earlier trials after the same time"
+    assert pruned.steps is None
+
+
+def test_a_failed_trial_keeps_its_reason_and_the_search_goes_on():
+    runner = Replay(
+        depth_helps, events={9: TrialFailedError("the loss became nan"), 10: ValueError("odd\nsecond line")}
+    )
+    search, _ = searching(runner)
+    search.run(trials=4, deadline=1e6)
+    reasons = {record.number: record.reason for record in search.ledger.ended() if record.state is TrialState.FAIL}
+    assert list(reasons.values()) == ["the loss became nan", "ValueError: odd"]
+    assert search.has_result
+
+
+def test_an_interrupted_trial_is_marked_and_its_start_is_tried_again():
+    runner, book = Replay(depth_helps, events={9: KeyboardInterrupt()}), ledger()
+    search, _ = searching(runner, book)
+    with pytest.raises(KeyboardInterrupt):
+        search.run(trials=3, deadline=1e6)
+    assert [record.kind for record in book.ended()] == [TrialKind.INTERRUPTED]
+    again, _ = searching(runner, book)
+    again.run(trials=1, deadline=1e6)
+    (done,) = again.ledger.searched()
+    assert (done.start, done.values.optimizer.lr) == ("plan", 1e-3)
+
+
+def test_a_killed_process_leaves_a_trial_that_the_next_owner_ends():
+    runner, book = Replay(depth_helps), ledger()
+    book.ask(optuna.samplers.RandomSampler(seed=0))
+    assert book.running() == 1
+    search, _ = searching(runner, book)
+    assert book.running() == 0
+    assert [record.kind for record in book.ended()] == [TrialKind.INTERRUPTED]
+    search.run(trials=2, deadline=1e6)
+    assert len(book.searched()) == 2
+
+
+def test_a_helper_runs_no_probes_and_enqueues_no_starts():
+    runner, book = Replay(depth_helps), ledger()
+    book.settle("folds", 1)
+    helper, _ = searching(runner, book, worker=1)
+    helper.run(trials=3, deadline=1e6)
+    assert all(record.number >= 0 and not record.start for record in book.records())
+    assert len(book.searched()) == 3
+
+
+def test_nothing_new_to_try_ends_the_search():
+    runner = Replay(depth_helps)
+    search, _ = searching(runner, freeze__depth=0.0, optimizer__lr=1e-3)
+    assert search.run(trials=50, deadline=1e6) == "exhausted"
+    assert len(search.ledger.searched()) == 1
+    repeats = [record for record in search.ledger.ended() if record.kind is TrialKind.REPEAT]
+    assert {record.reason for record in repeats} == {"the same values as trial 0"}
+
+
+def test_leaders_are_judged_again_under_further_seeds_once():
+    runner, book = Replay(depth_helps), ledger()
+    search, _ = searching(runner, book, search__seeds=3)
+    search.run(trials=5, deadline=1e6)
+    ran = len(runner.runs)
+    search.confirm(1e6)
+    again = {number for number in (record.number for record in book.records()) if book.further_seeds(number) == (1, 2)}
+    assert 1 <= len(again) <= 3
+    assert len(runner.runs) == ran + 2 * len(again)
+    search.confirm(1e6)
+    assert len(runner.runs) == ran + 2 * len(again)
+    chosen = search.choice().chosen
+    assert chosen.deterministic or chosen.image_scores.shape[0] == 3
+
+
+def test_judging_again_stops_where_the_time_does():
+    runner = Replay(depth_helps)
+    search, _ = searching(runner, search__seeds=3)
+    search.run(trials=4, deadline=1e6)
+    ran = len(runner.runs)
+    search.confirm(runner.clock.now + 1.0)  # a training takes ten
+    assert len(runner.runs) == ran
+
+
+def test_the_same_values_are_trained_under_the_same_seed_whatever_is_kept():
+    runner = Replay(depth_helps)
+    search, _ = searching(runner)
+    values = search.space.start()
+    assert search.seed_of(values) == search.seed_of(search.space.start())
+    assert search.seed_of(values) != search.seed_of(values, 1)
+    kept = SearchSpace(Recipe("plan", values={**VALUES, "features.cache": "views"}), STAGES, CATALOG).start()
+    assert search.seed_of(kept) == search.seed_of(values)
+
+
+@pytest.mark.parametrize(("images", "given", "seconds", "folds"), [
+    (200, False, 1.0, 5), (200, False, 6.0, 3), (200, False, 30.0, 1), (200, True, 1.0, 1), (5000, False, 1.0, 1),
+])  # fmt: skip
+def test_few_images_are_cross_validated_where_the_budget_has_room(images, given, seconds, folds):
+    runner = Replay(depth_helps, lambda _values: seconds)
+    runner.images, runner.given_validation = images, given
+    search, _ = searching(runner, budget=100)
+    assert search.folds == folds
+
+
+def test_asked_folds_are_made_as_far_as_the_smallest_class_goes():
+    runner = Replay(depth_helps)
+    runner.most_folds = 3
+    search, heard = searching(runner, search__folds=9)
+    assert search.folds == 3
+    assert "3 are used" in heard.sentences[0]
+    search.run(trials=2, deadline=1e6)
+    record = search.ledger.record(0)
+    assert search.ledger.image_scores(0, IMAGES).shape == (1, IMAGES)
+    assert record.accuracy == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_models_of_the_leaders_are_kept_and_no_others():
+    runner = Replay(depth_helps)
+    search, _ = searching(runner)
+    search.run(trials=8, deadline=1e6)
+    trained = [one for one in search.scored_trials() if not one.deterministic]
+    best = sorted(trained, key=lambda one: -one.accuracy(search.sample_weight))[:3]
+    assert set(runner.kept) == {one.number for one in best}
+
+
+def test_without_a_finished_trial_there_is_no_choice():
+    runner = Replay(depth_helps, events={1: TrialFailedError("no room")})
+    search, _ = searching(runner, features__weights="random", head__init="random", freeze__depth=0.0)
+    search.run(trials=1, deadline=1e6)
+    with pytest.raises(RunError, match="No trial has finished: no room"):
+        search.choice()
+    assert not search.has_result
+
+
+def test_scenarios_recipes_are_tried_after_the_plans_own_cheapest_first():
+    runner = Replay(depth_helps, lambda values: 10 * (1.1 - values.freeze.depth))
+    others = [
+        Recipe("all", values={"freeze.depth": 0.0, "optimizer.lr": 3e-3}),
+        Recipe("half", values={"freeze.depth": 0.5, "optimizer.lr": 3e-4}),
+        Recipe("head", values={"freeze.depth": 1.0}),
+    ]
+    search, _ = searching(runner, scenarios=others, head__name=Choices(("linear", "svm")))
+    search.run(trials=4, deadline=1e6)
+    assert [record.start for record in search.ledger.searched()] == ["plan", "head", "half", "all"]
+
+
+def test_out_of_time_in_the_very_end_leaves_heads_only():
+    runner = Replay(depth_helps, events={9: OutOfTimeError("no step fits", 1e9)})
+    search, heard = searching(runner, freeze__depth=Choices((0.0, 1.0)), budget=100)
+    search.run(trials=3, deadline=100.0)
+    assert any("classifiers on frozen features" in sentence for sentence in heard.sentences) or all(
+        record.values.freeze.depth == 1 for record in search.ledger.searched()
+    )
+
+
+def test_no_torch_is_needed():
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "import advisor.tuning.study, advisor.tuning.ledger, advisor.tuning.space, replay\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
