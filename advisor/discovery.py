@@ -62,7 +62,7 @@ _CALLABLE = {
     RecipeFile: ("read",),
     Command: ("run",),
 }
-_COLUMNS = ("paths", "labels", "splits", "groups", "ignored")  # of a Listing
+_COLUMNS = ("paths", "labels", "splits", "groups", "ignored", "reading")  # of a Listing
 # By the annotation of a field: what may stand in it.
 _PLAIN: dict[object, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 

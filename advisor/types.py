@@ -14,9 +14,10 @@ Scalar = bool | int | float | str
 
 # What people call the parts of a dataset, lower case, and what they are here.
 PARTS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
+    "train": "train", "training": "train", "trains": "train", "trn": "train", "trainval": "train",
+    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "vals": "val",
+    "test": "test", "testing": "test", "tests": "test", "tst": "test", "holdout": "test",
+    "eval": "test", "evaluation": "test",
 }  # fmt: skip
 
 
@@ -201,6 +202,7 @@ class Listing:
             or a burst; an empty text shares nothing. Empty when there are none. A group is never divided between
             the parts that are drawn.
         ignored: what was found and is not an image, for people.
+        reading: how the location was understood, in sentences for people; shown before anything is computed.
     """
 
     name: str
@@ -210,6 +212,7 @@ class Listing:
     splits: Sequence[str] = ()
     groups: Sequence[str] = ()
     ignored: Sequence[str] = ()
+    reading: Sequence[str] = ()
 
     @property
     def multilabel(self) -> bool:

@@ -98,7 +98,7 @@ def compare_backbones(
             continue
         progress.say(f"Looking through {name} …")
         prepared = prepare(location, backbone.input, catalog=catalog, seed=seed,
-                           skip_small_classes=skip_small_classes, progress=progress)  # fmt: skip
+                           skip_small_classes=skip_small_classes, progress=progress, tell=not measured)  # fmt: skip
         inspected = inspect(
             prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
         )

@@ -86,6 +86,7 @@ def recommend(
         seed=seed,
         skip_small_classes=skip_small_classes,
         progress=progress,
+        tell=not compared,
     )
     inspected = inspect(
         prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes

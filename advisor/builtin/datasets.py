@@ -7,16 +7,19 @@ import re
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-from advisor.errors import DatasetError, UsageError
+from advisor.data.layout import read_layout, scan
+from advisor.data.layout.names import ARCHIVES, EXTENSIONS, is_image_name, is_skipped, part_names
+from advisor.data.layout.reading import CHOICES
+from advisor.errors import UsageError
 from advisor.hookspecs import hookimpl
-from advisor.types import PARTS, DatasetFormat, Listing
+from advisor.types import DatasetFormat, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-_PROSE = frozenset({"", ".md", ".txt"})
+_HARMLESS = frozenset({"", ".md", ".txt", ".pdf", *ARCHIVES, *EXTENSIONS})  # beside class folders
 _FEW = 20  # files of a folder looked at before it is opened
 _LAYOUT = "one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
 
@@ -35,6 +38,9 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
 
 def recognise(location: str) -> float:
     """How sure we are that this is ours: any existing path, so that a wrong one gets our own message."""
+    where, mark, query = location.rpartition("?")
+    if mark and query.startswith("layout=") and not os.path.lexists(location):
+        return float(os.path.lexists(where))
     if not os.path.lexists(location):
         return 0.0
     return 1.0 if _holds_classes(location) else 0.5
@@ -45,14 +51,17 @@ def _holds_classes(location: str) -> bool:
     try:
         with os.scandir(location) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".")]
-        if any(entry.is_file() and Path(entry.name).suffix.lower() not in _PROSE for entry in found):
+        if any(entry.is_file() and Path(entry.name).suffix.lower() not in _HARMLESS for entry in found):
             return False
-        folders = [entry for entry in found if entry.is_dir()]
-        if (train := [entry for entry in folders if PARTS.get(entry.name.lower()) == "train"]) and len(folders) > 1:
-            with os.scandir(train[0].path) as entries:
-                folders = [entry for entry in entries if entry.is_dir()]
+        folders = {
+            entry.name: entry for entry in found if entry.is_dir() and not is_skipped(entry.name, beside_images=False)
+        }
+        train = [name for name, part in part_names(folders).items() if part == "train"]
+        if train and len(folders) > 1:
+            with os.scandir(folders[train[0]].path) as entries:
+                folders = {entry.name: entry for entry in entries if entry.is_dir()}
         filled = 0
-        for folder in folders:
+        for folder in folders.values():
             with os.scandir(folder.path) as entries:
                 filled += any(is_image_name(entry.name) for entry in islice(entries, _FEW))
     except OSError:
@@ -60,104 +69,64 @@ def _holds_classes(location: str) -> bool:
     return filled > 1
 
 
-def is_image_name(name: str) -> bool:
-    """Whether a file's name says that it is an image we read."""
-    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
-
-
 def open_folder(location: str) -> Listing:
-    """List a class-per-folder tree without reading any file.
+    """List a class-per-folder tree without reading any file; see `advisor.data.layout` for how it is understood.
+
+    Args:
+        location: a folder, perhaps with `?layout=` and one of `CHOICES` behind it.
 
     Raises:
-        UsageError: the location is not a folder.
-        DatasetError: it may not be read, or holds no images in class folders.
+        UsageError: the location is not a folder, or what stands behind the `?` means nothing.
+        DatasetError: it may not be read, holds no images in class folders, or can be read in two ways.
     """
-    root = Path(location)
+    where, choice = _parse(location)
+    root = Path(where)
     if not root.is_dir():
         raise UsageError(
-            f"`{location}` is a file, not a folder." if root.exists() else f"`{location}` does not exist.",
+            f"`{where}` is a file, not a folder." if root.exists() else f"`{where}` does not exist.",
             ways=[f"give the folder that holds {_LAYOUT}"],
             hint=f"advisor recommend {root.parent}",
         )
-    roots = _split_roots(root)
-    found: list[tuple[str, str, str]] = []
-    ignored: list[str] = []
-    for folder, split in roots:
-        for entry in _scan(folder):
-            if entry.name.startswith("."):
-                continue
-            if not entry.is_dir():
-                ignored.append(os.path.relpath(entry.path, root))
-                continue
-            for path in _walk(Path(entry.path)):
-                relative = os.path.relpath(path, root)
-                if is_image_name(path.name):
-                    found.append((relative, entry.name, split))
-                else:
-                    ignored.append(relative)
-    if len(roots) > 1:
-        parts = {folder for folder, _ in roots}
-        ignored += [entry.name for entry in _scan(root) if Path(entry.path) not in parts]
-    if not found:
-        loose = sum(is_image_name(Path(name).name) for name in ignored)
-        raise DatasetError(
-            f"There are {loose} images directly in `{location}`, but none in class folders."
-            if loose
-            else f"There are no images in `{location}`.",
-            ways=[
-                f"make {_LAYOUT}",
-                f"readable image files end in {', '.join(sorted(EXTENSIONS))}",
-            ],
-            hint="each folder's name becomes a class",
-        )
-    found.sort(key=lambda row: _natural(row[0]))
+    tree = scan(root)
+    layout = read_layout(tree, where, choice)
+    images = sorted(layout.images, key=lambda row: _natural(row[0]))
+    ignored = [
+        *tree.other_paths(),
+        *(folder.join(name) for folder in tree.walk() for name in folder.skipped if not name.startswith(".")),
+    ]
     return Listing(
         name=root.resolve().name or "data",
-        paths=[path for path, _, _ in found],
-        labels=[label for _, label, _ in found],
-        splits=[split for _, _, split in found] if len(roots) > 1 else (),
+        paths=[path for path, _, _ in images],
+        labels=[label for _, label, _ in images],
+        splits=[split for _, _, split in images] if layout.divided else (),
         read=lambda path: (root / path).read_bytes(),
         ignored=sorted(ignored),
+        reading=layout.sentences(),
     )
 
 
-def _split_roots(root: Path) -> list[tuple[Path, str]]:
-    """The split folders, or the root alone when its folders are classes."""
-    folders = [Path(entry.path) for entry in _scan(root) if entry.is_dir() and not entry.name.startswith(".")]
-    splits = {folder: PARTS[folder.name.lower()] for folder in folders if folder.name.lower() in PARTS}
-    names = list(splits.values())
-    if "train" not in names or len(names) < 2 or len(set(names)) != len(names):
-        return [(root, "")]
-    # A class may be called `train`: parts hold class folders, classes hold images.
-    if not all(any(entry.is_dir() for entry in _scan(folder)) for folder in splits):
-        return [(root, "")]
-    return sorted(splits.items())
+def folder_of(location: str) -> str:
+    """The folder of a location, without what stands behind its `?`."""
+    return _parse(location)[0]
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except PermissionError as error:
-        raise DatasetError(
-            f"`{folder}` may not be read: permission denied.",
-            ways=["run as a user who may read it", "copy the images to a folder of your own"],
-            hint=f"chmod -R u+rX '{folder}'",
-        ) from error
+def _parse(location: str) -> tuple[str, str]:
+    """The folder and the layout that was asked for; a folder may have a `?` in its name.
 
-
-def _walk(folder: Path, seen: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """All files below a class folder; linked folders are followed once."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    for entry in _scan(folder):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(Path(entry.path), seen | {real})
-        else:
-            yield Path(entry.path)
+    Raises:
+        UsageError: what stands behind the `?` means nothing.
+    """
+    where, mark, query = location.rpartition("?")
+    if not mark or os.path.lexists(location):
+        return location, ""
+    words = dict(parse_qsl(query, keep_blank_values=True))
+    if set(words) - {"layout"} or words.get("layout") not in CHOICES:
+        raise UsageError(
+            f"`?{query}` means nothing for a folder of images.",
+            ways=[f"?layout= with one of {', '.join(CHOICES)}"],
+            hint=f"advisor recommend '{where}?layout={CHOICES[0]}'",
+        )
+    return where, words["layout"]
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
-from advisor.data.multilabel import draw_jointly, family_counts, keep_labels, rarest, truth_of
+from advisor.data.layout.names import unread_pictures
+from advisor.data.multilabel import draw_jointly, rarest, truth_of
+from advisor.data.small_classes import handle_small
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
@@ -49,6 +51,7 @@ class ImageDataset:
         digest: hash of every path, file content, label and given split; equal for equal data.
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
+        reading: how the location was understood, in sentences.
         notes: what a person should know about the splits.
         drawn: splits that were drawn rather than given.
     """
@@ -62,6 +65,7 @@ class ImageDataset:
     read: Callable[[str], bytes] = field(repr=False)
     broken: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
 
@@ -95,14 +99,15 @@ class ImageDataset:
 
 
 def open_dataset(
-    location: str | Path, *, catalog: Catalog | None = None, progress: Progress | None = None
+    location: str | Path, *, catalog: Catalog | None = None, progress: Progress | None = None, tell: bool = True
 ) -> ImageDataset:
     """Find the images at a location and read their headers.
 
     Args:
         location: a folder, or whatever an installed dataset format recognises.
         catalog: where formats come from; the installed plugins by default.
-        progress: told how far the headers are.
+        progress: told how the location is understood, before anything is read, and how far the headers are.
+        tell: whether it is told the former; it may know from before.
 
     Raises:
         UsageError: nothing recognises the location.
@@ -113,7 +118,14 @@ def open_dataset(
     listing = dataset_format.open(location)
     _require_sound(dataset_format.name, listing)
     _require_utf8(location, listing)
-    contents, headers, broken = _read_headers(listing, progress or Silent())
+    classes = tuple(sorted(set(_names(listing))))
+    _require_classes(location, classes)
+    progress = progress or Silent()
+    for sentence in listing.reading if tell else ():
+        progress.say(sentence)
+    if pictures := unread_pictures(listing.ignored) if tell else "":
+        progress.say(pictures)
+    contents, headers, broken = _read_headers(listing, progress)
     readable = sorted(headers)
     if not readable:
         first = f"; the first, `{listing.paths[0]}`: {broken[0]}" if broken else ""
@@ -135,8 +147,6 @@ def open_dataset(
             "format": [headers[i].format for i in readable],
         }
     )
-    classes = tuple(sorted(set(_names(listing))))
-    _require_classes(location, classes)
     index = {name: number for number, name in enumerate(classes)}
     numbers = [tuple(sorted({index[name] for name in _each(listing.labels[i])})) for i in readable]
     if listing.multilabel:
@@ -154,6 +164,7 @@ def open_dataset(
         read=listing.read,
         broken=tuple((listing.paths[i], reason) for i, reason in sorted(broken.items())),
         ignored=tuple(listing.ignored),
+        reading=tuple(listing.reading),
     )
 
 
@@ -196,7 +207,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     share_of = {"val": VALIDATION_SHARE} if "test" in given else {"test": TEST_SHARE, "val": VALIDATION_SHARE}
     if given >= {"train", "val", "test"}:
         share_of = {}
-    frame, classes = _handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
+    frame, classes = handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
     if gone := [name for name in dataset.classes if name not in classes]:
         notes.append(f"classes left out as too small: {', '.join(gone)}")
     frame.loc[frame["split"] == "", "split"] = "train"
@@ -206,20 +217,23 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
         frame.loc[drawn, "split"] = name
         notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
     if share_of:
-        _require_trainable(frame, classes, multilabel=dataset.multilabel)
-    held = frame.loc[frame["split"] == "test"]
-    tested = {label for own in held["labels"] for label in own} if dataset.multilabel else set(held["label"])
-    untested = [classes[label] for label in range(len(classes)) if label not in tested]
-    if untested:
-        notes.append(f"no test images for: {', '.join(untested)}")
+        _require_trainable(frame, classes)
+    for name, words in (("test", "test"), ("val", "validation")):
+        if missing := [classes[label] for label in _absent(frame, name, len(classes))]:
+            notes.append(f"no {words} images for: {', '.join(missing)}")
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
-def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...], *, multilabel: bool) -> None:
+def _absent(frame: pd.DataFrame, split: str, classes: int) -> list[int]:
+    """The classes of which a part has no image."""
+    held = frame.loc[frame["split"] == split]
+    known = {label for own in held["labels"] for label in own} if "labels" in frame else set(held["label"])
+    return [label for label in range(classes) if label not in known]
+
+
+def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...]) -> None:
     """Refuse parts that groups have left without images, or without those of a class."""
-    train = frame.loc[frame["split"] == "train"]
-    known = {label for own in train["labels"] for label in own} if multilabel else set(train["label"])
-    missing = [name for label, name in enumerate(classes) if label not in known]
+    missing = [classes[label] for label in _absent(frame, "train", len(classes))]
     if missing or not {"val", "test"} <= set(frame["split"]):
         what = f"no images to train on for {', '.join(missing[:5])}" if missing else "a part without images"
         raise DatasetError(
@@ -285,44 +299,6 @@ def _bound(family: pd.Series[str], given_group: pd.Series[str]) -> pd.Series[str
     links = coo_matrix((np.ones(len(groups)), (families[given.to_numpy()], groups)), shape=(groups.max() + 1,) * 2)
     parts = connected_components(links, directed=False)[1][families]
     return family.groupby(parts).transform("min")
-
-
-def _handle_small(
-    dataset: ImageDataset, frame: pd.DataFrame, *, need: int, skip: bool
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Refuse or leave out classes with fewer than `need` different trainable images."""
-    pool = frame.loc[frame["split"].isin(["", "train"])]
-    if dataset.multilabel:
-        counts = pd.Series(family_counts(pool, len(dataset.classes)))
-    else:
-        counts = pool.groupby("label")["family"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
-    small = [int(label) for label in counts.index[counts < need]]
-    if not small:
-        return frame, dataset.classes
-    if not skip:
-        broken = len(dataset.broken)
-        named = ", ".join(f"`{dataset.classes[i]}` ({counts[i]})" for i in small[:5])
-        few = f"fewer than {need} different readable images"
-        raise DatasetError(
-            f"{len(small)} of {len(dataset.classes)} {'labels are' if dataset.multilabel else 'classes have'} "
-            f"{f'on, or missing from, {few}' if dataset.multilabel else few} to split: "
-            f"{named}{' …' if len(small) > 5 else ''}.",
-            ways=[
-                "add images to them, or remove them",
-                *([(f"repair the {broken} unreadable files, for example "
-                   f"{dataset.broken[0][0]}: {dataset.broken[0][1]}")] if broken else []),
-                "leave those classes out with --skip-small-classes",
-            ],
-            hint="advisor profile shows the number of images per class",
-        )  # fmt: skip
-    kept = [label for label in range(len(dataset.classes)) if label not in small]
-    classes = tuple(dataset.classes[label] for label in kept)
-    _require_classes(dataset.location, classes)
-    if dataset.multilabel:
-        return keep_labels(frame, kept, len(dataset.classes)), classes
-    frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
-    frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
-    return frame, classes
 
 
 def _require_sound(name: str, listing: object) -> None:

@@ -45,15 +45,18 @@ def prepare(
     seed: int,
     skip_small_classes: bool = False,
     progress: Progress,
+    tell: bool = True,
 ) -> Prepared:
     """Open a location, decode every image once for this input, and split what can be read, copies on one side.
+
+    How the location is understood is told first, unless `tell` is False.
 
     Raises:
         UsageError: nothing recognises the location.
         DatasetError: the images cannot be used as they are.
         AdvisorError: the disk is full or may not be written.
     """
-    listed = open_dataset(location, catalog=catalog, progress=progress)
+    listed = open_dataset(location, catalog=catalog, progress=progress, tell=tell)
     pixels = store_pixels(listed, spec, progress=progress)
     readable = without(listed, pixels.broken)
     grouped = group_copies(readable, pixels, progress=progress)

@@ -41,7 +41,8 @@ class DatasetProfile:
         leaking: groups of either kind that stand in more than one split.
         shortcuts: properties of the files that give the class away; not looked for where images have several labels.
         broken: unreadable files with the reason.
-        ignored: files that are not images.
+        ignored: files that are not images, or are not used.
+        reading: how the location was understood, in sentences.
         notes: on splits and sizes.
     """
 
@@ -65,6 +66,7 @@ class DatasetProfile:
     shortcuts: tuple[Shortcut, ...]
     broken: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
+    reading: tuple[str, ...]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         shortcuts=() if dataset.multilabel else find_shortcuts(frame),
         broken=dataset.broken,
         ignored=dataset.ignored,
+        reading=dataset.reading,
         notes=tuple(notes),
     )
 

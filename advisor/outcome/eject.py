@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from advisor.builtin.datasets import folder_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UNSEEN, RunError, closest_path
 from advisor.network.transfer import Pool, cut
@@ -390,7 +391,7 @@ def _runs(names: Iterable[str]) -> list[str | tuple[str]]:
 
 
 def _data_line(location: str) -> str:
-    path = _in_quotes(str(Path(location).resolve()))
+    path = _in_quotes(str(Path(folder_of(location)).resolve()))
     line = f'DATA = Path("{path}")  # one folder per class'
     return line if len(line) <= _WIDTH else f'DATA = Path(\n    "{path}"\n)'
 

@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.builtin.datasets import is_image_name
+from advisor.data.layout import scan
+from advisor.data.layout.names import is_image_name
 from advisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[InputImage]
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.is_file() and is_image_name(file.name))
+    """The images in a folder, at every depth: those that a training would list."""
+    return sorted(folder / path for path in scan(folder).image_paths())
 
 
 def _matched(pattern: str) -> Iterator[InputImage]:

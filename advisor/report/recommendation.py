@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from advisor.advice.planning import first_of
 from advisor.data.cache import disk_errors, write_whole
+from advisor.data.layout.names import unread_pictures
 from advisor.outcome.handover import versions
 from advisor.plugins import load_catalog
 from advisor.recipe import Choices, Range
@@ -246,7 +247,8 @@ def _data(found: Recommendation) -> Section:
         ),
         Text(f"Colour modes: {_tally(profile.modes)}. Formats: {_tally(profile.formats)}."),
     ]  # fmt: skip
-    notes = [_sentence(_short(note)) for note in profile.notes]
+    pictures = [unread] if (unread := unread_pictures(profile.ignored)) else []
+    notes = [_sentence(_short(note)) for note in (*profile.reading, *pictures, *profile.notes)]
     names = list(profile.per_class)
     notes += [
         f"The {s.property} alone tells the class with balanced accuracy {s.accuracy:.2f} (chance {s.chance:.2f}), best "

@@ -8,6 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from advisor.advice import priors
 from advisor.cli.console import escape
+from advisor.data.layout.names import by_ending, unread_pictures
 
 if TYPE_CHECKING:
     from advisor.advice.inspection import Inspected
@@ -38,19 +39,14 @@ def data(out: TerminalPage, found: DatasetProfile) -> None:
     out.print(
         f"[bold]Data[/bold] {escape(found.name)}: {found.images} images, {len(found.per_class)} classes ({splits})"
     )
+    for sentence in found.reading:
+        out.print(f"  {escape(sentence)}")
     least, most = min(found.per_class.values()), max(found.per_class.values())
     widths, heights = found.width, found.height
     out.print(f"  {least} to {most} images per class; median size {widths[1]} × {heights[1]} pixels")
     modes = ", ".join(f"{name} {count}" for name, count in found.modes.items())
     out.print(f"  colour modes: {escape(modes)}")
-    if found.broken:
-        out.print(f"  {len(found.broken)} files cannot be read and are left out:")
-        for path, reason in found.broken[:_MANY]:
-            out.print(f"    {escape(path)}: {escape(reason)}")
-        if len(found.broken) > _MANY:
-            out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
-    if found.ignored:
-        out.print(f"  {len(found.ignored)} other files are ignored, such as {escape(found.ignored[0])}")
+    _unused(out, found)
     for groups, one, plural in (
         (found.duplicates, "group of identical files", "groups of identical files"),
         (found.near_duplicates, "group of near copies", "groups of near copies (one picture, re-encoded or resized)"),
@@ -73,6 +69,22 @@ def data(out: TerminalPage, found: DatasetProfile) -> None:
     for note in found.notes:
         out.print(f"  {escape(note)}")
     out.print()
+
+
+def _unused(out: TerminalPage, found: DatasetProfile) -> None:
+    """Files that cannot be read, or are none of the images."""
+    if found.broken:
+        out.print(f"  {len(found.broken)} files cannot be read and are left out:")
+        for path, reason in found.broken[:_MANY]:
+            out.print(f"    {escape(path)}: {escape(reason)}")
+        if len(found.broken) > _MANY:
+            out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
+    if found.ignored:
+        kinds = escape(by_ending(found.ignored))
+        what = "1 other file is" if len(found.ignored) == 1 else f"{len(found.ignored)} other files are"
+        out.print(f"  {what} ignored ({kinds}), such as {escape(found.ignored[0])}")
+    if pictures := unread_pictures(found.ignored):
+        out.print(f"  {escape(pictures)}")
 
 
 def classes(out: TerminalPage, found: Recommendation | Inspected) -> None:

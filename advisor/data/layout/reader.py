@@ -1,0 +1,382 @@
+"""The readings that one folder has, and which of them is the only plausible one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advisor.data.layout import refusals
+from advisor.data.layout.names import (
+    alike,
+    difference,
+    is_mask_name,
+    is_neutral_name,
+    is_unlabelled_name,
+    label_in_name,
+    labels_in_names,
+    part_names,
+)
+from advisor.data.layout.record import Layout, LeftOut, listed
+from advisor.data.layout.shape import class_folders, is_set, repeats, unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from advisor.data.layout.tree import Folder
+
+_SPLITS = ("train", "val", "test")
+
+
+class Reader:
+    """The readings of one folder.
+
+    Args:
+        here: holds the parts, or the class folders.
+        location: for messages.
+    """
+
+    def __init__(self, here: Folder, location: str) -> None:
+        self.here, self.location = here, location
+        self.layout = Layout()
+        # All names, so that an empty `test` is a part, too.
+        self.part_of = part_names(here.folders)
+
+    def decide(self) -> Layout:
+        """The only plausible reading."""
+        filled = self.here.filled
+        if not filled:
+            raise refusals.loose(self.here, self.location)
+        parts = {
+            name: filled[name]
+            for name in sorted(self.part_of, key=lambda name: (_SPLITS.index(self.part_of[name]), name))
+            if name in filled
+        }
+        others = {name: folder for name, folder in filled.items() if name not in self.part_of}
+        labelled = {name: folder for name, folder in parts.items() if class_folders(folder)}
+        trained = [name for name in labelled if self.part_of[name] == "train"]
+        classes = [name for part in trained for name in class_folders(labelled[part])]
+        if parts and not others:
+            if not labelled or (trained and len(classes) < 2):
+                raise refusals.flat_parts(self.here, list(parts.values()), self.location)
+            return self.parts()
+        if len(classes) > 1:
+            self._require_parts(labelled, others)
+            return self.parts()
+        if trained and len(labelled) > 1:
+            raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
+                                        (self._as_classes(), "classes"))  # fmt: skip
+        if self._holds_classes_beside(labelled, others):
+            return self._with_classes_here(others)
+        if parts and len(others) > 1 and "train" not in {self.part_of[name] for name in parts}:
+            raise refusals.two_readings(
+                self.location,
+                (self._as_classes(), "classes"),
+                (f"the classes {listed(sorted(others), 4)} beside unlabelled images in {_folders(parts)}", "parts"),
+            )
+        return self._decide_classes()
+
+    def _require_parts(self, labelled: Mapping[str, Folder], others: Mapping[str, Folder]) -> None:
+        """Refuse where the folders beside the parts may be classes like them."""
+        train = next(name for name in labelled if self.part_of[name] == "train")
+        classes = class_folders(labelled[train])
+        shared = any(
+            len(set(classes) & set(class_folders(folder))) > 1 for name, folder in labelled.items() if name != train
+        )
+        for name, folder in others.items():
+            stray = shared and name not in classes and not set(class_folders(folder)) & set(classes)
+            if stray or is_unlabelled_name(name) or self._is_copy_of_parts(folder):
+                continue
+            raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
+                                        (self._as_classes(), "classes"))  # fmt: skip
+
+    def _as_classes(self) -> str:
+        return f"{len(self.here.filled)} classes, {listed(sorted(self.here.filled))}"
+
+    def _as_parts(self, labelled: Mapping[str, Folder], others: Mapping[str, Folder]) -> str:
+        train = next(folder for name, folder in labelled.items() if self.part_of[name] == "train")
+        count = len(class_folders(train))
+        classes = f"{count} {'class' if count == 1 else 'classes'}"
+        parts = f"the {'part' if len(labelled) == 1 else 'parts'} {_folders(labelled)}"
+        return f"{parts} with {classes} to train on, without {_folders(others)}"
+
+    def _is_copy_of_parts(self, folder: Folder) -> bool:
+        """Whether a folder beside the parts is the set once more, or one of its classes."""
+        parts = [one for name, one in self.here.filled.items() if name in self.part_of]
+        if is_set(folder):
+            return repeats(folder, parts, 3)
+        return any(folder.name in class_folders(one) for one in parts) and repeats(folder, parts, 2)
+
+    def _holds_classes_beside(self, labelled: Mapping[str, Folder], others: Mapping[str, Folder]) -> bool:
+        """Whether parts stand beside the class folders, and hold folders of the same names."""
+        return any(len(set(class_folders(folder)) & set(others)) > 1 for folder in labelled.values())
+
+    def _with_classes_here(self, others: Mapping[str, Folder]) -> Layout:
+        """Class folders to train on, with other parts beside them."""
+        beside = {name: folder for name, folder in self.here.filled.items() if name not in others}
+        if train := [name for name in beside if self.part_of[name] == "train"]:
+            raise refusals.two_readings(
+                self.location,
+                (self._as_classes(), "classes"),
+                (f"class folders, with the part {train[0]}/ beside them", "inner"),
+            )
+        self._add("", "train", others)
+        for name, folder in beside.items():
+            below = class_folders(folder)
+            if not below:
+                self._unlabelled(folder)
+            elif self._same_classes(folder, below, others):
+                self._add(name, self.part_of[name], below)
+        self._tell_of((self.here, *map(unwrapped, beside.values())) if self.layout.divided else (self.here,))
+        return self.layout
+
+    def _decide_classes(self) -> Layout:
+        """Every folder a class, unless what is in them says otherwise."""
+        filled = dict(self.here.filled)
+        if len(filled) == 1 and labels_in_names(list(self.here.image_paths())):
+            raise refusals.only_folder(self.here, self.location)
+        if split := self._classes_over_parts():
+            return split
+        sets = [folder for folder in filled.values() if is_set(folder)]
+        if sets:
+            raise refusals.several_sets(
+                self.location, sets, [folder for folder in filled.values() if folder not in sets]
+            )
+        masks = [name for name in filled if is_mask_name(name)]
+        if masks and len(filled) == len(masks) + 1:
+            raise refusals.segmentation(self.location, list(filled))
+        for name, folder in list(filled.items()):
+            below = set(class_folders(folder)) & (set(filled) - {name})
+            if len(below) > 1:
+                if not repeats(folder, [one for one in filled.values() if one is not folder], 2):
+                    raise refusals.two_readings(
+                        self.location,
+                        (f"{len(filled)} classes, {listed(sorted(filled))}", "classes"),
+                        (f"the classes of the innermost folders, in {name}/ too", "inner"),
+                    )
+                self.layout.left_out.append(LeftOut(f"{folder.path}/", folder.total, "the same set once more"))
+                del filled[name]
+        self._require_outer(filled)
+        return self._classes_of(filled)
+
+    def _classes_over_parts(self) -> Layout | None:
+        """`cats/train/1.jpg`: parts within every class folder."""
+        filled = self.here.filled
+        parts = {name: part_names(folder.filled) for name, folder in filled.items()}
+        flat = all(
+            set(parts[name]) == set(folder.filled) and not folder.images
+            and not any(below.filled for below in folder.filled.values())
+            for name, folder in filled.items()
+        )  # fmt: skip
+        used = {split for own in parts.values() for split in own.values()}
+        if not flat or "train" not in used or len(used) < 2:
+            return None
+        for split in _SPLITS:
+            labelled = [
+                (path, name)
+                for name, folder in filled.items()
+                for below, part in parts[name].items()
+                if part == split
+                for path in folder.folders[below].image_paths()
+            ]
+            if labelled:
+                self.layout.add(split, split, labelled)
+        self.layout.doubts.append("The parts stand within the class folders, as in cats/train/1.jpg.")
+        self._tell_of((self.here,))
+        return self.layout
+
+    def _require_outer(self, filled: Mapping[str, Folder]) -> None:
+        """Refuse where each of the folders is a group of classes as well as a class."""
+        if len(filled) < 2 or any(folder.images for folder in filled.values()):
+            return
+        inner = {name: [below for below in folder.filled if not is_mask_name(below)] for name, folder in filled.items()}
+        if any(len(below) < 2 for below in inner.values()):
+            return
+        names = {below for own in inner.values() for below in own}
+        innermost = Reader(self.here, self.location).inner().classes
+        repeated = all(set(own) == names for own in inner.values())
+        plain = all(is_neutral_name(below, name) for name, own in inner.items() for below in own)
+        if plain and not repeated:
+            return  # numbered instances, or folders that scrapers make
+        raise refusals.two_readings(
+            self.location,
+            (f"{len(filled)} classes, {listed(sorted(filled), 4)}, with folders in them", "classes"),
+            (f"{len(innermost)} classes, {listed(innermost, 4)}, the innermost folders", "inner"),
+        )
+
+    def classes(self) -> Layout:
+        """Every folder directly in the place is a class."""
+        if not self.here.filled:
+            raise refusals.loose(self.here, self.location)
+        return self._classes_of(self.here.filled, masks=True)
+
+    def _classes_of(self, folders: Mapping[str, Folder], *, masks: bool = False) -> Layout:
+        self._add("", "", folders, masks=masks)
+        if called := [f"`{name}`" for name in sorted(folders) if name in self.part_of]:
+            are, classes = ("is", "a class") if len(called) == 1 else ("are", "classes")
+            self.layout.doubts.append(f"{listed(called, 4, 'and')} {are} called like a part, and read as {classes}.")
+        nested = [name for name, folder in folders.items() if folder.filled]
+        if nested:
+            self.layout.doubts.append(
+                f"What is in folders inside a class folder counts to the class, here in {listed(nested, 4)}."
+            )
+        self._tell_of((self.here,))
+        return self.layout
+
+    def parts(self) -> Layout:
+        """Folders called like parts are parts, and the folders in them classes."""
+        filled = self.here.filled
+        found: dict[str, dict[str, Folder]] = {}
+        for name in filled:
+            if name in self.part_of and (below := class_folders(filled[name])):
+                found.setdefault(self.part_of[name], {})[name] = filled[name]
+        for split, folders in found.items():
+            if len(folders) > 1:
+                first, second = list(folders)[:2]
+                why = difference(first, second) if alike(first) == alike(second) else ""
+                raise refusals.same_part(self.location, split, list(folders), why)
+        others = {name: folder for name, folder in filled.items() if name not in self.part_of}
+        if "train" not in found and len(others) > 1 and len(others) < len(filled):
+            return self._with_classes_here(others)
+        if "train" not in found:
+            raise refusals.no_training(self.location, [name for name in filled if name in self.part_of] or list(filled))
+        trained = class_folders(next(iter(found["train"].values())))
+        for split in _SPLITS:
+            for folder in found.get(split, {}).values():
+                below = class_folders(folder)
+                if split != "train" and not self._same_classes(folder, below, trained):
+                    continue
+                self._add(unwrapped(folder).path, split, below)
+        self._tell_of_strays()
+        self._tell_of((self.here, *(unwrapped(folder) for folders in found.values() for folder in folders.values())))
+        return self.layout
+
+    def _same_classes(self, folder: Folder, below: dict[str, Folder], trained: Mapping[str, Folder]) -> bool:
+        """Whether a part's folders are classes; one folder of another name holds images without a class.
+
+        Raises:
+            DatasetError: they are classes of their own, or one of them is a class under another name.
+        """
+        train = next(iter(trained.values())).path.rpartition("/")[0]
+        for name, own in below.items():
+            if name in trained:
+                continue
+            for known, other in trained.items():
+                if known not in below and alike(name) == alike(known):
+                    raise refusals.twin_classes(self.location, other.path, own.path, difference(known, name))
+        if set(below) & set(trained):
+            return True
+        if len(below) == 1:
+            self._unlabelled(next(iter(below.values())))
+            return False
+        raise refusals.other_classes(self.location, train, folder.path, sorted(below))
+
+    def inner(self) -> Layout:
+        """Every folder that holds images is a class, whatever it is in; parts above it are kept."""
+        folders = [(folder, self._parts_on_the_way(folder)) for folder in self.here.walk()
+                   if folder.images and folder is not self.here]  # fmt: skip
+        divided = any("train" in parts[:-1] for _, parts in folders)
+        rows: dict[str, list[tuple[str, str]]] = {}
+        for folder, parts in folders:
+            if divided and parts[-1]:
+                self._unlabelled(folder, len(folder.images))
+                continue
+            split = next(filter(None, reversed(parts[:-1])), "") if divided else ""
+            rows.setdefault(split, []).extend((folder.join(name), folder.name) for name in folder.images)
+        if not rows:
+            raise refusals.loose(self.here, self.location)
+        for split in sorted(rows, key=("", *_SPLITS).index):
+            self.layout.add(split, split, rows[split])
+        self.layout.how = "the innermost folders"
+        self._tell_of((self.here,))
+        return self.layout
+
+    def _parts_on_the_way(self, folder: Folder) -> list[str]:
+        """For each folder on the way to one, itself included, the part that it is called like, or nothing."""
+        above, parts = self.here, []
+        for name in folder.path.removeprefix(self.here.path).strip("/").split("/"):
+            parts.append(part_names(above.folders).get(name, ""))
+            above = above.folders[name]
+        return parts
+
+    def names(self) -> Layout:
+        """The class is what stands before the number in a file's name."""
+        groups = {name: (folder, self.part_of.get(name, "")) for name, folder in self.here.filled.items()}
+        divided = "train" in {split for _, split in groups.values()}
+        rows: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        if self.here.images:
+            paths = [self.here.join(name) for name in self.here.images]
+            rows["", "train" if divided else ""] = [(path, label_in_name(path)) for path in paths]
+        for name, (folder, split) in sorted(groups.items()):
+            labelled = [(path, label_in_name(path)) for path in folder.image_paths()]
+            if divided and split != "train" and not labels_in_names([path for path, _ in labelled]):
+                self._unlabelled(folder)
+                continue
+            rows[name if divided else "", split if divided else ""] = [
+                *rows.get((name if divided else "", split if divided else ""), []), *labelled,
+            ]  # fmt: skip
+        for (name, split), labelled in rows.items():
+            unnamed = [path for path, label in labelled if not label]
+            if unnamed:
+                self.layout.left_out.append(
+                    LeftOut(f"{unnamed[0]} and others" if len(unnamed) > 1 else unnamed[0], len(unnamed),
+                            "no label stands before a number in their names")
+                )  # fmt: skip
+            self.layout.add(name, split, [row for row in labelled if row[1]])
+        if not self.layout.images:
+            raise refusals.loose(self.here, self.location)
+        self.layout.how = "by what stands before the number in the names of files"
+        return self.layout
+
+    def _add(self, folder: str, split: str, classes: Mapping[str, Folder], *, masks: bool = False) -> None:
+        """A part, from its class folders."""
+        self.layout.add(folder, split, (
+            (path, name) for name, below in classes.items() for path in self._images_of(below, masks=masks)
+        ))  # fmt: skip
+
+    def _images_of(self, folder: Folder, *, masks: bool) -> Iterator[str]:
+        """The images of a class, without masks that stand beside them."""
+        gone = [] if masks else [name for name in folder.filled if is_mask_name(name)]
+        if len(gone) == len(folder.filled) and not folder.images:
+            gone = []
+        for name in gone:
+            below = folder.folders[name]
+            self.layout.left_out.append(LeftOut(f"{below.path}/", below.total, "masks of the images"))
+        yield from map(folder.join, folder.images)
+        for name, below in folder.folders.items():
+            if name not in gone:
+                yield from below.image_paths()
+
+    def _unlabelled(self, folder: Folder, images: int = 0) -> None:
+        predict = refusals.recommend(f"{self.location}/{folder.path}").removeprefix("advisor recommend ")
+        why = f"unlabelled, without class folders; `advisor predict runs/NAME/best {predict}` predicts them"
+        self.layout.left_out.append(LeftOut(f"{folder.path}/", images or folder.total, why))
+
+    def _tell_of_strays(self) -> None:
+        """Folders beside the parts, or parts without class folders."""
+        for name, folder in self.here.filled.items():
+            if is_unlabelled_name(name) if name not in self.part_of else not class_folders(folder):
+                self._unlabelled(folder)
+            elif name not in self.part_of:
+                again = self._is_copy_of_parts(folder)
+                why = "images that are in the parts, too" if again else "beside the parts"
+                self.layout.left_out.append(LeftOut(f"{folder.path}/", folder.total, why))
+
+    def _tell_of(self, levels: Iterable[Folder]) -> None:
+        """Images beside class folders, and class folders without images, in the folders that hold class folders."""
+        for folder in levels:
+            if folder.images:
+                self.layout.left_out.append(loose_in(folder))
+            empty = [below for below in folder.folders.values() if not below.total]
+            if folder is self.here and self.layout.divided:  # folders of other things may stand beside parts
+                empty = [below for below in empty if below.name in self.part_of]
+            if empty:
+                self.layout.doubts.append(f"There are no images in {listed([f'{below.path}/' for below in empty], 4)}.")
+
+
+def _folders(names: Iterable[str]) -> str:
+    return listed([f"{name}/" for name in names], 6, "and")
+
+
+def loose_in(folder: Folder) -> LeftOut:
+    """The images directly in a folder that holds class folders."""
+    where = f"directly in {folder.path}/" if folder.path else "directly in the folder"
+    return LeftOut(where, len(folder.images), "in no class folder")

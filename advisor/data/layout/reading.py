@@ -1,0 +1,56 @@
+"""From a tree of names to its reading. Where two readings are plausible it refuses with both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from advisor.data.layout import refusals
+from advisor.data.layout.names import part_names
+from advisor.data.layout.reader import Reader
+from advisor.data.layout.record import Layout, LeftOut, listed
+from advisor.data.layout.shape import innermost_set
+
+if TYPE_CHECKING:
+    from advisor.data.layout.tree import Folder
+
+CHOICES = ("classes", "parts", "inner", "names")
+_VERSION_CONTROL = frozenset({".git", ".svn", ".hg", ".dvc", ".github"})
+
+
+def read_layout(tree: Folder, location: str, choice: str = "") -> Layout:
+    """How a tree is read: which images, of which classes, in which parts.
+
+    Args:
+        tree: of a place.
+        location: what a person typed for it, for messages.
+        choice: one of `CHOICES`; empty to find out.
+
+    Raises:
+        DatasetError: there are no images, or none in class folders, or there are two plausible readings.
+    """
+    if not tree.total:
+        raise refusals.no_images(tree, location)
+    here = innermost_set(tree)
+    reader = Reader(here, location)
+    read = {"classes": reader.classes, "parts": reader.parts, "inner": reader.inner, "names": reader.names}
+    layout = read[choice]() if choice else reader.decide()
+    layout.inside = here.path
+    _tell_of_the_way(tree, here, layout)
+    if untold := tree.total - len(layout.images) - sum(gone.images for gone in layout.left_out):
+        layout.left_out.append(LeftOut("elsewhere", untold, "in no class folder"))
+    return layout
+
+
+def _tell_of_the_way(tree: Folder, here: Folder, layout: Layout) -> None:
+    """What is passed over: images above the set, empty parts beside it, folders that are not entered."""
+    above = tree
+    while above is not here:
+        if above.images:
+            layout.left_out.append(LeftOut(f"{above.path or 'the folder itself'}", len(above.images),
+                                           "they are in no class folder"))  # fmt: skip
+        empty = [name for name in part_names(above.folders) if not above.folders[name].total]
+        layout.doubts += [f"{above.join(name)}/ holds no images." for name in empty]
+        above = next(iter(above.filled.values()))
+    skipped = sorted(folder.join(name) for folder in tree.walk() for name in folder.skipped)
+    if told := [f"{name}/" for name in skipped if name.rpartition("/")[2] not in _VERSION_CONTROL]:
+        layout.doubts.append(f"Not entered, as hidden, a system's own or thumbnails: {listed(told, 4)}.")
