@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from advisor.data.layout import scan
-from advisor.data.layout.names import is_image_name
+from advisor.data.layout.names import is_image_name, unread_pictures
 from advisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,28 +31,36 @@ class InputImage:
     read: Callable[[], bytes]
 
 
-def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[InputImage]:
+def find_images(
+    inputs: Sequence[str], catalog: Catalog, say: Callable[[str], None] = lambda _text: None
+) -> Iterator[InputImage]:
     """The images of some inputs, in order, found as they are asked for.
 
     Args:
-        inputs: image files; folders, searched for images; patterns such as `photos/**/*.jpg`; locations of a dataset
-            format such as `photos.csv` or `digits:`. What is not there, beside others, comes as an image that cannot be
-            read.
+        inputs: image files; folders, searched for the images that a training would list; patterns such as
+            `photos/**/*.jpg`; locations of a dataset format such as `photos.csv` or `digits:`. What is not there,
+            beside others, comes as an image that cannot be read.
         catalog: for dataset formats.
+        say: told of pictures in folders that are not read.
 
     Raises:
         UsageError: a folder holds no images, a pattern matches none, or all there is to predict is not there.
     """
     for given in inputs:
-        path = Path(given)
+        path = _folder_read_otherwise(given) or Path(given)
         if path.is_file() and is_image_name(path.name):
             yield InputImage(given, path.read_bytes)
-        elif path.is_dir() and (found := _below(path)):
+        elif path.is_dir() and (found := _below(path, say)):
             yield from (InputImage(str(file), file.read_bytes) for file in found)
         elif (listed := _listed(given, catalog)) is not None:
             yield from listed
         elif path.is_dir():
-            raise UsageError(f"There are no images in `{given}`.", hint="give image files or a folder of them")
+            pictures = unread_pictures(scan(path).other_paths())
+            raise UsageError(
+                f"There are no images in `{given}`.",
+                ways=[pictures.rstrip(".")] if pictures else [],
+                hint="give image files or a folder of them",
+            )
         elif not path.exists() and glob.has_magic(given):
             yield from _matched(given)
         elif len(inputs) == 1 and not path.exists():
@@ -65,9 +73,19 @@ def find_images(inputs: Sequence[str], catalog: Catalog) -> Iterator[InputImage]
             yield InputImage(given, path.read_bytes)
 
 
-def _below(folder: Path) -> list[Path]:
+def _folder_read_otherwise(given: str) -> Path | None:
+    """The folder of `./data?layout=classes`; how its classes are read does not matter to a prediction."""
+    place = Path(given.rpartition("?layout=")[0])
+    return place if "?layout=" in given and not Path(given).exists() and place.is_dir() else None
+
+
+def _below(folder: Path, say: Callable[[str], None] = lambda _text: None) -> list[Path]:
     """The images in a folder, at every depth: those that a training would list."""
-    return sorted(folder / path for path in scan(folder).image_paths())
+    tree = scan(folder)
+    paths = sorted(folder / path for path in tree.image_paths())
+    if paths and (pictures := unread_pictures(tree.other_paths())):
+        say(f"In `{folder}`, {pictures}")
+    return paths
 
 
 def _matched(pattern: str) -> Iterator[InputImage]:

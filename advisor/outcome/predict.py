@@ -140,7 +140,7 @@ def predict_each(
         UsageError: nothing of the inputs is there, or a folder holds no images.
     """
     catalog, progress = catalog or load_catalog(), progress or Silent()
-    sources = list(islice(find_images([str(given) for given in inputs], catalog), limit))
+    sources = list(islice(find_images([str(given) for given in inputs], catalog, progress.say), limit))
     where = next(model.network.parameters()).device
     network, size = _quick(model, len(sources)), batch_for(where)
     with (

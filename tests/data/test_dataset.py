@@ -183,6 +183,44 @@ def test_small_classes_are_refused_or_left_out(tiny_folder, readable):
     assert [kept.classes[label] for label in kept.frame["label"]] == names.tolist()
 
 
+def parts(root, counts):
+    """Folders of images by part and class, all different."""
+    for place, ((part, label), count) in enumerate(counts.items()):
+        (root / part / label).mkdir(parents=True)
+        for seed in range(count):
+            draw(len(label), 100 * place + seed).save(root / part / label / f"{seed}.png")
+    return str(root)
+
+
+def test_a_class_that_is_not_trained_on_is_named_with_the_true_cause(tmp_path):
+    counts = {("train", "a"): 6, ("train", "bb"): 6, ("test", "a"): 3, ("test", "bb"): 3, ("test", "ccc"): 4}
+    dataset = open_dataset(parts(tmp_path / "x", counts))
+    with pytest.raises(DatasetError, match=r"no images to train on of 1 of the 3 classes: `ccc` \(4 in test\)"):
+        split_dataset(dataset)
+    kept = split_dataset(dataset, skip_small_classes=True)
+    assert kept.classes == ("a", "bb")
+    assert any("ccc" in note for note in kept.notes)
+
+
+def test_leaving_out_small_classes_fails_with_the_true_cause(tmp_path):
+    dataset = open_dataset(parts(tmp_path / "x", {("", "a"): 9, ("", "bb"): 1, ("", "ccc"): 2}))
+    with pytest.raises(
+        DatasetError, match=r"2 of the 3 classes .* fewer than 3 .* `bb` \(1\), `ccc` \(2\); .* one class"
+    ):
+        split_dataset(dataset, skip_small_classes=True)
+    counts = {("train", "a"): 6, ("train", "bb"): 6, ("train", "ccc"): 1, ("test", "ccc"): 4}
+    with pytest.raises(DatasetError, match=r"Without the classes left out, `ccc`, no images to test on remain"):
+        split_dataset(open_dataset(parts(tmp_path / "y", counts)), skip_small_classes=True)
+
+
+def test_classes_that_a_given_part_lacks_are_noted(tmp_path):
+    counts = {(part, label): 6 for part in ("train", "val", "test") for label in ("a", "bb")}
+    del counts["val", "bb"], counts["test", "a"]
+    notes = split_dataset(open_dataset(parts(tmp_path / "x", counts))).notes
+    assert "no test images for: a" in notes
+    assert "no validation images for: bb" in notes
+
+
 def test_no_permission(tiny_folder, tmp_path):
     (tiny_folder / "down").chmod(0o000)
     become_someone_else = "os.setuid(65534)" if os.geteuid() == 0 else "pass"  # root may read everything

@@ -5,10 +5,12 @@ import pytest
 from conftest import draw
 
 import advisor
+from advisor.builtin.datasets import open_folder
 from advisor.errors import BundleError, UsageError
 from advisor.outcome import predict as predicting
 from advisor.outcome.interval import wilson
 from advisor.outcome.predict import predict_each
+from advisor.progress import Silent
 from advisor.recipe import Plan, Recipe
 
 
@@ -33,6 +35,26 @@ def test_files_folders_and_unreadable_ones_in_order(best, tiny_folder, tmp_path)
     assert np.isnan(frame["probability"][1])
     scores = frame[[c for c in frame.columns if c.startswith("p(")]].to_numpy()
     np.testing.assert_allclose(scores[[0, 2]].sum(1), 1, atol=1e-5)
+
+
+def test_a_folder_is_predicted_as_a_training_lists_it_and_what_is_not_read_is_said(best, tiny_folder):
+    for name in ("@eaDir", ".hidden", "down/thumbs", "__MACOSX"):
+        (tiny_folder / name).mkdir()
+        draw(1, 900).save(tiny_folder / name / "x.png")
+    (tiny_folder / "down" / "._00.png").write_bytes(b"x")
+    (tiny_folder / "down" / "raw.NEF").write_bytes(b"x")
+    lines = []
+
+    class Told(Silent):
+        def say(self, text):
+            lines.append(text)
+
+    listed = [str(tiny_folder / path) for path in open_folder(str(tiny_folder)).paths]
+    assert advisor.predict(best, [tiny_folder], progress=Told())["path"].tolist() == sorted(listed)
+    assert len(lines) == 1
+    assert "1 picture is not read, of the ending .nef" in lines[0]
+    again = advisor.predict(best, [f"{tiny_folder}?layout=classes"])
+    assert again["path"].tolist() == sorted(listed)
 
 
 def test_locations_of_dataset_formats_and_the_limit(best):

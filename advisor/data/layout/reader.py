@@ -45,11 +45,7 @@ class Reader:
         filled = self.here.filled
         if not filled:
             raise refusals.loose(self.here, self.location)
-        parts = {
-            name: filled[name]
-            for name in sorted(self.part_of, key=lambda name: (_SPLITS.index(self.part_of[name]), name))
-            if name in filled
-        }
+        parts = {name: filled[name] for name in self._parts_of(filled)}
         others = {name: folder for name, folder in filled.items() if name not in self.part_of}
         labelled = {name: folder for name, folder in parts.items() if class_folders(folder)}
         trained = [name for name in labelled if self.part_of[name] == "train"]
@@ -73,6 +69,11 @@ class Reader:
                 (f"the classes {listed(sorted(others), 4)} beside unlabelled images in {_folders(parts)}", "parts"),
             )
         return self._decide_classes()
+
+    def _parts_of(self, names: Iterable[str]) -> list[str]:
+        """Those of some names that are called like parts, training first."""
+        return sorted((name for name in names if name in self.part_of),
+                      key=lambda name: (_SPLITS.index(self.part_of[name]), name))  # fmt: skip
 
     def _require_parts(self, labelled: Mapping[str, Folder], others: Mapping[str, Folder]) -> None:
         """Refuse where the folders beside the parts may be classes like them."""
@@ -233,11 +234,8 @@ class Reader:
                 first, second = list(folders)[:2]
                 why = difference(first, second) if alike(first) == alike(second) else ""
                 raise refusals.same_part(self.location, split, list(folders), why)
-        others = {name: folder for name, folder in filled.items() if name not in self.part_of}
-        if "train" not in found and len(others) > 1 and len(others) < len(filled):
-            return self._with_classes_here(others)
         if "train" not in found:
-            raise refusals.no_training(self.location, [name for name in filled if name in self.part_of] or list(filled))
+            return self._without_training()
         trained = class_folders(next(iter(found["train"].values())))
         for split in _SPLITS:
             for folder in found.get(split, {}).values():
@@ -248,6 +246,16 @@ class Reader:
         self._tell_of_strays()
         self._tell_of((self.here, *(unwrapped(folder) for folders in found.values() for folder in folders.values())))
         return self.layout
+
+    def _without_training(self) -> Layout:
+        """The class folders beside the parts are what is trained on, where there are some."""
+        filled = self.here.filled
+        others = {name: folder for name, folder in filled.items() if name not in self.part_of}
+        if len(others) > 1 and len(others) < len(filled):
+            return self._with_classes_here(others)
+        if not filled:
+            raise refusals.loose(self.here, self.location)
+        raise refusals.no_training(self.location, self._parts_of(filled) or list(filled))
 
     def _same_classes(self, folder: Folder, below: dict[str, Folder], trained: Mapping[str, Folder]) -> bool:
         """Whether a part's folders are classes; one folder of another name holds images without a class.

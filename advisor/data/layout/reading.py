@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from advisor.data.layout import refusals
 from advisor.data.layout.names import part_names
-from advisor.data.layout.reader import Reader
+from advisor.data.layout.reader import Reader, loose_in
 from advisor.data.layout.record import Layout, LeftOut, listed
 from advisor.data.layout.shape import innermost_set
 
@@ -46,8 +46,7 @@ def _tell_of_the_way(tree: Folder, here: Folder, layout: Layout) -> None:
     above = tree
     while above is not here:
         if above.images:
-            layout.left_out.append(LeftOut(f"{above.path or 'the folder itself'}", len(above.images),
-                                           "they are in no class folder"))  # fmt: skip
+            layout.left_out.append(loose_in(above))
         empty = [name for name in part_names(above.folders) if not above.folders[name].total]
         layout.doubts += [f"{above.join(name)}/ holds no images." for name in empty]
         above = next(iter(above.filled.values()))
