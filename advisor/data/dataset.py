@@ -209,7 +209,7 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
         share_of = {}
     frame, classes = handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
     if gone := [name for name in dataset.classes if name not in classes]:
-        notes.append(f"classes left out as too small: {', '.join(gone)}")
+        notes.append(f"classes left out with too few images to train on: {', '.join(gone)}")
     frame.loc[frame["split"] == "", "split"] = "train"
     rng = np.random.default_rng(seed)
     for name, share in share_of.items():

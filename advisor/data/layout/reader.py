@@ -32,10 +32,11 @@ class Reader:
     Args:
         here: holds the parts, or the class folders.
         location: for messages.
+        root: what the location is, for messages on what stands around `here`.
     """
 
-    def __init__(self, here: Folder, location: str) -> None:
-        self.here, self.location = here, location
+    def __init__(self, here: Folder, location: str, root: Folder) -> None:
+        self.here, self.location, self.root = here, location, root
         self.layout = Layout()
         # All names, so that an empty `test` is a part, too.
         self.part_of = part_names(here.folders)
@@ -52,7 +53,7 @@ class Reader:
         classes = [name for part in trained for name in class_folders(labelled[part])]
         if parts and not others:
             if not labelled or (trained and len(classes) < 2):
-                raise refusals.flat_parts(self.here, list(parts.values()), self.location)
+                raise refusals.flat_parts(self.root, list(parts.values()), self.location)
             return self.parts()
         if len(classes) > 1:
             self._require_parts(labelled, others)
@@ -192,7 +193,7 @@ class Reader:
         if any(len(below) < 2 for below in inner.values()):
             return
         names = {below for own in inner.values() for below in own}
-        innermost = Reader(self.here, self.location).inner().classes
+        innermost = Reader(self.here, self.location, self.root).inner().classes
         repeated = all(set(own) == names for own in inner.values())
         plain = all(is_neutral_name(below, name) for name, own in inner.items() for below in own)
         if plain and not repeated:

@@ -31,7 +31,7 @@ def read_layout(tree: Folder, location: str, choice: str = "") -> Layout:
     if not tree.total:
         raise refusals.no_images(tree, location)
     here = innermost_set(tree)
-    reader = Reader(here, location)
+    reader = Reader(here, location, tree)
     read = {"classes": reader.classes, "parts": reader.parts, "inner": reader.inner, "names": reader.names}
     layout = read[choice]() if choice else reader.decide()
     layout.inside = here.path

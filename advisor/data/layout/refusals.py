@@ -69,7 +69,7 @@ def only_folder(here: Folder, location: str) -> DatasetError:
     )
 
 
-def flat_parts(here: Folder, folders: Sequence[Folder], location: str) -> DatasetError:
+def flat_parts(root: Folder, folders: Sequence[Folder], location: str) -> DatasetError:
     """Folders called like parts, and nothing that tells whether their images are of classes called so."""
     names = [f"{folder.path}/" for folder in folders]
     classes = [f"`{folder.name}`" for folder in folders]
@@ -85,20 +85,24 @@ def flat_parts(here: Folder, folders: Sequence[Folder], location: str) -> Datase
             f"`{location}` can be read in two ways: as {len(folders)} classes, {listed(classes, 9, 'and')}, "
             f"or as the {parts} {listed(names, 9, 'and')}, {held}."
         )
-    tables = [way for folder in folders for way in _tables(folder)]
+    tables = [way for folder in (root, *folders) for way in _tables(folder)]
+    table = next((folder.join(name) for folder in (root, *folders) for name in _table_names(folder)), "")
     boxes = [folder for folder in folders for below in folder.folders.values() if below.name.lower() == "labels"]
-    boxes += [below for below in here.folders.values() if below.name.lower() in {"labels", "annotations"}]
+    boxes += [below for below in root.folders.values() if below.name.lower() in {"labels", "annotations"}]
     return DatasetError(
         sentence,
         ways=[
             *([f"if they {apiece} classes: {recommend(location, 'classes')}"] if len(folders) > 1 else []),
             *_names(labels, location),
             *tables[:2],
+            *(["where every part has its own table, make one of them with a column `split`"]
+              if sum(bool(_table_names(folder)) for folder in folders) > 1 else []),
             *(["with boxes or masks beside the images it is a set for detection: give every image one class"]
               if boxes else []),
             "if they are parts, make class folders in them: train/cats/1.jpg, test/cats/2.jpg",
         ],
         hint=recommend(location, "names") if labels else
+        recommend(f"{location}/{table}") if table else
         recommend(location, "classes") if len(folders) > 1 else "train/cats/1.jpg, train/dogs/2.jpg",
     )  # fmt: skip
 
@@ -186,9 +190,11 @@ def twin_classes(location: str, first: str, second: str, why: str) -> DatasetErr
 
 
 def _tables(folder: Folder) -> list[str]:
-    where = f"{folder.path}/" if folder.path else ""
-    tables = [name for name in folder.others if ending(name) in TABLES]
-    return [f"if {where}{name} says which image is what, give that table" for name in tables[:2]]
+    return [f"if {folder.join(name)} says which image is what, give that table" for name in _table_names(folder)[:2]]
+
+
+def _table_names(folder: Folder) -> list[str]:
+    return [name for name in folder.others if ending(name) in TABLES]
 
 
 def _names(labels: dict[str, int], location: str) -> list[str]:

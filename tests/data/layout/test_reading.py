@@ -251,6 +251,17 @@ def test_labels_in_the_names_of_files():
         assert "layout=names" not in str(error.value)
 
 
+def test_tables_beside_images_without_class_folders_are_named():
+    with pytest.raises(DatasetError) as error:
+        read(TWO_WAYS["tables"])
+    assert "if train/metadata.csv says which image is what" in str(error.value)
+    assert "make one of them with a column `split`" in str(error.value)
+    assert error.value.hint == "advisor recommend data/train/metadata.csv"
+    with pytest.raises(DatasetError) as error:
+        read([*images("img/train", "img/test"), "list.csv"])
+    assert error.value.hint == "advisor recommend data/list.csv"
+
+
 def test_nothing_to_read_says_what_is_there():
     with pytest.raises(DatasetError, match=r"no images in `data`, but the archive data\.zip") as error:
         read(["data.zip"])
