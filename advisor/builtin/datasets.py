@@ -88,7 +88,7 @@ def open_folder(location: str) -> Listing:
             hint=f"advisor recommend {root.parent}",
         )
     tree = scan(root)
-    layout = read_layout(tree, where, choice)
+    layout = read_layout(tree, where.rstrip("/") or where, choice)
     images = sorted(layout.images, key=lambda row: _natural(row[0]))
     ignored = [
         *tree.other_paths(),

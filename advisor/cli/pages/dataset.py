@@ -71,19 +71,19 @@ def data(out: TerminalPage, found: DatasetProfile) -> None:
     out.print()
 
 
-def _unused(out: TerminalPage, found: DatasetProfile) -> None:
+def _unused(out: TerminalPage, counts: DatasetProfile) -> None:
     """Files that cannot be read, or are none of the images."""
-    if found.broken:
-        out.print(f"  {len(found.broken)} files cannot be read and are left out:")
-        for path, reason in found.broken[:_MANY]:
+    if counts.broken:
+        out.print(f"  {len(counts.broken)} files cannot be read and are left out:")
+        for path, reason in counts.broken[:_MANY]:
             out.print(f"    {escape(path)}: {escape(reason)}")
-        if len(found.broken) > _MANY:
-            out.print(f"    … and {len(found.broken) - _MANY} more; all with --json")
-    if found.ignored:
-        kinds = escape(by_ending(found.ignored))
-        what = "1 other file is" if len(found.ignored) == 1 else f"{len(found.ignored)} other files are"
-        out.print(f"  {what} ignored ({kinds}), such as {escape(found.ignored[0])}")
-    if pictures := unread_pictures(found.ignored):
+        if len(counts.broken) > _MANY:
+            out.print(f"    … and {len(counts.broken) - _MANY} more; all with --json")
+    if counts.ignored:
+        kinds = escape(by_ending(counts.ignored))
+        what = "1 other file is" if len(counts.ignored) == 1 else f"{len(counts.ignored)} other files are"
+        out.print(f"  {what} ignored ({kinds}), such as {escape(counts.ignored[0])}")
+    if pictures := unread_pictures(counts.ignored):
         out.print(f"  {escape(pictures)}")
 
 

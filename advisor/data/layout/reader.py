@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from advisor.data.layout import refusals
@@ -17,6 +18,7 @@ from advisor.data.layout.names import (
 )
 from advisor.data.layout.record import Layout, LeftOut, listed
 from advisor.data.layout.shape import class_folders, is_set, repeats, unwrapped
+from advisor.types import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,14 +52,19 @@ class Reader:
         others = {name: folder for name, folder in filled.items() if name not in self.part_of}
         labelled = {name: folder for name, folder in parts.items() if class_folders(folder)}
         trained = [name for name in labelled if self.part_of[name] == "train"]
-        classes = [name for part in trained for name in class_folders(labelled[part])]
+        classes = {name: folder for part in trained for name, folder in class_folders(labelled[part]).items()}
         if parts and not others:
             if not labelled or (trained and len(classes) < 2):
                 raise refusals.flat_parts(self.root, list(parts.values()), self.location)
+            self._require_classes(classes, "parts")
             return self.parts()
         if len(classes) > 1:
             self._require_parts(labelled, others)
+            self._require_classes(classes, "parts")
             return self.parts()
+        spelled = [name for name in parts if name.strip().lower() not in PARTS]
+        if not labelled and spelled and {"train", "test"} <= {self.part_of[name] for name in parts}:
+            raise refusals.flat_parts(self.root, list(parts.values()), self.location)  # no class is called train_images
         if trained and len(labelled) > 1:
             raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
                                         (self._as_classes(), "classes"))  # fmt: skip
@@ -142,9 +149,6 @@ class Reader:
             raise refusals.several_sets(
                 self.location, sets, [folder for folder in filled.values() if folder not in sets]
             )
-        masks = [name for name in filled if is_mask_name(name)]
-        if masks and len(filled) == len(masks) + 1:
-            raise refusals.segmentation(self.location, list(filled))
         for name, folder in list(filled.items()):
             below = set(class_folders(folder)) & (set(filled) - {name})
             if len(below) > 1:
@@ -156,7 +160,7 @@ class Reader:
                     )
                 self.layout.left_out.append(LeftOut(f"{folder.path}/", folder.total, "the same set once more"))
                 del filled[name]
-        self._require_outer(filled)
+        self._require_classes(filled, "classes")
         return self._classes_of(filled)
 
     def _classes_over_parts(self) -> Layout | None:
@@ -185,22 +189,28 @@ class Reader:
         self._tell_of((self.here,))
         return self.layout
 
-    def _require_outer(self, filled: Mapping[str, Folder]) -> None:
-        """Refuse where each of the folders is a group of classes as well as a class."""
-        if len(filled) < 2 or any(folder.images for folder in filled.values()):
-            return
-        inner = {name: [below for below in folder.filled if not is_mask_name(below)] for name, folder in filled.items()}
-        if any(len(below) < 2 for below in inner.values()):
+    def _require_classes(self, folders: Mapping[str, Folder], choice: str) -> None:
+        """Refuse class folders that are images and masks, or groups of classes as well as classes.
+
+        Args:
+            folders: all that are to be trained on.
+            choice: that reads them as classes.
+        """
+        masks = [name for name in folders if is_mask_name(name)]
+        if masks and len(folders) == len(masks) + 1:
+            raise refusals.segmentation(self.location, list(folders), choice)
+        inner = {name: [one for one in folder.filled if not is_mask_name(one)] for name, folder in folders.items()}
+        if len(folders) < 2 or any(folder.images or len(inner[name]) < 2 for name, folder in folders.items()):
             return
         names = {below for own in inner.values() for below in own}
-        innermost = Reader(self.here, self.location, self.root).inner().classes
         repeated = all(set(own) == names for own in inner.values())
         plain = all(is_neutral_name(below, name) for name, own in inner.items() for below in own)
-        if plain and not repeated:
+        if plain and (not repeated or all(map(re.compile(r"[^\W\d_]").search, names))):
             return  # numbered instances, or folders that scrapers make
+        innermost = Reader(self.here, self.location, self.root).inner().classes
         raise refusals.two_readings(
             self.location,
-            (f"{len(filled)} classes, {listed(sorted(filled), 4)}, with folders in them", "classes"),
+            (f"{len(folders)} classes, {listed(sorted(folders), 4)}, with folders in them", choice),
             (f"{len(innermost)} classes, {listed(innermost, 4)}, the innermost folders", "inner"),
         )
 
@@ -215,11 +225,7 @@ class Reader:
         if called := [f"`{name}`" for name in sorted(folders) if name in self.part_of]:
             are, classes = ("is", "a class") if len(called) == 1 else ("are", "classes")
             self.layout.doubts.append(f"{listed(called, 4, 'and')} {are} called like a part, and read as {classes}.")
-        nested = [name for name, folder in folders.items() if folder.filled]
-        if nested:
-            self.layout.doubts.append(
-                f"What is in folders inside a class folder counts to the class, here in {listed(nested, 4)}."
-            )
+        self._tell_of_nested(folders)
         self._tell_of((self.here,))
         return self.layout
 
@@ -244,6 +250,7 @@ class Reader:
                 if split != "train" and not self._same_classes(folder, below, trained):
                     continue
                 self._add(unwrapped(folder).path, split, below)
+        self._tell_of_nested(trained)
         self._tell_of_strays()
         self._tell_of((self.here, *(unwrapped(folder) for folders in found.values() for folder in folders.values())))
         return self.layout
@@ -358,6 +365,12 @@ class Reader:
         predict = refusals.recommend(f"{self.location}/{folder.path}").removeprefix("advisor recommend ")
         why = f"unlabelled, without class folders; `advisor predict runs/NAME/best {predict}` predicts them"
         self.layout.left_out.append(LeftOut(f"{folder.path}/", images or folder.total, why))
+
+    def _tell_of_nested(self, folders: Mapping[str, Folder]) -> None:
+        if nested := [name for name, folder in folders.items() if folder.filled]:
+            self.layout.doubts.append(
+                f"What is in folders inside a class folder counts to the class, here in {listed(nested, 4)}."
+            )
 
     def _tell_of_strays(self) -> None:
         """Folders beside the parts, or parts without class folders."""

@@ -51,5 +51,5 @@ def _tell_of_the_way(tree: Folder, here: Folder, layout: Layout) -> None:
         layout.doubts += [f"{above.join(name)}/ holds no images." for name in empty]
         above = next(iter(above.filled.values()))
     skipped = sorted(folder.join(name) for folder in tree.walk() for name in folder.skipped)
-    if told := [f"{name}/" for name in skipped if name.rpartition("/")[2] not in _VERSION_CONTROL]:
-        layout.doubts.append(f"Not entered, as hidden, a system's own or thumbnails: {listed(told, 4)}.")
+    if names := [f"{name}/" for name in skipped if name.rpartition("/")[2] not in _VERSION_CONTROL]:
+        layout.doubts.append(f"Not entered, as hidden, a system's own or thumbnails: {listed(names, 4)}.")

@@ -116,13 +116,13 @@ def two_readings(location: str, first: tuple[str, str], second: tuple[str, str])
     )
 
 
-def segmentation(location: str, names: Sequence[str]) -> DatasetError:
+def segmentation(location: str, names: Sequence[str], choice: str) -> DatasetError:
     """Images and masks of them, side by side."""
     return DatasetError(
         f"`{location}` holds {listed([f'{name}/' for name in names], 9, 'and')}, which look like images and masks of "
         "them, not like classes.",
         ways=["give every image one class: data/cats/1.jpg, data/dogs/2.jpg",
-              f"if they are classes: {recommend(location, 'classes')}"],
+              f"if they are classes: {recommend(location, choice)}"],
         hint="a set for segmentation has no class for each image",
     )  # fmt: skip
 

@@ -91,6 +91,10 @@ TWO_WAYS = {
     "good and broken": images("train/good", "test/good", "test/broken", "truth/broken"),
     "flat test beside classes": [*sets(""), *images("test")],
     "years": sets("2019", "2020"),
+    "groups in parts": images(
+        *(f"{part}/{name}" for part in ("train", "test") for name in ("pet/cat", "pet/dog", "car/old", "car/new"))
+    ),
+    "persons": images("bounding_box_train", "bounding_box_test", "query"),
     "groups": images("animals/cat", "animals/dog", "vehicles/car", "vehicles/bus"),
     "classes and other classes within": [*sets(""), *[f"more/{name}" for name in images("ant", "bee", count=5)]],
 }
@@ -101,7 +105,7 @@ def test_two_plausible_readings_are_refused_with_both_and_the_option(kind):
     files = TWO_WAYS[kind]
     with pytest.raises(DatasetError, match=r"can be read in two ways: as .*, or as ") as error:
         read(files)
-    assert "?layout=classes'" in str(error.value)
+    assert "?layout=classes'" in str(error.value) or kind == "groups in parts"
     assert error.value.hint.startswith("advisor recommend")
     chosen = read(files, "classes")
     assert not chosen.divided
@@ -110,6 +114,9 @@ def test_two_plausible_readings_are_refused_with_both_and_the_option(kind):
 
 def test_the_other_choice():
     assert read(TWO_WAYS["years"], "inner").classes == ("ant", "bee", "cow")
+    layout = read(TWO_WAYS["groups in parts"], "inner")
+    assert splits(layout) == {part: dict.fromkeys(("cat", "dog", "old", "new"), 3) for part in ("train", "test")}
+    assert splits(read(TWO_WAYS["groups in parts"], "parts"))["train"] == {"pet": 6, "car": 6}
     assert read(TWO_WAYS["groups"], "inner").classes == ("bus", "car", "cat", "dog")
     chosen = read(TWO_WAYS["third with the same classes"], "parts")
     assert splits(chosen) == {"train": ABC, "test": ABC}
@@ -131,6 +138,30 @@ def test_images_without_class_folders_are_left_out_and_said(folder, more):
     assert splits(layout) == dict.fromkeys(("train", *more), ABC)
     assert [(gone.images, "unlabelled" in gone.why) for gone in layout.left_out] == [(7, True)]
     assert f"advisor predict runs/NAME/best data/{folder.split('/seg')[0]}" in " ".join(layout.sentences())
+
+
+KAGGLE = {
+    "tiny-imagenet": (images("train/n01/images", "train/n02/images", "val/images", "test/images"), {"n01", "n02"}, 6),
+    "asl": (images("asl_alphabet_train/asl_alphabet_train/A", "asl_alphabet_train/asl_alphabet_train/B",
+                   "asl_alphabet_test/asl_alphabet_test"), {"A", "B"}, 3),
+    "cat-and-dog": (images("training_set/training_set/cats", "training_set/training_set/dogs",
+                           "test_set/test_set/cats", "test_set/test_set/dogs"), {"cats", "dogs"}, 0),
+    "fruits-360": (images("fruits/Training/Fig", "fruits/Training/Kiwi", "fruits/Test/Fig", "fruits/Test/Kiwi",
+                          "fruits/test-multiple_fruits"), {"Fig", "Kiwi"}, 3),
+    "imagenet": (images("ILSVRC/Data/CLS-LOC/train/n01", "ILSVRC/Data/CLS-LOC/train/n02", "ILSVRC/Data/CLS-LOC/val"),
+                 {"n01", "n02"}, 3),
+    "stanford": ([*images("Images/n01-pug", "Images/n02-chow"), "Annotation/n01-pug/n01_1"], {"n01-pug", "n02-chow"}, 0),
+    "roboflow": ([*images("train/up", "train/down", "valid/up", "valid/down", "test/up", "test/down"), "README.txt"],
+                 {"up", "down"}, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KAGGLE)
+def test_sets_as_they_are_downloaded(name):
+    files, classes, left_out = KAGGLE[name]
+    layout = read(files)
+    assert set(layout.classes) == classes
+    assert sum(gone.images for gone in layout.left_out) == left_out
 
 
 def test_a_labelled_part_beside_the_class_folders():
@@ -182,6 +213,8 @@ def test_masks_beside_images():
     assert "covid/masks/ (3 images) and normal/masks/ (3 images): masks of the images" in " ".join(layout.sentences())
     with pytest.raises(DatasetError, match="look like images and masks"):
         read(images("images", "masks"))
+    with pytest.raises(DatasetError, match="look like images and masks"):
+        read(images("train/images", "train/masks", "test/images", "test/masks"))
     assert splits(read(images("with", "masks", "bare"))) == {"": {"with": 3, "masks": 3, "bare": 3}}
 
 
@@ -189,6 +222,10 @@ def test_folders_within_class_folders_count_to_the_class():
     layout = read(images("mug/mug_1", "mug/mug_2", "cup/cup_1", "cup/cup_2", "cup"))
     assert splits(layout) == {"": {"mug": 6, "cup": 9}}
     assert "counts to the class, here in cup, mug" in " ".join(layout.sentences())
+    assert splits(read(images("cat/google", "cat/bing", "dog/google", "dog/bing"))) == {"": {"cat": 6, "dog": 6}}
+    within = read(images("train/cat/a", "train/dog", "test/cat", "test/dog/b"))
+    assert splits(within) == {"train": {"cat": 3, "dog": 3}, "test": {"cat": 3, "dog": 3}}
+    assert "counts to the class, here in cat" in " ".join(within.sentences())
 
 
 def test_gaps_between_the_parts_are_said():
