@@ -12,11 +12,10 @@ from advisor.data.layout.names import (
     is_mask_name,
     is_neutral_name,
     is_unlabelled_name,
-    label_in_name,
     labels_in_names,
     part_names,
 )
-from advisor.data.layout.record import Layout, LeftOut, listed
+from advisor.data.layout.record import Layout, LeftOut, listed, loose_in, unlabelled_in
 from advisor.data.layout.shape import class_folders, is_set, repeats, unwrapped
 from advisor.types import PARTS
 
@@ -69,13 +68,8 @@ class Reader:
             raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
                                         (self._as_classes(), "classes"))  # fmt: skip
         if self._holds_classes_beside(labelled, others):
-            return self._with_classes_here(others)
-        if parts and len(others) > 1 and "train" not in {self.part_of[name] for name in parts}:
-            raise refusals.two_readings(
-                self.location,
-                (self._as_classes(), "classes"),
-                (f"the classes {listed(sorted(others), 4)} beside unlabelled images in {_folders(parts)}", "parts"),
-            )
+            return self._without_training()
+        self._require_labels(others)
         return self._decide_classes()
 
     def _parts_of(self, names: Iterable[str]) -> list[str]:
@@ -96,6 +90,15 @@ class Reader:
                 continue
             raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
                                         (self._as_classes(), "classes"))  # fmt: skip
+
+    def _require_labels(self, others: Mapping[str, Folder]) -> None:
+        """Refuse where a folder beside class folders is called like unlabelled images, or like a part."""
+        classes = sorted(name for name in others if not is_unlabelled_name(name))
+        beside = [name for name in self.here.filled if name not in classes]
+        if not beside or len(classes) < 2 or any(self.part_of.get(name) == "train" for name in beside):
+            return
+        some = f"{len(classes)} classes, {listed(classes, 4)}, beside unlabelled images in {_folders(beside)}"
+        raise refusals.two_readings(self.location, (self._as_classes(), "classes"), (some, "parts"))
 
     def _as_classes(self) -> str:
         return f"{len(self.here.filled)} classes, {listed(sorted(self.here.filled))}"
@@ -121,7 +124,7 @@ class Reader:
     def _with_classes_here(self, others: Mapping[str, Folder]) -> Layout:
         """Class folders to train on, with other parts beside them."""
         beside = {name: folder for name, folder in self.here.filled.items() if name not in others}
-        if train := [name for name in beside if self.part_of[name] == "train"]:
+        if train := [name for name in beside if self.part_of.get(name) == "train"]:
             raise refusals.two_readings(
                 self.location,
                 (self._as_classes(), "classes"),
@@ -129,9 +132,9 @@ class Reader:
             )
         self._add("", "train", others)
         for name, folder in beside.items():
-            below = class_folders(folder)
+            below = class_folders(folder) if name in self.part_of else {}
             if not below:
-                self._unlabelled(folder)
+                self.layout.left_out.append(unlabelled_in(folder, self.location))
             elif self._same_classes(folder, below, others):
                 self._add(name, self.part_of[name], below)
         self._tell_of((self.here, *map(unwrapped, beside.values())) if self.layout.divided else (self.here,))
@@ -149,17 +152,10 @@ class Reader:
             raise refusals.several_sets(
                 self.location, sets, [folder for folder in filled.values() if folder not in sets]
             )
-        for name, folder in list(filled.items()):
-            below = set(class_folders(folder)) & (set(filled) - {name})
-            if len(below) > 1:
-                if not repeats(folder, [one for one in filled.values() if one is not folder], 2):
-                    raise refusals.two_readings(
-                        self.location,
-                        (f"{len(filled)} classes, {listed(sorted(filled))}", "classes"),
-                        (f"the classes of the innermost folders, in {name}/ too", "inner"),
-                    )
-                self.layout.left_out.append(LeftOut(f"{folder.path}/", folder.total, "the same set once more"))
-                del filled[name]
+        for name in _groups_of(filled):
+            if repeats(filled[name], [one for other, one in filled.items() if other != name], 2):
+                gone = filled.pop(name)
+                self.layout.left_out.append(LeftOut(f"{gone.path}/", gone.total, "the same set once more"))
         self._require_classes(filled, "classes")
         return self._classes_of(filled)
 
@@ -199,6 +195,12 @@ class Reader:
         masks = [name for name in folders if is_mask_name(name)]
         if masks and len(folders) == len(masks) + 1:
             raise refusals.segmentation(self.location, list(folders), choice)
+        if more := _groups_of(folders):
+            raise refusals.two_readings(
+                self.location,
+                (f"{len(folders)} classes, {listed(sorted(folders))}", choice),
+                (f"the classes of the innermost folders, in {_folders(more)} too", "inner"),
+            )
         inner = {name: [one for one in folder.filled if not is_mask_name(one)] for name, folder in folders.items()}
         if len(folders) < 2 or any(folder.images or len(inner[name]) < 2 for name, folder in folders.items()):
             return
@@ -258,7 +260,8 @@ class Reader:
     def _without_training(self) -> Layout:
         """The class folders beside the parts are what is trained on, where there are some."""
         filled = self.here.filled
-        others = {name: folder for name, folder in filled.items() if name not in self.part_of}
+        others = {name: folder for name, folder in filled.items()
+                  if name not in self.part_of and not is_unlabelled_name(name)}  # fmt: skip
         if len(others) > 1 and len(others) < len(filled):
             return self._with_classes_here(others)
         if not filled:
@@ -281,7 +284,7 @@ class Reader:
         if set(below) & set(trained):
             return True
         if len(below) == 1:
-            self._unlabelled(next(iter(below.values())))
+            self.layout.left_out.append(unlabelled_in(next(iter(below.values())), self.location))
             return False
         raise refusals.other_classes(self.location, train, folder.path, sorted(below))
 
@@ -293,7 +296,7 @@ class Reader:
         rows: dict[str, list[tuple[str, str]]] = {}
         for folder, parts in folders:
             if divided and parts[-1]:
-                self._unlabelled(folder, len(folder.images))
+                self.layout.left_out.append(unlabelled_in(folder, self.location, len(folder.images)))
                 continue
             split = next(filter(None, reversed(parts[:-1])), "") if divided else ""
             rows.setdefault(split, []).extend((folder.join(name), folder.name) for name in folder.images)
@@ -312,35 +315,6 @@ class Reader:
             parts.append(part_names(above.folders).get(name, ""))
             above = above.folders[name]
         return parts
-
-    def names(self) -> Layout:
-        """The class is what stands before the number in a file's name."""
-        groups = {name: (folder, self.part_of.get(name, "")) for name, folder in self.here.filled.items()}
-        divided = "train" in {split for _, split in groups.values()}
-        rows: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        if self.here.images:
-            paths = [self.here.join(name) for name in self.here.images]
-            rows["", "train" if divided else ""] = [(path, label_in_name(path)) for path in paths]
-        for name, (folder, split) in sorted(groups.items()):
-            labelled = [(path, label_in_name(path)) for path in folder.image_paths()]
-            if divided and split != "train" and not labels_in_names([path for path, _ in labelled]):
-                self._unlabelled(folder)
-                continue
-            rows[name if divided else "", split if divided else ""] = [
-                *rows.get((name if divided else "", split if divided else ""), []), *labelled,
-            ]  # fmt: skip
-        for (name, split), labelled in rows.items():
-            unnamed = [path for path, label in labelled if not label]
-            if unnamed:
-                self.layout.left_out.append(
-                    LeftOut(f"{unnamed[0]} and others" if len(unnamed) > 1 else unnamed[0], len(unnamed),
-                            "no label stands before a number in their names")
-                )  # fmt: skip
-            self.layout.add(name, split, [row for row in labelled if row[1]])
-        if not self.layout.images:
-            raise refusals.loose(self.here, self.location)
-        self.layout.how = "by what stands before the number in the names of files"
-        return self.layout
 
     def _add(self, folder: str, split: str, classes: Mapping[str, Folder], *, masks: bool = False) -> None:
         """A part, from its class folders."""
@@ -361,11 +335,6 @@ class Reader:
             if name not in gone:
                 yield from below.image_paths()
 
-    def _unlabelled(self, folder: Folder, images: int = 0) -> None:
-        predict = refusals.recommend(f"{self.location}/{folder.path}").removeprefix("advisor recommend ")
-        why = f"unlabelled, without class folders; `advisor predict runs/NAME/best {predict}` predicts them"
-        self.layout.left_out.append(LeftOut(f"{folder.path}/", images or folder.total, why))
-
     def _tell_of_nested(self, folders: Mapping[str, Folder]) -> None:
         if nested := [name for name, folder in folders.items() if folder.filled]:
             self.layout.doubts.append(
@@ -376,7 +345,7 @@ class Reader:
         """Folders beside the parts, or parts without class folders."""
         for name, folder in self.here.filled.items():
             if is_unlabelled_name(name) if name not in self.part_of else not class_folders(folder):
-                self._unlabelled(folder)
+                self.layout.left_out.append(unlabelled_in(folder, self.location))
             elif name not in self.part_of:
                 again = self._is_copy_of_parts(folder)
                 why = "images that are in the parts, too" if again else "beside the parts"
@@ -394,11 +363,10 @@ class Reader:
                 self.layout.doubts.append(f"There are no images in {listed([f'{below.path}/' for below in empty], 4)}.")
 
 
+def _groups_of(folders: Mapping[str, Folder]) -> list[str]:
+    """Those of some class folders that hold folders of the others' names."""
+    return [name for name, folder in folders.items() if len(set(class_folders(folder)) & (set(folders) - {name})) > 1]
+
+
 def _folders(names: Iterable[str]) -> str:
     return listed([f"{name}/" for name in names], 6, "and")
-
-
-def loose_in(folder: Folder) -> LeftOut:
-    """The images directly in a folder that holds class folders."""
-    where = f"directly in {folder.path}/" if folder.path else "directly in the folder"
-    return LeftOut(where, len(folder.images), "in no class folder")

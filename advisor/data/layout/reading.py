@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advisor.data.layout import refusals
+from advisor.data.layout.by_name import read_by_name
 from advisor.data.layout.names import part_names
-from advisor.data.layout.reader import Reader, loose_in
-from advisor.data.layout.record import Layout, LeftOut, listed
+from advisor.data.layout.reader import Reader
+from advisor.data.layout.record import Layout, LeftOut, listed, loose_in
 from advisor.data.layout.shape import innermost_set
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from advisor.data.layout.tree import Folder
 
 CHOICES = ("classes", "parts", "inner", "names")
@@ -32,8 +35,14 @@ def read_layout(tree: Folder, location: str, choice: str = "") -> Layout:
         raise refusals.no_images(tree, location)
     here = innermost_set(tree)
     reader = Reader(here, location, tree)
-    read = {"classes": reader.classes, "parts": reader.parts, "inner": reader.inner, "names": reader.names}
-    layout = read[choice]() if choice else reader.decide()
+    read: dict[str, Callable[[], Layout]] = {
+        "": reader.decide,
+        "classes": reader.classes,
+        "parts": reader.parts,
+        "inner": reader.inner,
+        "names": lambda: read_by_name(here, location, reader.part_of),
+    }
+    layout = read[choice]()
     layout.inside = here.path
     _tell_of_the_way(tree, here, layout)
     if untold := tree.total - len(layout.images) - sum(gone.images for gone in layout.left_out):

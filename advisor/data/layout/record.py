@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from advisor.data.layout.names import difference, twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from advisor.data.layout.tree import Folder
 
 _FEW = 6  # names in a sentence
 
@@ -130,6 +133,19 @@ class Layout:
             for names in pairs[:_FEW]
         ]
         return [*sentences, *([f"So do {len(pairs) - _FEW} more names of classes."] if len(pairs) > _FEW else [])]
+
+
+def loose_in(folder: Folder) -> LeftOut:
+    """The images directly in a folder that holds class folders."""
+    where = f"directly in {folder.path}/" if folder.path else "directly in the folder"
+    return LeftOut(where, len(folder.images), "in no class folder")
+
+
+def unlabelled_in(folder: Folder, location: str, images: int = 0) -> LeftOut:
+    """The images of a folder without class folders, all of them unless fewer are meant."""
+    predict = f"advisor predict runs/NAME/best {shlex.quote(f'{location}/{folder.path}')}"
+    why = f"unlabelled, without class folders; `{predict}` predicts them"
+    return LeftOut(f"{folder.path}/", images or folder.total, why)
 
 
 def listed(names: Sequence[str], most: int = _FEW, last: str = "") -> str:

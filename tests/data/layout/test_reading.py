@@ -94,6 +94,8 @@ TWO_WAYS = {
     "groups in parts": images(
         *(f"{part}/{name}" for part in ("train", "test") for name in ("pet/cat", "pet/dog", "car/old", "car/new"))
     ),
+    "unlabelled beside classes": images("ant", "bee", "unlabeled"),
+    "more of the classes within": images("train/a", "train/b", "train/more/a", "train/more/b", "test/a", "test/b"),
     "persons": images("bounding_box_train", "bounding_box_test", "query"),
     "groups": images("animals/cat", "animals/dog", "vehicles/car", "vehicles/bus"),
     "classes and other classes within": [*sets(""), *[f"more/{name}" for name in images("ant", "bee", count=5)]],
@@ -105,7 +107,7 @@ def test_two_plausible_readings_are_refused_with_both_and_the_option(kind):
     files = TWO_WAYS[kind]
     with pytest.raises(DatasetError, match=r"can be read in two ways: as .*, or as ") as error:
         read(files)
-    assert "?layout=classes'" in str(error.value) or kind == "groups in parts"
+    assert "?layout=classes'" in str(error.value) or kind in {"groups in parts", "more of the classes within"}
     assert error.value.hint.startswith("advisor recommend")
     chosen = read(files, "classes")
     assert not chosen.divided
@@ -117,6 +119,8 @@ def test_the_other_choice():
     layout = read(TWO_WAYS["groups in parts"], "inner")
     assert splits(layout) == {part: dict.fromkeys(("cat", "dog", "old", "new"), 3) for part in ("train", "test")}
     assert splits(read(TWO_WAYS["groups in parts"], "parts"))["train"] == {"pet": 6, "car": 6}
+    assert splits(read(TWO_WAYS["more of the classes within"], "inner"))["train"] == {"a": 6, "b": 6}
+    assert splits(read(TWO_WAYS["unlabelled beside classes"], "parts")) == {"train": {"ant": 3, "bee": 3}}
     assert read(TWO_WAYS["groups"], "inner").classes == ("bus", "car", "cat", "dog")
     chosen = read(TWO_WAYS["third with the same classes"], "parts")
     assert splits(chosen) == {"train": ABC, "test": ABC}
