@@ -39,6 +39,7 @@ from advisor.network.ridge import fit_ridge
 from advisor.network.sweep import Sweeper
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
+from advisor.task import SingleLabel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ def doubts(features: list[NDArray[np.float32]], labels: NDArray[np.int64], class
     wrong = rng.choice(len(labels), round(EXCHANGED * len(labels)), replace=False)
     given = labels.copy()
     given[wrong] = (given[wrong] + rng.integers(1, classes, len(wrong))) % classes
-    curve = probe(features, given, classes, stages)
+    curve = probe(features, given, SingleLabel.numbered(classes), stages)
     names = [str(label) for label in range(classes)]
     found = {
         int(entry.path) for entry in find_suspects(curve, features, given, list(map(str, range(len(given)))), names)
@@ -121,7 +122,9 @@ def foretold(features: NDArray[np.float32], labels: NDArray[np.int64], classes: 
         for seed in range(DRAWS):
             half, _ = sample_rows(whole, labels[whole], images // 2, seed)
             now = float(fit_ridge(features[half], labels[half], classes).correct(labels[half]).mean())
-            curve = label_curve(features[half], labels[half], classes, now, balanced=False, have=len(half), seed=seed)
+            curve = label_curve(
+                features[half], labels[half], SingleLabel.numbered(classes), now, have=len(half), seed=seed
+            )
             if curve is not None:
                 held = curve.doubled_interval[0] <= reached <= curve.doubled_interval[1]
                 found.append((curve.doubled - reached, held, now - reached))
@@ -174,7 +177,7 @@ def main() -> None:
         if "labels" in parts:
             cells.append(doubts(features, labels, classes, stages))
         if "curve" in parts:
-            best = probe(features, labels, classes, stages).best.stage - 1
+            best = probe(features, labels, SingleLabel.numbered(classes), stages).best.stage - 1
             found = [case for stage in (best, -1) for case in foretold(features[stage], labels, classes)]
             everything += found
             cells.append(in_words(found))

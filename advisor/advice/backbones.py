@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from advisor.advice.inspection import inspect
-from advisor.advice.probe import weighted_mean
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError
 from advisor.network.opening import open_network
-from advisor.network.ridge import class_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,10 +99,7 @@ def compare_backbones(
             prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
         )
         curve, best = inspected.curve, inspected.curve.best
-        kinds, labels = np.unique(inspected.measured.labels, return_inverse=True)
-        balanced = curve.balanced
         image_scores.append(curve.image_scores[best.stage - 1])
-        sample_weight = class_weights(labels, len(kinds)) if balanced else np.ones(len(labels))
         measured.append(
             BackboneRow(
                 name=name,
@@ -133,7 +126,7 @@ def compare_backbones(
     static = sorted(measured, key=lambda row: (-row.imagenet_top1, row.parameters))
     rows = []
     for row, scores in zip(measured, image_scores, strict=True):
-        lead, se = weighted_mean(image_scores[top] - scores, labels, sample_weight, balanced=balanced)
+        lead, se = curve.task.compare(image_scores[top], scores, curve.labels)  # all were shown the same images
         rows.append(replace(row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))
     return tuple(sorted(rows, key=lambda row: -row.accuracy))
 

@@ -34,7 +34,7 @@ class Examples:
 
 def find_examples(
     features: NDArray[np.float32],
-    labels: NDArray[np.int64] | NDArray[np.bool_],
+    truth: NDArray[np.bool_],
     paths: Sequence[str],
     classes: Sequence[str],
     *,
@@ -47,7 +47,7 @@ def find_examples(
 
     Args:
         features: (n, width) of one stage.
-        labels: (n,) indices, or (n, classes) of True and False where an image may have several labels.
+        truth: (n, classes), whether an image has a class.
         paths: (n,) identifiers.
         classes: names.
         each: at most so many of either kind; a class of fewer than two times that many is shared between them.
@@ -56,7 +56,7 @@ def find_examples(
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     examples = []
     for label, name in enumerate(classes):
-        mine = np.flatnonzero(labels[:, label] if labels.ndim == 2 else labels == label)
+        mine = np.flatnonzero(truth[:, label])
         closeness = X[mine] @ X[mine].mean(0) if len(mine) else np.empty(0)
         order = mine[np.argsort(-closeness, kind="stable")]
         first = min(each, (len(order) + 1) // 2)

@@ -83,7 +83,7 @@ def find_suspects(
     usual = np.array([own[labels == c].mean() if (labels == c).any() else 1.0 for c in range(len(classes))])
     other = p.argmax(1)
     sure = p[rows, other]
-    near = nearest_votes(features[best], labels, len(classes)).argmax(1)
+    near = nearest_votes(features[best], curve.task.truth(labels)).argmax(1)
     doubted = (
         (other != labels)
         & (near == other)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.data.sampling import stratified_order
-from advisor.network.ridge import class_weights, fit_ridge
+from advisor.network.ridge import fit_ridge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from advisor.task import Task
 
 _SHARES = (0.1, 0.16, 0.25, 0.4)  # of the images; the rest judges
 _MOST_IMAGES = 300  # in a part; larger ones cost more than they tell
@@ -65,10 +67,9 @@ class LabelCurve:
 def label_curve(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
-    classes: int,
+    task: Task,
     accuracy: float,
     *,
-    balanced: bool,
     have: int,
     seed: int,
 ) -> LabelCurve | None:
@@ -77,9 +78,8 @@ def label_curve(
     Args:
         features: (n, width) of one stage.
         labels: (n,).
-        classes: number of classes.
-        accuracy: leave-one-out, on all images.
-        balanced: whether that is a mean over the classes.
+        task: with one class an image.
+        accuracy: leave-one-out, on all images, in the task's metric.
         have: labelled images there are, of which the n are a sample.
         seed: of the draws.
 
@@ -89,10 +89,10 @@ def label_curve(
     rng = np.random.default_rng(seed)
     n = len(labels)
     sizes = [round(share * min(n, _MOST_IMAGES / _SHARES[-1])) for share in _SHARES]
-    sizes = [size for size in sizes if size >= max(_LEAST_IMAGES, classes)]
+    sizes = [size for size in sizes if size >= max(_LEAST_IMAGES, len(task.classes))]
     if len(sizes) < _LEAST_SIZES:
         return None
-    runs = np.array([[_held_out(features, labels, classes, size, rng, balanced=balanced) for size in sizes]
+    runs = np.array([[_held_out(features, labels, task, size, rng) for size in sizes]
                      for _ in range(_REPEATS)])  # fmt: skip
     at = np.array([*sizes, n], dtype=float)
     curve = _fit(at, 1 - np.append(runs.mean(0), accuracy))
@@ -119,20 +119,16 @@ def label_curve(
 def _held_out(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
-    classes: int,
+    task: Task,
     size: int,
     rng: np.random.Generator,
-    *,
-    balanced: bool,
 ) -> float:
     """Accuracy on the rest of a probe on a stratified draw."""
     drawn = stratified_order(labels, rng)
     few, rest = drawn[:size], drawn[size:]
-    weights = class_weights(labels[few], classes) if balanced else None
-    fit = fit_ridge(features[few], labels[few], classes, weights=weights)
-    right = (features[rest] @ fit.weight.T + fit.bias).argmax(1) == labels[rest]
-    sample_weight = class_weights(labels[rest], classes) if balanced else np.ones(len(rest))
-    return float(np.mean(sample_weight * right))
+    fit = fit_ridge(features[few], labels[few], len(task.classes), weights=task.sample_weight(labels[few]))
+    scores = features[rest] @ fit.weight.T + fit.bias
+    return task.score(task.image_scores(scores, labels[rest]), labels[rest])
 
 
 def _fit(n: NDArray[np.float64], error: NDArray[np.float64]) -> tuple[float, float, float]:

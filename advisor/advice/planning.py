@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from advisor.advice import priors
 from advisor.advice.cost import WayCost
 from advisor.errors import DatasetError, UsageError
-from advisor.recipe import Choices, Range, Recipe, Value, for_multilabel, load_recipe
+from advisor.recipe import Choices, Range, Recipe, Value, for_task, load_recipe
 from advisor.strategy import SCENARIOS, Strategy
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
     from advisor.plugins import Catalog
     from advisor.progress import Progress
+    from advisor.task import Task
 
 
 def first_of(value: Value) -> bool | float | str:
@@ -28,16 +29,12 @@ def first_of(value: Value) -> bool | float | str:
     return value.first if isinstance(value, Range | Choices) else value
 
 
-def usable_recipes(catalog: Catalog, progress: Progress, *, multilabel: bool = False) -> list[Recipe]:
-    """Every installed recipe that validates, by name; one that does not is a line of talk.
-
-    For images that may have `multilabel` labels, with a head that learns them.
-    """
+def usable_recipes(catalog: Catalog, progress: Progress, task: Task) -> list[Recipe]:
+    """Every installed recipe that validates, by name, with a head for the task; one that does not is a line of talk."""
     recipes = []
     for name in sorted(catalog.recipes):
         try:
-            recipe = load_recipe(name, catalog)
-            recipes.append(for_multilabel(recipe, catalog) if multilabel else recipe)
+            recipes.append(for_task(load_recipe(name, catalog), task, catalog))
         except UsageError as error:
             progress.say(f"recipe {name} ({catalog.recipes[name].plugin.origin}) is left out: {error.message}")
     return recipes

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.advice import priors
-from advisor.network.precision import precision_scores
-from advisor.network.ridge import Ridge, class_weights, fit_ridge, standardise
+from advisor.network.ridge import Ridge, fit_ridge, standardise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from advisor.network.stages import Stages
+    from advisor.task import Labels, Task
 
 NEIGHBOURS = 10
 _BLOCK = 1024  # images whose similarities to all others are held at a time
@@ -64,25 +64,24 @@ class ProbeCurve:
             classes weigh as much as large ones.
         chance: accuracy of always saying the largest class; one over the classes if balanced; the mean share of
             images that have a label, where there may be several.
-        balanced: whether accuracies are means over the classes, and the probe weights classes equally,
-            because the classes differ much in size.
-        multilabel: whether an image may have several labels, and accuracies are mean average precisions.
+        task: what was learnt and how it was judged: by balanced accuracy, with classes weighted equally, where they
+            differ much in size.
         codes: how stages were read, one of `advisor.network.stages.CODES`.
         points: input side first.
         fits: the classifiers behind the points; not part of the plain data.
-        image_scores: for each point (n,) what an image adds to the accuracy: 1 or 0 for right or wrong, or its
-            `precision_scores`.
+        image_scores: for each point (n,) what an image adds to the accuracy, as the task judges.
+        labels: of the images, as the task counts them.
     """
 
     images: int
     effective: int
     chance: float
-    balanced: bool
-    multilabel: bool
+    task: Task
     codes: str
     points: tuple[ProbePoint, ...]
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
     image_scores: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
+    labels: Labels = field(repr=False, compare=False)
 
     @property
     def last(self) -> ProbePoint:
@@ -97,9 +96,12 @@ class ProbeCurve:
     @property
     def metric(self) -> str:
         """What `accuracy` is, in words."""
-        if self.multilabel:
-            return "mean average precision"
-        return "balanced accuracy" if self.balanced else "accuracy"
+        return self.task.metric_name
+
+    @property
+    def balanced(self) -> bool:
+        """Whether accuracies are means over the classes, and the probe weights classes equally."""
+        return self.task.metric == "balanced"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -122,8 +124,8 @@ class ProbeCurve:
 
 def probe(
     features: list[NDArray[np.float32]],
-    labels: NDArray[np.int64],
-    classes: int,
+    labels: Labels,
+    task: Task,
     stages: Stages,
     advance: Callable[[int], None] = lambda _stages: None,
 ) -> ProbeCurve:
@@ -131,64 +133,8 @@ def probe(
 
     Args:
         features: for each stage (n, width).
-        labels: (n,).
-        classes: number of classes.
-        stages: of the network, for their names and how they were read.
-        advance: told of every stage when its classifier is fitted.
-
-    Returns:
-        The curve, input side first.
-    """
-    n = len(labels)
-    counts = np.bincount(labels, minlength=classes)
-    balanced = bool(counts.max() > priors.IMBALANCED * counts[counts > 0].min())
-    weights = class_weights(labels, classes)
-    fits = []
-    for stage in features:
-        fits.append(fit_ridge(stage, labels, classes, weights=weights if balanced else None))
-        advance(1)
-    sample_weight = weights if balanced else np.ones(n)
-    right = [fit.correct(labels).astype(np.float64) for fit in fits]
-    best = max(range(len(fits)), key=lambda i: (np.mean(sample_weight * right[i]), i))
-
-    def mean(values: NDArray[np.float64]) -> tuple[float, float]:
-        return weighted_mean(values, labels, sample_weight, balanced=balanced)
-
-    points = []
-    for index, fit in enumerate(fits):
-        near = nearest_votes(features[index], labels, classes).argmax(1) == labels
-        points.append(
-            _point(
-                stages,
-                index,
-                fit,
-                accuracy=mean(right[index]),
-                gain=mean(right[index] - right[-1]),
-                lead=mean(right[best] - right[index]),
-                neighbours=float(np.mean(sample_weight * near)),
-            )
-        )
-    chance = 1 / np.count_nonzero(counts) if balanced else counts.max() / n
-    effective = round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0])) if balanced else n
-    return ProbeCurve(
-        n, effective, float(chance), balanced, multilabel=False, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), image_scores=tuple(right),
-    )  # fmt: skip
-
-
-def probe_multilabel(
-    features: list[NDArray[np.float32]],
-    truth: NDArray[np.bool_],
-    stages: Stages,
-    advance: Callable[[int], None] = lambda _stages: None,
-) -> ProbeCurve:
-    """Fit a ridge classifier at every stage where an image may have several labels or none.
-
-    Judged by mean average precision, with jackknife errors that are paired between stages.
-
-    Args:
-        features: for each stage (n, width).
-        truth: (n, classes), whether an image has a label.
+        labels: of the n images, as the task counts them.
+        task: of these classes; judged by balanced accuracy where they differ much in size.
         stages: of the network, for their names and how they were read.
         advance: told of every stage when its classifier is fitted.
 
@@ -196,35 +142,34 @@ def probe_multilabel(
         The curve, input side first.
 
     Raises:
-        ValueError: a label is on all images or on none.
+        ValueError: a label is on all images or on none; see `advisor.task.Task.restricted`.
     """
-    n, classes = truth.shape
-    share = truth.mean(0)
-    if not ((share > 0) & (share < 1)).all():
-        raise ValueError(f"labels {np.flatnonzero((share == 0) | (share == 1)).tolist()} are on all images or on none")
+    if task.imbalance(labels) > priors.IMBALANCED:
+        task = task.with_metric("balanced")
+    chance, classes, sample_weight = task.chance(labels), len(task.classes), task.sample_weight(labels)
     fits = []
     for stage in features:
-        fits.append(fit_ridge(stage, truth, classes))
+        fits.append(fit_ridge(stage, labels, classes, weights=sample_weight))
         advance(1)
-    image_scores = [precision_scores(fit.loo, truth) for fit in fits]
-    best = max(range(len(fits)), key=lambda i: (image_scores[i].mean(), i))
+    image_scores = [task.image_scores(fit.loo, labels) for fit in fits]
+    best = max(range(len(fits)), key=lambda i: (task.score(image_scores[i], labels), i))
     points = []
     for index, fit in enumerate(fits):
-        near = nearest_votes(features[index], truth, classes)
+        votes = nearest_votes(features[index], task.truth(labels))
         points.append(
             _point(
                 stages,
                 index,
                 fit,
-                accuracy=_mean(image_scores[index]),
-                gain=_mean(image_scores[index] - image_scores[-1]),
-                lead=_mean(image_scores[best] - image_scores[index]),
-                neighbours=float(precision_scores(near, truth).mean()),
+                accuracy=task.estimate(image_scores[index], labels),
+                gain=task.compare(image_scores[index], image_scores[-1], labels),
+                lead=task.compare(image_scores[best], image_scores[index], labels),
+                neighbours=task.score(task.image_scores(votes, labels), labels),
             )
         )
     return ProbeCurve(
-        n, n, float(share.mean()), balanced=False, multilabel=True, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), image_scores=tuple(image_scores),
+        len(labels), task.effective(labels), chance, task, codes=stages.codes, points=tuple(points),
+        fits=tuple(fits), image_scores=tuple(image_scores), labels=labels,
     )  # fmt: skip
 
 
@@ -254,36 +199,20 @@ def _point(
     )
 
 
-def weighted_mean(
-    values: NDArray[np.float64], labels: NDArray[np.int64], sample_weight: NDArray[np.float64], *, balanced: bool
-) -> tuple[float, float]:
-    """Mean of per-image values (n,) and its standard error.
-
-    The error of a balanced mean is that of a stratified one: a class of four images is as uncertain as
-    four images are, however many others there are. Where all values agree, one more image that does not
-    is taken into account (the rule of succession), so that no error is zero.
-    """
-    mean = float(np.mean(sample_weight * values))
-    if not balanced:
-        return mean, _standard_error(values)
-    kinds = np.unique(labels)
-    errors = [_standard_error(values[labels == kind]) for kind in kinds]
-    return mean, float(np.sqrt(np.sum(np.square(errors)))) / len(kinds) if len(values) else 0.0
-
-
-def nearest_votes(
-    features: NDArray[np.float32], labels: NDArray[np.int64] | NDArray[np.bool_], classes: int
-) -> NDArray[np.float64]:
+def nearest_votes(features: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Votes (n, classes) of each image's ten nearest others, by cosine of the standardised features.
 
-    Labels are (n,) indices, or (n, classes) of True and False. A vote counts its similarity, so that ties between
-    classes are broken by closeness.
+    A vote counts its similarity, so that ties between classes are broken by closeness.
+
+    Args:
+        features: (n, width).
+        truth: (n, classes), whether an image has a class.
     """
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     n = len(X)
     k = min(NEIGHBOURS, n - 1)
-    votes = np.zeros((n, classes))
+    votes = np.zeros(truth.shape)
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
         similar = X[rows] @ X.T
@@ -291,23 +220,5 @@ def nearest_votes(
         near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
         closeness = 1 + np.take_along_axis(similar, near, axis=1)
         for column in range(k):
-            if labels.ndim == 2:
-                votes[rows] += closeness[:, column, None] * labels[near[:, column]]
-            else:
-                votes[rows, labels[near[:, column]]] += closeness[:, column]
+            votes[rows] += closeness[:, column, None] * truth[near[:, column]]
     return votes
-
-
-def _mean(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Of values in -1..1, with its standard error."""
-    return float(values.mean()), _standard_error(values)
-
-
-def _standard_error(values: NDArray[np.float64]) -> float:
-    """Of a mean of values in -1..1."""
-    n = len(values)
-    spread = float(values.std())
-    if spread == 0:
-        p = 1 / (n + 2)
-        spread = float(np.sqrt(p * (1 - p)))
-    return spread / float(np.sqrt(n))

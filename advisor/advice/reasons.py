@@ -49,11 +49,8 @@ def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCur
         f"{verdict.expected[verdict.tuning].accuracy:.2f} for fine-tuning; "
         f"{'fine-tuning' if verdict.strategy.fine_tunes else 'a classifier on frozen features'} is recommended"
     )
-    if curve.multilabel:
-        reasons.append(
-            "the forecasts were fitted to sets with one label per image, so for mean average precision they are a "
-            "guess; --pilot measures it"
-        )
+    if curve.task.caution:
+        reasons.append(curve.task.caution)
     if not verdict.learnable:
         chance = f"{curve.best.accuracy:.3f} where guessing gives {curve.chance:.3f}"
         reasons.insert(0, f"no probe learns anything ({chance}): check the labels first")

@@ -98,7 +98,7 @@ def recommend(
             f"{len(inspected.classes)} of {len(prepared.dataset.classes)} classes are probed, so accuracies are those "
             "of telling these apart; for all classes they are lower. --images probes more."
         )
-    recipes = usable_recipes(catalog, progress, multilabel=curve.multilabel)
+    recipes = usable_recipes(catalog, progress, curve.task)
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve)
     lr = starting_lr(stages, measured.distance)
@@ -144,7 +144,7 @@ def recommend(
 def replan(recommendation: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
     """The same recommendation under another verdict, with its recipe and plan."""
     curve, cost = recommendation.curve, recommendation.cost
-    recipes = usable_recipes(catalog, progress, multilabel=curve.multilabel)
+    recipes = usable_recipes(catalog, progress, curve.task)
     images = recommendation.profile.splits["train"]
     planned = recipes_by_strategy(recipes, verdict, curve, recommendation.start_lr, images)
     recipe = planned[verdict.strategy]

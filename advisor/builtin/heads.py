@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advisor.hookspecs import hookimpl
+from advisor.task import task_of_labels
 from advisor.types import Head, Param
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weigh
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
     from advisor.network.ridge import fit_ridge
 
-    sample_weight = None if weights is None else weights.numpy()
-    known = labels.numpy() if labels.ndim == 1 else labels.bool().numpy()
-    ridge = fit_ridge(features.numpy(), known, _classes(module), weights=sample_weight)
+    sample_weight, classes = None if weights is None else weights.numpy(), _classes(module)
+    known = task_of_labels(labels, classes).array(labels)
+    ridge = fit_ridge(features.numpy(), known, classes, weights=sample_weight)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
@@ -145,7 +146,9 @@ def fit_sigmoid_head(module: nn.Module, features: Tensor, labels: Tensor) -> Non
     """
     from advisor.network.ridge import fit_ridge
 
-    ridge = fit_ridge(features.numpy(), _truth(labels, _classes(module)).bool().numpy(), _classes(module))
+    classes = _classes(module)
+    each = task_of_labels(labels, classes).one_hot(labels).bool().numpy()  # one problem a class in any case
+    ridge = fit_ridge(features.numpy(), each, classes)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
@@ -184,7 +187,8 @@ def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over images and classes; labels (B, classes) of 0 and 1, or (B,) int64."""
     import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-    return F.binary_cross_entropy_with_logits(logits, _truth(labels, logits.shape[1]).to(logits.dtype))
+    target = task_of_labels(labels, logits.shape[1]).one_hot(labels)
+    return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
 
 
 def multiclass_squared_hinge(logits: Tensor, labels: Tensor) -> Tensor:
@@ -193,13 +197,6 @@ def multiclass_squared_hinge(logits: Tensor, labels: Tensor) -> Tensor:
 
     sign = torch.full_like(logits, -1.0).scatter_(1, labels.unsqueeze(1), 1.0)
     return (1 - sign * logits).clamp(min=0).square().sum(1).mean()
-
-
-def _truth(labels: Tensor, classes: int) -> Tensor:
-    """(n, classes) of 0 and 1."""
-    import torch.nn.functional as F  # noqa: N812 - torch's own convention
-
-    return F.one_hot(labels, classes) if labels.ndim == 1 else labels
 
 
 def _classes(module: nn.Module) -> int:

@@ -12,11 +12,12 @@ import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
 from advisor.data.layout.names import unread_pictures
-from advisor.data.multilabel import draw_jointly, rarest, truth_of
+from advisor.data.multilabel import draw_jointly
 from advisor.data.small_classes import handle_small
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 from advisor.progress import Progress, Silent
+from advisor.task import Labels, Task, make_task
 from advisor.types import Listing
 
 if TYPE_CHECKING:
@@ -75,16 +76,18 @@ class ImageDataset:
         return "val" in self.drawn
 
     @property
-    def multilabel(self) -> bool:
-        """Whether an image may have several labels, or none."""
-        return "labels" in self.frame
+    def task(self) -> Task:
+        """What there is to learn: one class an image, or several labels; judged by accuracy unless told otherwise."""
+        return make_task(self.classes, multilabel="labels" in self.frame)
+
+    def targets(self, rows: NDArray[np.int64]) -> Labels:
+        """Labels of the images at these places of the pixel store, as the task counts them."""
+        column = self.task.column
+        return self.task.encode(self.frame[["row", column]].set_index("row").loc[rows][column].tolist())
 
     def truth(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n, classes), whether the images at these places of the pixel store have a label."""
-        frame = self.frame.set_index("row").loc[rows]
-        if self.multilabel:
-            return truth_of(frame["labels"].tolist(), len(self.classes))
-        return np.asarray(frame["label"].to_numpy()[:, None] == np.arange(len(self.classes)))
+        return self.task.truth(self.targets(rows))
 
     def rows(self, *splits: str) -> NDArray[np.int64]:
         """Places in the pixel store of the images in these splits, in table order."""
@@ -118,7 +121,8 @@ def open_dataset(
     listing = dataset_format.open(location)
     _require_sound(dataset_format.name, listing)
     _require_utf8(location, listing)
-    classes = tuple(sorted(set(_names(listing))))
+    task = task_of(listing)
+    classes = task.classes
     _require_classes(location, classes)
     progress = progress or Silent()
     for sentence in listing.reading if tell else ():
@@ -151,7 +155,7 @@ def open_dataset(
     numbers = [tuple(sorted({index[name] for name in _each(listing.labels[i])})) for i in readable]
     if listing.multilabel:
         frame.insert(2, "labels", pd.Series(numbers, dtype=object))
-        frame.insert(2, "label", rarest(truth_of(numbers, len(classes))))
+        frame.insert(2, "label", task.strata(task.encode(numbers)))
     else:
         frame.insert(2, "label", np.array([number for (number,) in numbers], np.int64))
     return ImageDataset(
@@ -166,6 +170,11 @@ def open_dataset(
         ignored=tuple(listing.ignored),
         reading=tuple(listing.reading),
     )
+
+
+def task_of(listing: Listing) -> Task:
+    """What there is to learn of listed images."""
+    return make_task(sorted(set(_names(listing))), multilabel=listing.multilabel)
 
 
 def without(dataset: ImageDataset, broken: Iterable[tuple[int, str]]) -> ImageDataset:
@@ -210,30 +219,31 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     frame, classes = handle_small(dataset, frame, need=1 + len(share_of), skip=skip_small_classes)
     if gone := [name for name in dataset.classes if name not in classes]:
         notes.append(f"classes left out with too few images to train on: {', '.join(gone)}")
+    task = replace(dataset.task, classes=classes)
     frame.loc[frame["split"] == "", "split"] = "train"
     rng = np.random.default_rng(seed)
     for name, share in share_of.items():
-        drawn = _draw(frame, share, rng, len(classes))
+        drawn = _draw(frame, share, rng, task)
         frame.loc[drawn, "split"] = name
         notes.append(f"{name} part drawn with seed {seed}: {len(drawn)} images")
     if share_of:
-        _require_trainable(frame, classes)
+        _require_trainable(frame, task)
     for name, words in (("test", "test"), ("val", "validation")):
-        if missing := [classes[label] for label in _absent(frame, name, len(classes))]:
+        if missing := _absent(frame, name, task):
             notes.append(f"no {words} images for: {', '.join(missing)}")
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 
-def _absent(frame: pd.DataFrame, split: str, classes: int) -> list[int]:
-    """The classes of which a part has no image."""
-    held = frame.loc[frame["split"] == split]
-    known = {label for own in held["labels"] for label in own} if "labels" in frame else set(held["label"])
-    return [label for label in range(classes) if label not in known]
+def _absent(frame: pd.DataFrame, split: str, task: Task) -> list[str]:
+    """Names of the classes of which a part has no image."""
+    held = frame.loc[frame["split"] == split, task.column]
+    counts = task.truth(task.encode(held.tolist())).sum(0)
+    return [task.classes[label] for label in np.flatnonzero(counts == 0)]
 
 
-def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...]) -> None:
+def _require_trainable(frame: pd.DataFrame, task: Task) -> None:
     """Refuse parts that groups have left without images, or without those of a class."""
-    missing = [classes[label] for label in _absent(frame, "train", len(classes))]
+    missing = _absent(frame, "train", task)
     if missing or not {"val", "test"} <= set(frame["split"]):
         what = f"no images to train on for {', '.join(missing[:5])}" if missing else "a part without images"
         raise DatasetError(
@@ -243,11 +253,11 @@ def _require_trainable(frame: pd.DataFrame, classes: tuple[str, ...]) -> None:
         )
 
 
-def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator, classes: int) -> list[int]:
+def _draw(frame: pd.DataFrame, share: float, rng: np.random.Generator, task: Task) -> list[int]:
     """Index labels of a per-class share of the training images; at least one, never all."""
     pool = frame.loc[frame["split"] == "train"].sort_values(["label", "content", "path"])
-    if "labels" in frame or (pool["given_group"] != "").any():
-        truth = truth_of(pool["labels"].tolist() if "labels" in frame else pool[["label"]].to_numpy().tolist(), classes)
+    if not task.exclusive or (pool["given_group"] != "").any():
+        truth = task.truth(task.encode(pool[task.column].tolist()))
         chosen = draw_jointly(pool["family"].to_numpy(), truth, share, rng)  # a group may have images of every class
     else:
         chosen = _draw_each(pool, share, rng)

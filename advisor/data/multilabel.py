@@ -12,40 +12,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-
-def truth_of(labels: Sequence[Sequence[int]], classes: int) -> NDArray[np.bool_]:
-    """(n, classes), whether an image has a label, from the indices of each image's labels."""
-    truth = np.zeros((len(labels), classes), bool)
-    for place, own in enumerate(labels):
-        truth[place, list(own)] = True
-    return truth
+    from advisor.task import Task
 
 
-def rarest(truth: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(n,) the rarest label of each image, -1 where it has none: in what proportion to sample and to draw.
+def keep_labels(frame: pd.DataFrame, kept: Sequence[int], task: Task) -> pd.DataFrame:
+    """The same images with only some of the labels, numbered anew.
 
     Args:
-        truth: (n, classes).
+        frame: of a dataset.
+        kept: old numbers of the labels, in their new order.
+        task: with these labels only.
     """
-    if not truth.shape[1]:
-        return np.full(len(truth), -1, np.int64)
-    counts = np.where(truth, truth.sum(0), len(truth) + 1)
-    return np.where(truth.any(1), counts.argmin(1), -1).astype(np.int64)
-
-
-def family_counts(frame: pd.DataFrame, classes: int) -> NDArray[np.int64]:
-    """(classes,) how many families of copies tell a label: of those that have it or those that do not, the fewer."""
-    truth = truth_of(frame["labels"].tolist(), classes)
-    family = frame["family"].to_numpy()
-    return np.array([min(len(set(family[has])), len(set(family[~has]))) for has in truth.T], np.int64)
-
-
-def keep_labels(frame: pd.DataFrame, kept: Sequence[int], classes: int) -> pd.DataFrame:
-    """The same images with only some of the labels, numbered anew."""
     frame = frame.copy()
     new = {label: place for place, label in enumerate(kept)}
     frame["labels"] = [tuple(new[label] for label in own if label in new) for own in frame["labels"]]
-    frame["label"] = rarest(truth_of(frame["labels"].tolist(), classes)[:, : len(kept)])
+    frame["label"] = task.strata(task.encode(frame["labels"].tolist()))
     return frame
 
 

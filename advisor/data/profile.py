@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advisor.data.shortcuts import Shortcut, find_shortcuts
+from advisor.task import make_task
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from advisor.data.dataset import ImageDataset
+    from advisor.task import Task
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,11 @@ class DatasetProfile:
     reading: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def task(self) -> Task:
+        """What there is to learn."""
+        return make_task(tuple(self.per_class), multilabel=self.multilabel)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
@@ -77,11 +84,11 @@ class DatasetProfile:
 def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     """Profile a dataset whose images have been decoded and split."""
     frame = dataset.frame
-    truth = dataset.truth(frame["row"].to_numpy(np.int64))
+    task, targets = dataset.task, dataset.targets(frame["row"].to_numpy(np.int64))
+    truth = task.truth(targets)
     counts = truth.sum(0)
     trainable = truth[(frame["split"] != "test").to_numpy()].sum(0)
     trainable = trainable[trainable > 0]
-    labels = "labels" if dataset.multilabel else "label"
     exact = _repeated(frame, "content")
     near = (
         [family for family in _repeated(frame, "duplicate_group") if _differ(family["content"])]
@@ -94,15 +101,14 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     small = int((frame[["width", "height"]].min(axis=1) < 96).sum())
     if small:
         notes.append(f"{small} of {len(frame)} images are under 96 pixels; the network sees them enlarged")
-    if dataset.multilabel:
-        notes.append(f"{int((truth.sum(1) > 1).sum())} images have several labels, {int((~truth.any(1)).sum())} none")
+    notes += task.notes(targets)
     return DatasetProfile(
         name=dataset.name,
         location=dataset.location,
         digest=dataset.digest,
         images=len(frame),
         splits={name: int((frame["split"] == name).sum()) for name in ("train", "val", "test")},
-        multilabel=dataset.multilabel,
+        multilabel=not task.exclusive,
         per_class={name: int(counts[label]) for label, name in enumerate(dataset.classes)},
         per_class_train=float(len(trainable) / (1 / trainable).sum()),
         imbalance=float(counts.max() / max(1, counts.min())),
@@ -112,9 +118,9 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         formats={str(k): int(v) for k, v in frame["format"].value_counts().items()},
         duplicates=tuple(tuple(family["path"]) for family in exact),
         near_duplicates=tuple(tuple(family["path"]) for family in near),
-        conflicting=tuple(tuple(family["path"]) for family in exact + near if _differ(family[labels].map(str))),
+        conflicting=tuple(tuple(family["path"]) for family in exact + near if _differ(family[task.column].map(str))),
         leaking=tuple(tuple(family["path"]) for family in exact + near if _differ(family["split"])),
-        shortcuts=() if dataset.multilabel else find_shortcuts(frame),
+        shortcuts=find_shortcuts(frame) if task.exclusive else (),
         broken=dataset.broken,
         ignored=dataset.ignored,
         reading=dataset.reading,

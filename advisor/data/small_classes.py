@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from advisor.data.multilabel import family_counts, keep_labels
+from advisor.data.multilabel import keep_labels
 from advisor.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from advisor.data.dataset import ImageDataset
 
@@ -21,23 +23,20 @@ def handle_small(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Refuse or leave out classes with fewer than `need` different trainable images."""
     pool = frame.loc[frame["split"].isin(["", "train"])]
-    if dataset.multilabel:
-        counts = pd.Series(family_counts(pool, len(dataset.classes)))
-    else:
-        counts = pool.groupby("label")["family"].nunique().reindex(range(len(dataset.classes)), fill_value=0)
-    small = [int(label) for label in counts.index[counts < need]]
+    task = dataset.task
+    counts = task.family_counts(task.encode(pool[task.column].tolist()), pool["family"].to_numpy())
+    small = np.flatnonzero(counts < need).tolist()
     if not small:
         return frame, dataset.classes
     held = frame.loc[frame["split"].isin(["val", "test"])]
-    elsewhere = [] if dataset.multilabel else [i for i in small if (held["label"] == i).any() and not counts[i]]
+    elsewhere = [i for i in small if task.exclusive and (held["label"] == i).any() and not counts[i]]
     few = f"fewer than {need} different readable images"
     if not skip:
         if len(elsewhere) == len(small):
             raise _untrained(dataset, frame, elsewhere)
         named = ", ".join(f"`{dataset.classes[i]}` ({counts[i]})" for i in small[:5])
         raise DatasetError(
-            f"{len(small)} of {len(dataset.classes)} {'labels are' if dataset.multilabel else 'classes have'} "
-            f"{f'on, or missing from, {few}' if dataset.multilabel else few} to split: "
+            f"{len(small)} of {len(dataset.classes)} {task.too_few(few)} to split: "
             f"{named}{' …' if len(small) > 5 else ''}.",
             ways=[
                 "add images to them, or remove them",
@@ -61,8 +60,8 @@ def handle_small(
             ],
             hint="--skip-small-classes leaves classes out, it cannot make small ones do",
         )  # fmt: skip
-    if dataset.multilabel:
-        return keep_labels(frame, kept, len(dataset.classes)), classes
+    if not task.exclusive:
+        return keep_labels(frame, kept, replace(task, classes=classes)), classes
     frame = frame.loc[frame["label"].isin(kept)].reset_index(drop=True)
     frame["label"] = frame["label"].map({label: new for new, label in enumerate(kept)}).astype(np.int64)
     if len(held) and not frame["split"].isin(["val", "test"]).any():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.network.threads import one_blas_thread
+from advisor.task import task_of_labels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,12 +64,12 @@ def fit_ridge(
         classes: number of classes.
         lambdas: penalties to choose from.
         weights: (n,) of the images in the squared error, with mean 1; equal by default. See
-            `class_weights`.
+            `advisor.task.Task.class_weights`.
     """
     X, mean, scale = standardise(features)
     n, d = X.shape
-    truth = labels[:, None] == np.arange(classes) if labels.ndim == 1 else labels
-    Y = np.where(truth, 1.0, -1.0)
+    task = task_of_labels(labels, classes)
+    Y = np.where(task.truth(labels), 1.0, -1.0)
     share = np.full(n, 1 / n) if weights is None else weights / weights.sum()
     root = np.sqrt(share * n)[:, None]
     # A weighted least-squares problem is a plain one on rows scaled by the root of their weight.
@@ -97,14 +98,7 @@ def fit_ridge(
     beta = V @ ((np.sqrt(e) / (e + lam))[:, None] * Z)
     weight = (beta / scale[:, None]).T
     bias = centre - beta.T @ middle - weight @ mean
-    return Ridge(weight, bias, lam, loo, fit_temperature(loo, labels))
-
-
-def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """Weights (n,) with mean 1 under which every class that occurs counts the same (method.md section 4)."""
-    counts = np.bincount(labels, minlength=classes)
-    weights: NDArray[np.float64] = len(labels) / (np.count_nonzero(counts) * counts[labels])
-    return weights
+    return Ridge(weight, bias, lam, loo, task.temperature(loo, labels))
 
 
 def standardise(
@@ -143,32 +137,3 @@ def _eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     with one_blas_thread() if len(matrix) <= _SMALL else nullcontext():
         values, vectors = eigh(matrix, check_finite=True)
     return np.maximum(values, 0.0), vectors
-
-
-def fit_temperature(
-    logits: NDArray[np.floating], labels: NDArray[np.int64] | NDArray[np.bool_], *, doubt: float = 0.0
-) -> float:
-    """The factor t that maximises the likelihood of softmax(t · logits), or σ(t · logits) of several labels [Guo 2017].
-
-    Args:
-        logits: (n, classes), of images that had no part in fitting them.
-        labels: (n,), or (n, classes) of True and False.
-        doubt: weight of a standard normal prior on ln t, in images: a few images that are all right would ask for
-            certainty.
-
-    Returns:
-        0.1 to 100.
-    """
-    from scipy.optimize import minimize_scalar
-    from scipy.special import logsumexp
-
-    rows = np.arange(len(labels))
-
-    def loss(log_t: float) -> float:
-        scaled = np.exp(log_t) * logits
-        prior = doubt * log_t**2 / (2 * max(1, len(rows)))
-        if labels.ndim == 2:
-            return prior + float(np.mean(np.logaddexp(0, np.where(labels, -scaled, scaled))))
-        return prior + float(np.mean(logsumexp(scaled, axis=1) - scaled[rows, labels]))
-
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.1), np.log(100)), method="bounded").x))

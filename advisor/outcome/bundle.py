@@ -24,6 +24,7 @@ from advisor.network.tapped import TappedNetwork
 from advisor.network.transfer import Standardise, TransferNetwork, pick_device
 from advisor.network.weights import check_file
 from advisor.plugins import load_catalog
+from advisor.task import task_from_config
 from advisor.types import InputSpec
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from advisor.plugins import Catalog
+    from advisor.task import Task
     from advisor.types import Backbone
 
 FORMAT = 1
@@ -59,13 +61,13 @@ class Bundle:
     config: Mapping[str, Any]
 
     @property
-    def multilabel(self) -> bool:
-        """Whether an image may have several labels: σ of each logit is then the probability of its label."""
-        return bool(self.config["advisor"].get("multilabel", self.config["advisor"].get("several", False)))
+    def task(self) -> Task:
+        """What it has learnt: what its answers mean and say."""
+        return task_from_config(self.config["advisor"])
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """From logits (B, classes) to probabilities 0..1, of one label or of each, calibrated on validation images."""
-        return calibrated(logits, multilabel=self.multilabel, temperature=self.temperature)
+        """From logits (B, classes) to probabilities 0..1 as the task has them, calibrated on validation images."""
+        return self.task.probabilities(logits.float(), self.temperature)
 
     @property
     def temperature(self) -> float:
@@ -86,12 +88,6 @@ def best_of(run: str | Path) -> Path:
     return Path(run)
 
 
-def calibrated(logits: Tensor, *, multilabel: bool, temperature: float) -> Tensor:
-    """From logits (B, classes) to probabilities of one label, or of each of several."""
-    scaled = temperature * logits.float()
-    return scaled.sigmoid() if multilabel else scaled.softmax(1)
-
-
 def save_bundle(
     folder: Path,
     network: TransferNetwork,
@@ -100,8 +96,7 @@ def save_bundle(
     head: str,
     head_params: Mapping[str, object],
     head_is_linear: bool,
-    classes: Sequence[str],
-    multilabel: bool = False,
+    task: Task,
     temperature: float = 1.0,
     texts: Mapping[str, str],
 ) -> bool:
@@ -114,8 +109,7 @@ def save_bundle(
         head: its name in the catalog.
         head_params: what it was created with.
         head_is_linear: whether timm's own classifier may be able to hold it.
-        classes: in the order of the logits.
-        multilabel: whether an image may have several of them.
+        task: what it has learnt; its classes are in the order of the logits.
         temperature: factor that turns logits into calibrated ones.
         texts: further files by name.
 
@@ -136,8 +130,7 @@ def save_bundle(
         "tap": network.tap,
         "codes": network.codes,
         "head": {"name": head, "params": dict(head_params)},
-        "classes": list(classes),
-        "multilabel": multilabel,
+        **task.to_config(),
         "temperature": temperature,
         "input": asdict(backbone.input),
     }
@@ -145,7 +138,7 @@ def save_bundle(
     staged = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     with new_folder(staged) as partial:
-        loads = head_is_linear and _save_for_timm(partial, network, backbone, classes, ours, example, expected)
+        loads = head_is_linear and _save_for_timm(partial, network, backbone, task.classes, ours, example, expected)
         if not loads:
             _save_ours(partial, network, ours)
         for name, text in texts.items():

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advisor.errors import BundleError
-from advisor.outcome.interval import wilson
 from advisor.packaging.new import in_markdown, one_line, quoted
 from advisor.records.run import RunRecord
 from advisor.strategy import SCENARIOS
@@ -69,10 +68,9 @@ def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, plac
         loader=jinja2.PackageLoader("advisor.outcome"), undefined=jinja2.StrictUndefined, finalize=_word,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,  # noqa: S701 - `_word` does
     )  # fmt: skip
-    environment.filters["raw"] = _Ready
     known = known_of(config, report)
     timm_loads_it = "architecture" in config
-    scenario, per_class = report.scenario, _per_class(report)
+    task, scenario, per_class = report.task, report.scenario, _per_class(report)
     return environment.get_template("card.md.j2").render(
         front=_Ready(_front_matter(known, report, timm_loads_it=timm_loads_it, title=one_line(title), licence=licence)),
         title=title,
@@ -80,7 +78,9 @@ def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, plac
         folder=_Ready(quoted(place.partition(":")[2] if place.startswith("local-dir:") else one_line(title))),
         timm_loads_it=timm_loads_it,
         known=known,
-        multilabel=report.dataset.multilabel,
+        activation=_Ready(task.activation),
+        class_metric=_Ready(task.class_metric_name),
+        limit=_Ready(task.limit),
         splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),
         number=scenario,
@@ -133,13 +133,7 @@ class _ClassRow:
 
 def _per_class(report: RunRecord) -> list[_ClassRow]:
     """The worst first."""
-    rows = [
-        _ClassRow(
-            one.name, one.images, one.value,
-            None if report.dataset.multilabel else wilson(round(one.value * one.images), one.images),
-        )
-        for one in report.per_class
-    ]  # fmt: skip
+    rows = [_ClassRow(one.name, one.images, one.value, report.task.class_interval(one)) for one in report.per_class]
     return sorted(rows, key=lambda row: row.value)
 
 
@@ -155,12 +149,11 @@ def _front_matter(known: Mapping[str, str], report: RunRecord, *, timm_loads_it:
     from huggingface_hub import EvalResult, ModelCardData
 
     test, backbone = report.test, report.backbone.name
-    metric = "mean_average_precision" if report.metric == "map" else "accuracy"
     results = [] if test is None else [
         EvalResult(
             task_type="image-classification", dataset_name=one_line(known["dataset"]),
-            dataset_type=one_line(known["dataset"]), dataset_split="test", metric_type=metric, metric_value=test,
-            metric_name="test " + metric.replace("_", " "),
+            dataset_type=one_line(known["dataset"]), dataset_split="test", metric_value=test,
+            metric_type=report.task.test_metric, metric_name=known["figure"],
         )
     ]  # fmt: skip
     based_on = re.fullmatch(r"hf-hub:([\w.-]+/[\w.-]+)|(timm/[\w.-]+)", backbone)
@@ -178,7 +171,6 @@ def _front_matter(known: Mapping[str, str], report: RunRecord, *, timm_loads_it:
 
 def _figures(report: RunRecord) -> dict[str, str]:
     low, high = report.test_interval
-    kind = "mean average precision " if report.metric == "map" else ""
     return {
         "backbone": report.backbone.name,
         "weights_licence": report.backbone.licence,
@@ -186,8 +178,9 @@ def _figures(report: RunRecord) -> dict[str, str]:
         "dataset": Path(report.dataset.location.rstrip("/:")).name or "images",
         "digest": report.dataset.digest,
         "images": str(sum(report.dataset.splits.values())),
+        "figure": f"test {report.task.test_metric_name}",
         "test": "not measured: there were no test images" if report.test is None
-        else f"{kind}{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {report.test_images} images used for nothing "
+        else f"{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {report.test_images} images used for nothing "
         "else)",
         "recipe": report.recipe,
         "version": __version__,

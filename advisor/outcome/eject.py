@@ -164,7 +164,7 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
         f"the augmentation `{values.augment}`"
         if tuned and values.augment not in _VIEWS else "",
         "classes that are made to count alike" if balance_mode(values, context) != "none" else "",
-        "images with several labels" if dataset.multilabel else "",
+        "" if dataset.task.exclusive else "images with several labels",
         f"images of more than 8 bits ({', '.join(modes)})" if modes else "",
         f"images that are no files in a folder ({dataset.format})" if dataset.format != "folder" else "",
         "a set without test images" if not len(context.rows("test")) else "",

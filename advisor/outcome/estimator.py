@@ -148,7 +148,8 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if len(pixels) == BATCH or number == len(X) - 1:
                 with torch.inference_mode():
                     logits = network(clean_view(torch.from_numpy(np.stack(pixels)).to(where), spec))
-                parts.append((self.bundle_.temperature * logits.double()).softmax(1).cpu().numpy())
+                probabilities = self.bundle_.task.probabilities(logits.double(), self.bundle_.temperature)
+                parts.append(probabilities.cpu().numpy())
                 pixels = []
         return np.concatenate(parts)
 

@@ -19,7 +19,7 @@ from advisor.records.evidence import EvidenceRecord, JudgedImage, Mistake, forec
 from advisor.records.plain import Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -28,17 +28,7 @@ if TYPE_CHECKING:
     from advisor.outcome.opened import OpenRun
 
 PREDICTIONS, EVIDENCE = "predictions.csv", "evidence.json"
-SEPARATOR = "|"  # of several labels, as `advisor-manifest` reads them
-SAID = 0.5  # probability from which on one of several labels is said
 _MISTAKES, _SIDE = 24, 128  # pictures and their width and height, pixels
-
-
-def said(probabilities: NDArray[np.floating], classes: Sequence[str], *, multilabel: bool, least: float = SAID) -> str:
-    """The label of an image, or all labels with `least` probability, the likeliest first; (classes,) probabilities."""
-    if not multilabel:
-        return classes[int(probabilities.argmax())]
-    order = np.argsort(-probabilities, kind="stable")
-    return SEPARATOR.join(classes[i] for i in order if probabilities[i] >= least)
 
 
 def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities: NDArray[np.floating]) -> pd.DataFrame:
@@ -51,19 +41,17 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
 
     Returns:
         `row`, `path`, `label`, `predicted` (several labels between `|`), `probability` (of the likeliest label),
-        `own` (of the given label; the mean over all labels where there are several of each being told right).
+        `own` (of the given label, as the task counts it).
     """
     frame = dataset.frame.set_index("row").loc[rows]
-    truth = dataset.truth(rows)
-    multilabel = dataset.multilabel
-    own = np.where(truth, probabilities, 1 - probabilities).mean(1) if multilabel else probabilities[truth]
+    task, labels = dataset.task, dataset.targets(rows)
     return pd.DataFrame({
         "row": rows,
         "path": frame["path"].to_numpy(),
-        "label": [SEPARATOR.join(dataset.classes[i] for i in np.flatnonzero(each)) for each in truth],
-        "predicted": [said(each, dataset.classes, multilabel=multilabel) for each in probabilities],
+        "label": task.names(labels),
+        "predicted": [task.said(each) for each in probabilities],
         "probability": probabilities.max(1, initial=0.0),
-        "own": own,
+        "own": task.own_probability(probabilities, labels),
     })  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from advisor.errors import BackboneError, RunError
 from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_run, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import for_multilabel, load_recipe
+from advisor.recipe import for_task, load_recipe
 from advisor.recipe.values import BACKBONE, TrialValues
 from advisor.records.evidence import Ablation, Explanation
 from advisor.records.trial import CurvePoint
@@ -133,9 +133,7 @@ def _first_line(error: Exception) -> str:
 def _from_scratch(opened: OpenRun, winner: ScoredTrial) -> TrialValues:
     """The recipe `from-scratch` on the winner's network, for several times the winner's steps."""
     context, space = opened.runner.context, opened.search.space
-    recipe = load_recipe(SCRATCH, context.catalog)
-    if context.prepared.dataset.multilabel:
-        recipe = for_multilabel(recipe, context.catalog)
+    recipe = for_task(load_recipe(SCRATCH, context.catalog), context.task, context.catalog)
     fixed = {key: first_of(value) for key, value in recipe.values.items()}
     flat = {
         **fixed,

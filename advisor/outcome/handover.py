@@ -9,24 +9,22 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import torch
 
 from advisor.data.cache import write_whole
-from advisor.network.precision import average_precisions
 from advisor.network.stages import TOKENS
 from advisor.notebook import card, paragraph, table
-from advisor.outcome.bundle import CARD, calibrated, save_bundle
+from advisor.outcome.bundle import CARD, save_bundle
 from advisor.outcome.card import model_card
 from advisor.outcome.evidence import predictions_of, write_evidence
-from advisor.outcome.interval import normal, wilson
 from advisor.outcome.tuned import TunedModel
 from advisor.recipe import Plan, plan_to_toml
 from advisor.records.plain import rounded
 from advisor.records.run import (
     BackboneRecord,
     ChoiceRecord,
-    ClassFigure,
     DatasetRecord,
     PluginRecord,
     RivalRecord,
@@ -44,12 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from advisor.network.transfer import TransferNetwork
     from advisor.outcome.opened import OpenRun
+    from advisor.task import ClassScore
     from advisor.tuning.confirm import Choice, ScoredTrial
     from advisor.tuning.context import TrialContext
     from advisor.tuning.study import Search
@@ -77,7 +75,7 @@ class Result:
 
     @property
     def test(self) -> float | None:
-        """Accuracy (mean average precision) on the untouched test images; None when there are none."""
+        """Score on the untouched test images, every image counting the same; None when there are none."""
         return self.record.test
 
     @property
@@ -120,7 +118,7 @@ class Result:
         """For notebooks: the honest figure, the floor, the way that won, and how to use it."""
         record = self.record
         low, high = record.test_interval
-        figure = "mean average precision" if record.metric == "map" else "accuracy"
+        figure = record.task.test_metric_name
         title = "No test images were kept apart."
         if record.test is not None:
             title = (
@@ -210,7 +208,11 @@ def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trial
     tested = _tested(context, logits)
     record = RunRecord(
         dataset=DatasetRecord(
-            plan.location, dataset.digest, dataset.multilabel, context.prepared.profile.splits, tuple(dataset.classes)
+            plan.location,
+            dataset.digest,
+            not context.task.exclusive,
+            context.prepared.profile.splits,
+            tuple(dataset.classes),
         ),
         backbone=_backbone(context),
         recipe=plan.recipe.name,
@@ -239,7 +241,7 @@ def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trial
     loads = _write_bundle(opened, winner, network, record)
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
     weights = importances(search.ledger.comparable())
-    probabilities = calibrated(logits, multilabel=dataset.multilabel, temperature=winner.temperature).numpy()
+    probabilities = context.task.probabilities(logits.float(), winner.temperature).numpy()
     stages = tuple(stage.name for stage in context.stages.stages)
     predictions = predictions_of(dataset, held, probabilities)
     write_evidence(opened, predictions, context.prepared.pixels, weights, stages)
@@ -253,19 +255,17 @@ class _Tested:
     score: float | None
     interval: tuple[float, float]
     balanced: float | None
-    per_class: tuple[ClassFigure, ...]
+    per_class: tuple[ClassScore, ...]
 
 
 def _tested(context: TrialContext, logits: Tensor) -> _Tested:
-    labels, classes = context.labels("test"), context.prepared.dataset.classes
-    if not len(labels):
-        return _Tested(None, wilson(0, 0), None, ())
-    scores = score(logits, labels).image_scores
-    if context.metric == "map":
-        return _Tested(float(scores.mean()), normal(scores), None, _precision_per_class(logits, labels, classes))
-    per_class = _recall_per_class(logits, labels, classes)
-    balanced = sum(one.value for one in per_class) / len(per_class)
-    return _Tested(float(scores.mean()), wilson(int(scores.sum()), len(scores)), balanced, per_class)
+    task, rows = context.task, context.rows("test")
+    if not len(rows):
+        return _Tested(None, task.interval(np.zeros(0)), None, ())
+    image_scores = score(logits, context.labels("test")).image_scores
+    per_class = task.per_class(logits.numpy(), context.prepared.dataset.targets(rows))
+    balanced = sum(one.value for one in per_class) / len(per_class) if task.exclusive else None
+    return _Tested(float(image_scores.mean()), task.interval(image_scores), balanced, per_class)
 
 
 def _choice(choice: Choice, sample_weight: NDArray[np.float64]) -> ChoiceRecord:
@@ -318,8 +318,7 @@ def _write_bundle(opened: OpenRun, winner: ScoredTrial, network: TransferNetwork
         head=kind.name,
         head_params=winner.values.head.params,
         head_is_linear=kind.linear,
-        classes=record.dataset.classes,
-        multilabel=record.dataset.multilabel,
+        task=record.task,
         temperature=winner.temperature,
         texts={
             "best.toml": plan_to_toml(best_plan, provenance=provenance),
@@ -357,21 +356,3 @@ def versions() -> dict[str, str]:
         "pillow",
     )
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _recall_per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> tuple[ClassFigure, ...]:
-    answers, figures = logits.argmax(1), []
-    for label, name in enumerate(classes):
-        mine = labels == label
-        if mine.any():
-            figures.append(ClassFigure(name, int(mine.sum()), float((answers[mine] == label).float().mean())))
-    return tuple(figures)
-
-
-def _precision_per_class(logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> tuple[ClassFigure, ...]:
-    precision = average_precisions(logits.numpy(), labels.bool().numpy())
-    return tuple(
-        ClassFigure(name, int(labels[:, label].sum()), float(precision[label]))
-        for label, name in enumerate(classes)
-        if labels[:, label].any()
-    )

@@ -19,7 +19,6 @@ from advisor.errors import AdvisorError
 from advisor.network.fold import fold_batchnorm
 from advisor.network.sweep import batch_for
 from advisor.outcome.bundle import Bundle, load
-from advisor.outcome.evidence import SAID, said
 from advisor.outcome.inputs import InputImage, find_images
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
@@ -142,7 +141,7 @@ def predict_each(
     catalog, progress = catalog or load_catalog(), progress or Silent()
     sources = list(islice(find_images([str(given) for given in inputs], catalog, progress.say), limit))
     where = next(model.network.parameters()).device
-    network, size = _quick(model, len(sources)), batch_for(where)
+    network, size, task = _quick(model, len(sources)), batch_for(where), model.task
     with (
         progress.task("Predicting", len(sources)) as advance,
         ThreadPoolExecutor(min(_MOST_DECODERS, os.cpu_count() or 1)) as pool,
@@ -161,7 +160,7 @@ def predict_each(
                     yield Predicted(source.path, "", float("nan"), outcome, nothing)
                 else:
                     own = next(known)
-                    yield Predicted(source.path, _label(own, model, least), float(own.max()), "", own)
+                    yield Predicted(source.path, task.said(own, least), float(own.max()), "", own)
             advance(len(batch))
 
 
@@ -173,12 +172,6 @@ def _quick(model: Bundle, images: int) -> nn.Module:
         return network
     folded = fold_batchnorm(network, torch.zeros(1, 3, size, size), lambda net, example: [net(example)])
     return network if folded is None else folded
-
-
-def _label(scores: NDArray[np.float64], model: Bundle, least: float) -> str:
-    if model.multilabel:
-        return said(scores, model.classes, multilabel=True, least=least or SAID)
-    return said(scores, model.classes, multilabel=False) if scores.max() >= least else ""
 
 
 def _decoded(

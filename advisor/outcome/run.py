@@ -14,6 +14,7 @@ import torch
 
 from advisor.advice.recommendation import Recommendation
 from advisor.data.cache import disk_errors, write_whole
+from advisor.data.dataset import task_of
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError, closest
 from advisor.network.activations import DEFAULT_LIMIT
@@ -23,7 +24,7 @@ from advisor.outcome.handover import Result, hand_over, leaderboard
 from advisor.outcome.opened import OpenRun
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
-from advisor.recipe import Choices, Plan, Range, Recipe, for_multilabel, heads_of, load_plan, load_recipe, plan_to_toml
+from advisor.recipe import Choices, Plan, Range, Recipe, for_task, heads_of, load_plan, load_recipe, plan_to_toml
 from advisor.tuning.confirm import TOP
 from advisor.tuning.context import ContextPool, Limits, TrialContext
 from advisor.tuning.memory import free_memory, used_memory
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from advisor.records.trial import TrialRecord
+    from advisor.task import Task
 
 _FINISH_SECONDS = 4.0  # writing and checking the bundle, and the process's own start and end
 _TEST_MARGIN = 1.3
@@ -204,8 +206,7 @@ def chosen_plan(
         return found, name, runs
     other = load_recipe(recipe, catalog)
     listing = catalog.dataset_for(found.location).open(found.location)
-    if listing.multilabel:
-        other = for_multilabel(other, catalog)
+    other = for_task(other, task_of(listing), catalog)
     # How images are read and trials judged belongs to the images, not to a recipe.
     kept = {key: found.recipe.values[key] for key in ("search.metric", "features.codes") if key in found.recipe.values}
     if not name:
@@ -357,8 +358,7 @@ def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Prog
             ],
             hint=f"advisor recommend {plan.location}",
         )
-    if prepared.dataset.multilabel:
-        _require_multilabel(plan, catalog)
+    _require_heads(plan, prepared.dataset.task, catalog)
     codes = plan.recipe.text("features.codes")
     stages = stages_for(backbone, network, codes=codes)
     context = TrialContext(
@@ -368,11 +368,11 @@ def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Prog
     return ContextPool(context, codes=codes, seed=plan.seed)
 
 
-def _require_multilabel(plan: Plan, catalog: Catalog) -> None:
-    """Refuse heads that know one label an image only."""
-    known = [name for name, offer in sorted(catalog.heads.items()) if offer.item.multilabel]
+def _require_heads(plan: Plan, task: Task, catalog: Catalog) -> None:
+    """Refuse heads that cannot learn the task: those that know one label an image only."""
+    known = [name for name, offer in sorted(catalog.heads.items()) if task.accepts(offer.item)]
     for name in heads_of(plan.recipe):
-        if name not in known:
+        if not task.accepts(catalog.head(name)):
             raise UsageError(
                 f"The head `{name}` learns one label an image; the images of `{plan.location}` may have several.",
                 ways=[f"heads for several: {', '.join(known)}", f"ask again: advisor recommend {plan.location}"],

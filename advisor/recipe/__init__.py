@@ -1,6 +1,6 @@
 """Recipes and plans in TOML."""
 
-from advisor.recipe.labels import for_multilabel, heads_of
+from advisor.recipe.labels import for_task, heads_of
 from advisor.recipe.reading import load_plan, load_recipe, parse_plan, parse_recipe
 from advisor.recipe.schema import KEYS, Choices, Key, Plan, Range, Recipe, Value, key_of
 from advisor.recipe.writing import plan_to_toml, recipe_to_toml
@@ -13,7 +13,7 @@ __all__ = [
     "Range",
     "Recipe",
     "Value",
-    "for_multilabel",
+    "for_task",
     "heads_of",
     "key_of",
     "load_plan",

@@ -1,4 +1,4 @@
-"""Recipes for images that may have several labels."""
+"""Recipes for the task at hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from advisor.recipe.schema import Choices
 if TYPE_CHECKING:
     from advisor.plugins import Catalog
     from advisor.recipe.schema import Recipe
+    from advisor.task import Task
 
-HEAD = "sigmoid"
+HEAD = "sigmoid"  # learns every task
 
 
 def heads_of(recipe: Recipe) -> tuple[str, ...]:
@@ -20,9 +21,9 @@ def heads_of(recipe: Recipe) -> tuple[str, ...]:
     return tuple(str(name) for name in value.choices) if isinstance(value, Choices) else (str(value),)
 
 
-def for_multilabel(recipe: Recipe, catalog: Catalog) -> Recipe:
-    """The same recipe with a head that learns several labels an image; as it is where all of its heads do."""
-    if all(catalog.head(name).multilabel for name in heads_of(recipe)):
+def for_task(recipe: Recipe, task: Task, catalog: Catalog) -> Recipe:
+    """The same recipe with a head that can learn the task; as it is where all of its heads can."""
+    if all(task.accepts(catalog.head(name)) for name in heads_of(recipe)):
         return recipe
     others = {key: value for key, value in recipe.values.items() if not key.startswith("head.") or key == "head.init"}
     return replace(recipe, values={**others, "head.name": HEAD})

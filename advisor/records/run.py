@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from advisor.recipe.values import TrialValues
 from advisor.records.plain import Plain, rounded
 from advisor.records.trial import TrialKind, trial_name
+from advisor.task import ClassScore, Task, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-METRICS = {"accuracy": "accuracy", "balanced": "balanced accuracy", "map": "mean average precision"}
 _CORE = "transfer-advisor"
 
 
@@ -137,21 +137,6 @@ class ChoiceRecord:
 
 
 @dataclass(frozen=True)
-class ClassFigure:
-    """How well the winner does on the test images of a class.
-
-    Attributes:
-        name: of the class.
-        images: of it in the test part.
-        value: recall; average precision where images may have several labels. 0..1.
-    """
-
-    name: str
-    images: int
-    value: float
-
-
-@dataclass(frozen=True)
 class PluginRecord:
     """An installed plugin."""
 
@@ -181,15 +166,15 @@ class RunRecord:
         search: how long.
         winner: what is handed over.
         choice: why.
-        metric: of all validation figures, a key of `METRICS`.
+        metric: of all validation figures, `advisor.task.Task.metric`.
         validation: of the winner over all its seeds; optimistic, since it was chosen by it.
         validation_seeds: under how many the winner was judged.
         folds: of the cross-validation; 1 is a single validation part.
         validation_images: that judged.
         probe: of the best closed-form probe on the same images, the floor; None without one.
-        test: accuracy (mean average precision) on the untouched test images; None without any.
-        test_interval: 95 %.
-        test_balanced: mean over the classes of their recall; None without test images, or of several labels.
+        test: score on the untouched test images, every image counting the same; None without any.
+        test_interval: its 95 % interval.
+        test_balanced: mean over the classes of their recall; None without test images, or where classes have none.
         test_images: how many.
         temperature: factor that turns logits into calibrated ones.
         per_class: of the test images, classes without any left out.
@@ -218,14 +203,19 @@ class RunRecord:
     test_balanced: float | None
     test_images: int
     temperature: float
-    per_class: tuple[ClassFigure, ...] = field(repr=False)
+    per_class: tuple[ClassScore, ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
     plugins: tuple[PluginRecord, ...] = field(repr=False)
 
     @property
+    def task(self) -> Task:
+        """What was learnt, and how it was judged."""
+        return make_task(self.dataset.classes, multilabel=self.dataset.multilabel, metric=self.metric)
+
+    @property
     def metric_name(self) -> str:
         """Of the validation figures, in words."""
-        return METRICS[self.metric]
+        return self.task.metric_name
 
     @property
     def compared(self) -> float | None:
@@ -234,8 +224,7 @@ class RunRecord:
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, numbers to six digits."""
-        measure = _measure(multilabel=self.dataset.multilabel)
-        choice, winner = self.choice, self.winner
+        measure, choice, winner = self.task.class_metric, self.choice, self.winner
         plain = rounded({
             "dataset": {
                 "location": self.dataset.location, "digest": self.dataset.digest,
@@ -289,15 +278,16 @@ class RunRecord:
         plain = Plain(data)
         dataset, backbone, search = plain.table("dataset"), plain.table("backbone"), plain.table("search")
         winner, choice = plain.table("winner"), plain.table("choice")
-        multilabel = dataset.flag("several_labels")
-        measure = _measure(multilabel=multilabel)
+        multilabel, metric = dataset.flag("several_labels"), plain.text("metric")
+        task = make_task(dataset.texts("classes"), multilabel=multilabel, metric=metric)
+        if task.metric != metric:
+            raise ValueError(f"`{metric}` is no metric of several labels an image")
         per_class, plugins = plain.table("test_per_class"), plain.table("plugins")
         low, high = (float(str(one)) for one in plain.list_of("test_interval_95"))
-        METRICS[plain.text("metric")]  # an unknown one is a KeyError
         return cls(
             dataset=DatasetRecord(
                 dataset.text("location"), dataset.text("digest"), multilabel, dataset.counts("splits"),
-                dataset.texts("classes"),
+                task.classes,
             ),
             backbone=BackboneRecord(
                 backbone.text("name"), backbone.text("source", ""), backbone.text("sha256", ""),
@@ -326,7 +316,7 @@ class RunRecord:
                     for one in choice.tables("rivals")
                 ),
             ),
-            metric=plain.text("metric"),
+            metric=metric,
             validation=plain.number("validation_accuracy"),
             validation_seeds=plain.maybe_whole("validation_seeds") or 1,
             folds=plain.whole("validation_folds"),
@@ -338,7 +328,7 @@ class RunRecord:
             test_images=plain.whole("test_images"),
             temperature=plain.number("temperature"),
             per_class=tuple(
-                ClassFigure(name, one.whole("images"), one.number(measure))
+                ClassScore(name, one.whole("images"), one.number(task.class_metric))
                 for name, one in ((name, per_class.table(name)) for name, _ in per_class.items())
             ),
             versions=plain.words("versions"),
@@ -347,7 +337,3 @@ class RunRecord:
                 for name, one in ((name, plugins.table(name)) for name, _ in plugins.items())
             ),
         )  # fmt: skip
-
-
-def _measure(*, multilabel: bool) -> str:
-    return "average_precision" if multilabel else "recall"

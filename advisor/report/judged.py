@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advisor.outcome.interval import wilson
+from advisor.task.interval import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import altair as alt
 
-from advisor.outcome.interval import wilson
 from advisor.report.blocks import Chart, Column, Name, Table, said
 from advisor.report.drawing import (
     ACCENT,
@@ -24,6 +23,7 @@ from advisor.report.drawing import (
 )
 from advisor.report.judged import LEAST, abstaining, answered, calibration_error, confusions, most_confused, reliability
 from advisor.report.words import counted, number, points, share, whole
+from advisor.task.interval import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+from advisor.task import task_of_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +21,13 @@ def draw_order(labels: Tensor, balance: str, generator: torch.Generator) -> Tens
     """Indices (n,) of an epoch: a shuffle; or equally many of each class, each image about equally often.
 
     Args:
-        labels: (n,) int64 on the CPU. Of labels (n, classes) any `balance` gives a shuffle: no choice of
-            images makes classes equally frequent where images have several.
+        labels: as losses take them, on the CPU. Where they do not exclude each other any `balance` gives a shuffle: no
+            choice of images makes them equally frequent.
         balance: `sampling`, or anything else.
         generator: on the CPU.
     """
     count = len(labels)
-    if balance != "sampling" or labels.ndim > 1:
+    if balance != "sampling" or not task_of_labels(labels).exclusive:
         return torch.randperm(count, generator=generator)
     classes = torch.nonzero(torch.bincount(labels)).flatten()
     quota = torch.full((len(classes),), count // len(classes))
@@ -59,31 +60,15 @@ def mix_images(
     return mixed, [(share, rows), (1 - share, rows[partner])]
 
 
-def image_weights(labels: Tensor) -> Tensor:
-    """Weights (n,) with mean 1 under which every class that occurs has the same sum.
-
-    Args:
-        labels: (n,) int64, or (n, classes) of 0 and 1: an image with several labels belongs to each of them
-            in equal parts, and one without any weighs 1.
-    """
-    belongs = F.one_hot(labels).double() if labels.ndim == 1 else labels.double()
-    label_counts = belongs.sum(1)
-    belongs = belongs / label_counts.clamp(min=1).unsqueeze(1)
-    counts = belongs.sum(0)
-    per_class = (label_counts > 0).sum() / ((counts > 0).sum() * counts.clamp(min=1e-9))
-    return torch.where(label_counts > 0, belongs @ per_class, 1.0).float()
-
-
 class Objective:
     """The loss of a batch: the mean over its images, weighted or not.
 
     Args:
-        labels: (n,) int64, or (n, classes) of 0 and 1.
+        labels: as losses take them, on the CPU; their shape says the task.
         device: where the logits are.
         balance: `weights`, or anything else.
-        smoothing: of the labels, in the default losses.
-        loss: from (logits, labels) to the mean over images; None is cross-entropy, or binary cross-entropy
-            where an image may have several labels.
+        smoothing: of the labels, in the task's own loss.
+        loss: from (logits, labels) to the mean over images; None is the task's own.
     """
 
     def __init__(
@@ -95,7 +80,9 @@ class Objective:
         loss: Callable[[Tensor, Tensor], Tensor] | None,
     ) -> None:
         self._labels = labels.to(device)
-        self._weights = image_weights(labels).to(device) if balance == "weights" else None
+        self._task = task = task_of_labels(labels)
+        weights = torch.from_numpy(task.class_weights(task.array(labels))).float() if balance == "weights" else None
+        self._weights = None if weights is None else weights.to(device)
         self._smoothing = smoothing
         self._loss = loss
 
@@ -120,7 +107,4 @@ class Objective:
         return (self._weights[rows] * each).mean()
 
     def _each(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if labels.ndim == 1:
-            return F.cross_entropy(logits, labels, label_smoothing=self._smoothing, reduction="none")
-        target = labels.float() * (1 - self._smoothing) + self._smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits, target, reduction="none").mean(1)
+        return self._task.loss(logits, labels, self._smoothing)

@@ -33,7 +33,7 @@ class ScoredTrial:
     Attributes:
         record: of the trial.
         image_scores: (seeds, n) what each validation image adds to the score of a seed's model: 1 or 0 for right or
-            wrong, or, where images may have several labels, its `advisor.network.precision.precision_scores`.
+            wrong, or, where images may have several labels, its `advisor.task.precision.precision_scores`.
         linear: whether the head is one linear layer.
         deterministic: whether another seed would say the same.
     """

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from advisor.data.multilabel import family_counts
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
@@ -22,7 +21,6 @@ from advisor.network.drop_path import set_drop_path
 from advisor.network.features import FeatureStore, compute_features, weights_digest
 from advisor.network.input_size import resize_input
 from advisor.network.opening import open_network, stages_for
-from advisor.network.ridge import class_weights
 from advisor.network.segments import Segments
 from advisor.network.stages import TOKENS
 from advisor.network.sweep import BATCH, Sweeper
@@ -108,8 +106,7 @@ class TrialContext:
         progress: told how far the features are.
         limits: of memory and disk.
         pretrained: whether the network has learnt anything; if not, its features say nothing.
-        metric: what trials are judged by, `accuracy` or `balanced` accuracy; where images may have several labels it
-            is mean average precision, `map`.
+        metric: what trials are judged by, where the dataset's task leaves a choice.
     """
 
     def __init__(
@@ -135,13 +132,12 @@ class TrialContext:
         self.progress = progress
         self.limits = limits or Limits()
         self.pretrained = pretrained
-        self.metric = "map" if prepared.dataset.multilabel else metric
+        self.task = prepared.dataset.task.with_metric(metric)
+        self.metric = self.task.metric
         self.classes = len(prepared.dataset.classes)
         self._features = Features(network, stages, prepared, backbone, progress)
         self._standardise: dict[int, Standardise] = {}
         self._parts = {name: prepared.dataset.rows(name) for name in ("train", "val", "test")}
-        frame = prepared.dataset.frame
-        self._label_of = dict(zip(frame["row"].tolist(), frame["label"].tolist(), strict=True))
         self._pool: NDArray[np.int64] | None = None
         self._measured: dict[str, float] = {}
         self._audits: dict[tuple[int, ...], str] = {}
@@ -154,16 +150,12 @@ class TrialContext:
         return self._parts[part]
 
     def labels(self, part: str) -> Tensor:
-        """(n,) int64 on the CPU; (n, classes) float32 of 0 and 1 where images may have several labels."""
-        if self.prepared.dataset.multilabel:
-            return torch.from_numpy(self.prepared.dataset.truth(self.rows(part)).astype(np.float32))
-        return torch.tensor([self._label_of[row] for row in self.rows(part).tolist()], dtype=torch.int64)
+        """Labels of a part as heads and losses take them, on the CPU."""
+        return self.task.tensor(self.prepared.dataset.targets(self.rows(part)))
 
     def sample_weight(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """What each of these images counts in the metric; (n,) with mean 1."""
-        if self.metric != "balanced" or not len(rows):
-            return np.ones(len(rows))
-        return class_weights(np.array([self._label_of[row] for row in rows.tolist()]), self.classes)
+        return self.task.sample_weight(self.prepared.dataset.targets(rows))
 
     def divided(self, train: NDArray[np.int64], val: NDArray[np.int64]) -> TrialContext:
         """The same network and caches, with other images to train on and to be judged on."""
@@ -413,10 +405,9 @@ def folds_of(context: TrialContext, count: int, seed: int) -> list[TrialContext]
 def most_folds(context: TrialContext) -> int:
     """Folds in which every class has images of its own to be judged by; copies count once."""
     rows = np.concatenate([context.rows("train"), context.rows("val")])
-    frame = context.prepared.dataset.frame.set_index("row").loc[rows]
-    if context.prepared.dataset.multilabel:
-        return max(1, int(family_counts(frame, context.classes).min()))
-    return max(1, int(frame.groupby("label")["family"].nunique().min()))
+    dataset = context.prepared.dataset
+    family = dataset.frame.set_index("row")["family"].loc[rows].to_numpy()
+    return max(1, int(context.task.family_counts(dataset.targets(rows), family).min()))
 
 
 def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.Module:

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
-from advisor.network.precision import precision_scores
-from advisor.network.ridge import fit_temperature
+from advisor.task import task_of_labels
 from advisor.tuning.failures import TrialFailedError
 
 if TYPE_CHECKING:
@@ -24,9 +22,9 @@ class Judgement:
 
     Attributes:
         image_scores: (n,) as in `Finished`.
-        loss: mean cross-entropy, nats.
+        loss: mean of the task's own, nats.
         logits: (n, classes).
-        labels: (n,), or (n, classes) of 0 and 1.
+        labels: as losses take them.
     """
 
     image_scores: NDArray[np.float64]
@@ -38,9 +36,9 @@ class Judgement:
     def temperature(self) -> float:
         """Factor that turns the logits into calibrated ones; 1 without images."""
         if not len(self.labels):
-            return 1.0
-        truth = self.labels.numpy() if self.labels.ndim == 1 else self.labels.bool().numpy()
-        return fit_temperature(self.logits.double().numpy(), truth, doubt=1.0)
+            return 1.0  # logits of no images have no number of classes either
+        task = task_of_labels(self.labels, self.logits.shape[1])
+        return task.temperature(self.logits.double().numpy(), task.array(self.labels), doubt=1.0)
 
 
 def score(logits: Tensor, labels: Tensor) -> Judgement:
@@ -48,20 +46,19 @@ def score(logits: Tensor, labels: Tensor) -> Judgement:
 
     Args:
         logits: (n, classes).
-        labels: (n,) int64; or (n, classes) of 0 and 1, which are scored by mean average precision.
+        labels: of the same images, as losses take them; their shape says the task.
 
     Raises:
-        TrialFailedError: a logit is not a finite number, or no image has any of several labels.
+        TrialFailedError: a logit is not a finite number, or the task cannot be scored on these images.
     """
     if not len(labels):
         return Judgement(np.zeros(0), 0.0, logits, labels)
     logits = logits.float()
     if not torch.isfinite(logits).all():
         raise TrialFailedError("the model answers with numbers that are not finite")
-    if labels.ndim == 1:
-        right = (logits.argmax(1) == labels).numpy().astype(np.float64)
-        return Judgement(right, float(F.cross_entropy(logits, labels)), logits, labels)
-    if not labels.any():
-        raise TrialFailedError("none of the validation images has a label, so there is no precision")
-    image_scores = precision_scores(logits.numpy(), labels.bool().numpy())
-    return Judgement(image_scores, float(F.binary_cross_entropy_with_logits(logits, labels)), logits, labels)
+    task = task_of_labels(labels, logits.shape[1])
+    try:
+        image_scores = task.image_scores(logits.numpy(), task.array(labels))
+    except ValueError as error:
+        raise TrialFailedError(f"the validation images cannot be scored: {error}") from error
+    return Judgement(image_scores, float(task.loss(logits, labels).mean()), logits, labels)

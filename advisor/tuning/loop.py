@@ -36,15 +36,14 @@ class Schedule:
         epochs: passes over the training images.
         batch_size: images per step.
         warmup: share of the steps in which the learning rate rises linearly, below 1; then it falls as a cosine.
-        label_smoothing: of the default losses.
+        label_smoothing: of the task's own loss.
         mixup: α of the Beta distribution from which each step draws how far two images and the losses
             of their labels are mixed [Zhang 2018]; 0 is off. It mixes whatever the model reads.
         ema: decay of the averaged weights that are scored and kept; 0 is off. After step t = 1, 2, … it is
             min(ema, (1+t)/(10+t)), so that the average forgets the start in a short trial, too.
         l2_sp: pull of the trained trunk to where it started, decoupled as AdamW's decay is [Li 2018]; 0 is off.
-        balance: `none`; `weights` of the images in the loss, under which every class counts the same (an
-            image with several labels belongs to each of them in equal parts); or `sampling`: each epoch
-            draws every class equally often.
+        balance: `none`; `weights` of the images in the loss, the task's `class_weights`, under which every class
+            counts the same; or `sampling`: each epoch draws every class equally often.
     """
 
     optimizer: str
@@ -97,12 +96,11 @@ def train(
         model: from what `take` returns to (B, classes) logits.
         take: from indices (B,) into the training images, on the CPU, and the epoch, from 0, to the model's input
             or inputs, on its device. Called once a step, however many images go through at once.
-        labels: (n,) int64; or (n, classes) of 0 and 1, float, where an image may have several.
+        labels: as `advisor.task.Task.tensor` gives them; their shape says the task.
         schedule: how.
         rates: peak learning rate by the name of the parameter.
         head: what the names of parameters start with that L2-SP leaves alone.
-        loss: from (logits, labels) to a scalar, the mean over images; if None, cross-entropy, or binary
-            cross-entropy where an image may have several labels.
+        loss: from (logits, labels) to a scalar, the mean over images; if None, the task's own.
         seed: of the shuffling and of mixup.
         deadline: on `time.monotonic`; a trial that would overrun it is planned shorter, so that the
             learning rate still falls to zero in time.

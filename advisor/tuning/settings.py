@@ -53,12 +53,9 @@ def balance_mode(values: TrialValues, context: TrialContext) -> str:
     asked = values.balance
     if asked != "auto":
         return asked
-    labels = context.labels("train")
-    if labels.ndim == 2:
-        return "none"  # mean average precision counts labels alike, however many images have them
-    counts = torch.bincount(labels, minlength=context.classes)
-    unequal = bool(counts.max() >= _UNEQUAL * counts[counts > 0].min())
-    return "weights" if unequal and context.metric == "balanced" else "none"
+    # Mean average precision counts labels alike, however many images have them.
+    unequal = context.task.imbalance(context.prepared.dataset.targets(context.rows("train"))) >= _UNEQUAL
+    return "weights" if unequal and context.task.metric == "balanced" else "none"
 
 
 def class_repeats(labels: Tensor) -> Tensor:

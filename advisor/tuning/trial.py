@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from advisor.network.ridge import class_weights
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.records.trial import CurvePoint
@@ -149,9 +148,9 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     context, fit = course.context, course.kind.fit
     assert fit is not None
     features, labels = context.features("train", course.tap), context.labels("train")
-    if labels.ndim == 1 and balance_mode(course.values, context) != "none":
+    if context.task.exclusive and balance_mode(course.values, context) != "none":
         if "weights" in inspect.signature(fit).parameters:
-            params = {**params, "weights": torch.from_numpy(class_weights(labels.numpy(), context.classes))}
+            params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}
         else:
             evened = class_repeats(labels)
             features, labels = features[evened], labels[evened]

@@ -233,7 +233,7 @@ def look(
     began = time.perf_counter()
     measured = measure(prepared, small, network, stages, images=2000, **given)
     classes = len(prepared.dataset.classes)
-    curve = probe(measured.features, measured.labels, classes, stages)
+    curve = probe(measured.features, measured.labels, prepared.dataset.task, stages)
     rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH]))
     measure_step(network, clean_view(rows, small.input))  # a part of the advice's cost
     seconds = time.perf_counter() - began

@@ -8,7 +8,7 @@ def test_what_lies_far_from_its_class_is_odd_and_what_lies_in_its_middle_typical
     features, labels = clouds([30, 30], 3.0)
     features[7] = features[labels == 1].mean(0)  # looks like the other class
     paths = [f"{i}.png" for i in range(60)]
-    one, other = find_examples(features, labels, paths, ["a", "b"])
+    one, other = find_examples(features, labels[:, None] == [0, 1], paths, ["a", "b"])
     assert (one.name, other.name) == ("a", "b")
     assert one.odd[0] == "7.png"
     assert len(one.typical) == len(one.odd) == 4
@@ -22,13 +22,15 @@ def test_length_alone_makes_no_image_odd():
     longer = features.copy()
     # The typical image answers three times as strongly; standardising moves a little with it, its direction does not.
     longer[0] = middle + 3 * (features[labels == 0].mean(0) - middle)
-    assert find_examples(longer, labels, [str(i) for i in range(40)], ["a", "b"])[0].typical[0] == "0"
+    assert (
+        find_examples(longer, labels[:, None] == [0, 1], [str(i) for i in range(40)], ["a", "b"])[0].typical[0] == "0"
+    )
 
 
 def test_small_classes_share_their_images():
     features, _ = clouds([6], 1.0)
     labels = np.array([0, 0, 0, 1, 2, 2])
-    found = find_examples(features, labels, list("abcdef"), ["x", "y", "z", "none"])
+    found = find_examples(features, labels[:, None] == range(4), list("abcdef"), ["x", "y", "z", "none"])
     assert [(len(e.typical), len(e.odd)) for e in found] == [(2, 1), (1, 0), (1, 1), (0, 0)]
 
 

@@ -5,6 +5,7 @@ from conftest import clouds
 
 from advisor.advice.labels import LabelCurve, label_curve
 from advisor.network.ridge import fit_ridge
+from advisor.task import SingleLabel
 
 
 def test_the_curve_foresees_what_twice_the_labels_bring():
@@ -15,7 +16,7 @@ def test_the_curve_foresees_what_twice_the_labels_bring():
     def accuracy(rows):
         return float(fit_ridge(features[rows], labels[rows], 4).correct(labels[rows]).mean())
 
-    curve = label_curve(features[half], labels[half], 4, accuracy(half), balanced=False, have=800, seed=0)
+    curve = label_curve(features[half], labels[half], SingleLabel.numbered(4), accuracy(half), have=800, seed=0)
     assert curve is not None
     assert abs(curve.doubled - accuracy(order)) < 0.03
     assert curve.doubled_interval[0] <= curve.doubled <= curve.doubled_interval[1]
@@ -27,14 +28,14 @@ def test_the_curve_foresees_what_twice_the_labels_bring():
 def test_labels_that_say_nothing_promise_nothing():
     features, labels = clouds([100] * 3, 0.0)
     fit = fit_ridge(features, labels, 3)
-    curve = label_curve(features, labels, 3, float(fit.correct(labels).mean()), balanced=False, have=300, seed=0)
+    curve = label_curve(features, labels, SingleLabel.numbered(3), float(fit.correct(labels).mean()), have=300, seed=0)
     assert curve is not None
     assert curve.doubled < 0.5
 
 
 def test_too_few_images_have_no_curve():
     features, labels = clouds([10] * 3, 1.0)
-    assert label_curve(features, labels, 3, 0.9, balanced=False, have=30, seed=0) is None
+    assert label_curve(features, labels, SingleLabel.numbered(3), 0.9, have=30, seed=0) is None
 
 
 def test_what_two_points_more_would_take_is_said_in_words():

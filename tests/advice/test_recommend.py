@@ -68,7 +68,7 @@ def test_every_part_of_a_recommendation_tells_of_the_same_way(found):
 
 def test_the_recipe_of_the_verdicts_strategy_is_what_the_plan_runs(found):
     """In scenario 1 with an earlier layer to read, the plan is that of scenario 1 with its tap moved."""
-    recipes = usable_recipes(load_catalog(), Silent())
+    recipes = usable_recipes(load_catalog(), Silent(), found.curve.task)
     moved = replace(
         found.verdict, scenario=1, strategy=Strategy.EARLIER_LAYER, rival=Strategy.TUNE_SIMILAR, tap_stage=2
     )

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from advisor.advice import scenario
@@ -9,6 +10,7 @@ from advisor.advice.planning import evidence_of
 from advisor.advice.probe import ProbeCurve, ProbePoint
 from advisor.advice.scenario import Pilot, choose, contenders, decide, judge_size, required_lead
 from advisor.strategy import SCENARIOS, Strategy
+from advisor.task import SingleLabel
 
 
 def far(different):
@@ -45,7 +47,15 @@ def curve(accuracies, gain_se=0.01, n=400):
         for i, a in enumerate(accuracies)
     )
     return ProbeCurve(
-        n, n, 0.1, balanced=False, multilabel=False, codes="mean", points=points, fits=(), image_scores=()
+        n,
+        n,
+        0.1,
+        SingleLabel.numbered(10),
+        codes="mean",
+        points=points,
+        fits=(),
+        image_scores=(),
+        labels=np.zeros(0, int),
     )
 
 

@@ -56,7 +56,7 @@ def random_labels(count, seed=0):
 
 def test_every_label_is_split_in_proportion(tagged):
     dataset = split_dataset(opened(tagged(random_labels(300))))
-    assert dataset.multilabel
+    assert not dataset.task.exclusive
     shares = {part: dataset.truth(dataset.rows(part)).mean(0) for part in ("train", "val", "test")}
     whole = dataset.truth(dataset.rows("train", "val", "test")).mean(0)
     for part, size in (("train", 192), ("val", 48), ("test", 60)):

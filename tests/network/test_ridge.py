@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from advisor.network.ridge import class_weights, fit_ridge, fit_temperature, standardise
+from advisor.network.ridge import fit_ridge, standardise
+from advisor.task import SingleLabel
 
 
 def brute_force(features, labels, classes, lam, weights=None):
@@ -51,7 +52,7 @@ def test_several_labels_an_image_are_one_problem_each():
 def test_leave_one_out_agrees_with_brute_force_under_class_weights(n, d):
     rng = np.random.default_rng(n)
     features, labels = rng.normal(2, 3, (n, d)), np.repeat([0, 1, 2], [n - 9, 6, 3])
-    weights = class_weights(labels, 3)
+    weights = SingleLabel.numbered(3).class_weights(labels)
     assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([n / 3] * 3)
     fit = fit_ridge(features, labels, 3, (0.1,), weights)
     np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, 0.1, weights), atol=1e-8, rtol=0)
@@ -115,18 +116,3 @@ def test_temperature_improves_the_likelihood():
         return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(200), labels])
 
     assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature), nll(1.0)) + 1e-9
-
-
-def test_few_images_that_are_all_right_do_not_ask_for_certainty():
-    labels = np.arange(12) % 3
-    logits = np.eye(3)[labels]
-    assert fit_temperature(logits, labels) > 30  # nothing holds it back
-    assert 1 < fit_temperature(logits, labels, doubt=1.0) < 6
-    truth = np.eye(3, dtype=bool)[labels]
-    assert 1 < fit_temperature(2 * logits - 1, truth, doubt=1.0) < 6
-    rng = np.random.default_rng(0)
-    many = rng.integers(0, 3, 3000)
-    noisy = np.eye(3)[many] * 2 + rng.gumbel(size=(3000, 3))
-    said = np.exp(fit_temperature(noisy, many, doubt=1.0) * noisy)
-    sure = (said / said.sum(1, keepdims=True)).max(1)
-    assert sure.mean() == pytest.approx((noisy.argmax(1) == many).mean(), abs=0.02)

@@ -19,6 +19,7 @@ from advisor.outcome.pilot import pilot
 from advisor.outcome.run import chosen_plan
 from advisor.plugins import load_catalog
 from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
+from advisor.task import MultiLabel
 from advisor.tuning.storage import open_ledger
 
 SHAPES = {"ball": ((200, 30, 40), "ellipse"), "box": ((40, 60, 210), "rectangle"), "bar": ((30, 160, 60), "bar")}
@@ -81,7 +82,12 @@ def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatc
     assert low < report["test_accuracy"] < high or report["test_accuracy"] == high == 1
 
     model = advisor.load(best)
-    assert model.multilabel
+    assert model.task == MultiLabel(tuple(sorted(SHAPES)))
+    config = best / "config.json"
+    text = config.read_text()
+    config.write_text(text.replace('"multilabel"', '"several"'))  # as before 0.1
+    assert advisor.load(best).task == model.task
+    config.write_text(text)
     frame = advisor.predict(best, [str(table)])
     truth = pd.read_csv(table)["tags"].fillna("")
     hits = np.array([[name in row.split("|") for name in SHAPES] for row in truth])
@@ -110,7 +116,7 @@ def test_a_trained_network_is_judged_by_the_precision_of_its_test_images(tiny, t
     assert result.validation == pytest.approx(image_scores.mean())
     assert result.record.test_balanced is None
     dataset = advisor.open_dataset(str(table))
-    assert dataset.multilabel
+    assert not dataset.task.exclusive
     rows = pd.read_json(result.best / "report.json", typ="series")["test_per_class"]
     mean = np.mean([entry["average_precision"] for entry in rows.values()])
     assert result.test == pytest.approx(mean, abs=1e-4)
@@ -142,4 +148,4 @@ def test_several_backbones_are_compared_by_precision(tiny, install, table):
     install("other", TINY.format(name="other", architecture="test_efficientnet"))
     found = advisor.recommend(str(table), backbones=["tiny", "other"], device="cpu")
     assert len(found.backbones) == 2
-    assert found.curve.multilabel
+    assert not found.curve.task.exclusive

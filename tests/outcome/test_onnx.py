@@ -57,7 +57,7 @@ def test_where_an_image_has_several_labels_each_has_its_own_probability(tuned, t
     lines = ["path,tags", *(f"{file},{tag}" for file, tag in zip(files, tags, strict=True))]
     (tmp_path / "tags.csv").write_text("\n".join(lines))
     folder = tuned(tmp_path / "tags.csv", **{"head.name": "sigmoid"})
-    assert advisor.load(folder).multilabel
+    assert not advisor.load(folder).task.exclusive
     made = export_onnx(folder, tmp_path / "m.onnx", images=12)
     assert made.agreement.real
     pixels = np.stack([np.asarray(Image.open(file)) for file in files])

@@ -8,10 +8,10 @@ import advisor
 from advisor.builtin.datasets import open_folder
 from advisor.errors import BundleError, UsageError
 from advisor.outcome import predict as predicting
-from advisor.outcome.interval import wilson
 from advisor.outcome.predict import predict_each
 from advisor.progress import Silent
 from advisor.recipe import Plan, Recipe
+from advisor.task.interval import wilson
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from advisor.recipe import (
     Plan,
     Range,
     Recipe,
+    for_task,
+    heads_of,
     load_plan,
     load_recipe,
     parse_plan,
@@ -19,6 +21,7 @@ from advisor.recipe import (
     plan_to_toml,
     recipe_to_toml,
 )
+from advisor.task import MultiLabel, SingleLabel
 from advisor.units import parse_duration
 
 CATALOG = load_catalog()
@@ -178,3 +181,17 @@ def test_durations(text, seconds):
 def test_bad_durations(text):
     with pytest.raises(UsageError, match="hint:"):
         parse_duration(text)
+
+
+def test_a_recipe_gets_a_head_that_learns_the_task():
+    catalog = load_catalog()
+    small, tags = load_recipe("small-similar", catalog), MultiLabel(("a", "b"))
+    assert for_task(small, SingleLabel(("a", "b")), catalog) == small
+    several = for_task(small, tags, catalog)
+    assert heads_of(several) == ("sigmoid",)
+    assert not [key for key in several.values if key.startswith("head.") and key not in {"head.name", "head.init"}]
+    assert {k: v for k, v in several.values.items() if not k.startswith("head.")} == {
+        k: v for k, v in small.values.items() if not k.startswith("head.")
+    }
+    mixed = small.with_values({"head.name": Choices(("ridge", "sigmoid"), start="ridge")})
+    assert for_task(mixed, tags, catalog) == mixed  # all of them can

@@ -7,7 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from advisor.tuning import updates
-from advisor.tuning.batches import draw_order, image_weights
+from advisor.tuning.batches import draw_order
 from advisor.tuning.failures import OutOfTimeError, TrialFailedError
 from advisor.tuning.loop import Schedule, train
 
@@ -429,15 +429,6 @@ def test_training_sees_the_balanced_order():
     network = nn.Sequential(nn.Linear(10, 4))
     run(network, take=take, labels=RARE, balance="sampling", epochs=1, rates=rates_of(network))
     assert torch.bincount(RARE[seen]).tolist() == [32, 32, 0, 32]
-
-
-def test_weights_make_every_class_count_the_same():
-    weights = image_weights(RARE)
-    assert weights.mean() == pytest.approx(1)
-    assert [weights[label == RARE].sum().item() for label in (0, 1, 3)] == pytest.approx([32, 32, 32])
-    multilabel = torch.tensor([[1.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 0, 0]])
-    weights = image_weights(multilabel)
-    assert weights.tolist() == pytest.approx([0.6, 0.6, 1.8, 1.0])  # classes hold 2.5 and .5 of three images
 
 
 @pytest.mark.parametrize("loss", [None, F.cross_entropy])

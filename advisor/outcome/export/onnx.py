@@ -37,11 +37,6 @@ _WORDS = (
     "normalises it."
 )
 
-_ANSWERS = (
-    "Probabilities (images, classes) that sum to one, calibrated on validation images.",
-    "Probabilities (images, labels), each by itself, since an image may have several; calibrated on validation images.",
-)
-
 
 class Deployed(nn.Module):
     """A model with all that comes before and after it: (B, height, width, 3) uint8 to probabilities (B, classes).
@@ -116,11 +111,11 @@ def _translated(bundle: Bundle) -> Any:  # noqa: ANN401 - torch.onnx.ONNXProgram
     assert program is not None
     model = program.model
     model.producer_name, model.producer_version = "transfer-advisor", __version__
-    model.doc_string = f"{_ANSWERS[bundle.multilabel]} Input: {_WORDS}"
+    model.doc_string = f"{bundle.task.probabilities_words} Input: {_WORDS}"
     model.metadata_props.update({
         "classes": json.dumps(bundle.classes),  # in plain ASCII: some readers take nothing else
         "input": _WORDS,
-        "output": _ANSWERS[bundle.multilabel],
+        "output": bundle.task.probabilities_words,
     })  # fmt: skip
     return program
 

@@ -158,7 +158,7 @@ TAGS = [("sea", "sky"), ("sky",), (), ("dog", "sea", "sky")]
 def test_an_image_may_have_several_labels(rows, tmp_path, name, cell):
     tagged = [{"path": row["path"], "tags": cell(TAGS[i % 4])} for i, row in enumerate(rows)]
     dataset = open_dataset(str(write(tmp_path, tagged, name)))
-    assert dataset.multilabel
+    assert not dataset.task.exclusive
     assert dataset.classes == ("dog", "sea", "sky")
     assert dataset.frame["labels"].tolist() == [(1, 2), (2,), (), (0, 1, 2)] * 3
     assert dataset.frame["label"].tolist() == [1, 2, -1, 0] * 3  # the rarest: in its proportion images are drawn

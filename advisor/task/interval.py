@@ -1,4 +1,4 @@
-"""Intervals for accuracies."""
+"""95 % intervals of a score."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
 
 
 def normal(image_scores: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of a mean of per-image values (n,), within 0 to 1."""
-    half = 1.96 * float(image_scores.std()) / max(1, len(image_scores)) ** 0.5
+    """95 % interval of a mean of per-image values (n,), within 0 to 1; all of that without any."""
+    if not len(image_scores):
+        return 0.0, 1.0
+    half = 1.96 * float(image_scores.std()) / len(image_scores) ** 0.5
     return max(0.0, float(image_scores.mean()) - half), min(1.0, float(image_scores.mean()) + half)

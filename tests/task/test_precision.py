@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from advisor.network.precision import average_precisions, precision_scores
+from advisor.task.precision import average_precisions, precision_scores
 
 
 def drawn(rng, n=120, classes=5, skill=1.0):
