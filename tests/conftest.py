@@ -113,7 +113,7 @@ def tuned(monkeypatch, tiny, tmp_path):
 
 def blocks(page, kind):
     """Every block of a kind in a report's page, those in pairs included."""
-    from advisor.report.blocks import Pair
+    from advisor.report.page.blocks import Pair
 
     found = []
     for section in page.sections:

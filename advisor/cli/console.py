@@ -13,18 +13,18 @@ from advisor.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from advisor.cli.page import TerminalPage
+    from advisor.report.page.console import Terminal
 
 _DOCUMENTS: list[TextIO] = []  # where JSON goes while everything else keeps off stdout
 _UNFOLDED = 120  # columns of tables without a terminal, where nobody says how many there are
 
 
-def page() -> TerminalPage:
+def page() -> Terminal:
     """Where pages go: as wide as the terminal or `COLUMNS`; colour only on a terminal, and not with `NO_COLOR`."""
-    from advisor.cli.page import TerminalPage
+    from advisor.report.page.console import Terminal
 
     given = os.environ.get("COLUMNS", "").isdigit() or sys.stdout.isatty()
-    return TerminalPage(wraps=given, highlight=False, soft_wrap=True, width=None if given else _UNFOLDED)
+    return Terminal(wraps=given, highlight=False, soft_wrap=True, width=None if given else _UNFOLDED)
 
 
 def escape(text: str) -> str:

@@ -56,9 +56,9 @@ class Talk:
             print(*map(printable, text.split("\n")), sep="\n", file=sys.stderr, flush=True)
             return
         from advisor.cli.console import escape
-        from advisor.cli.page import TerminalPage
+        from advisor.report.page.console import Terminal
 
-        console = self._live.console if self._live else TerminalPage(wraps=True, stderr=True, highlight=False)
+        console = self._live.console if self._live else Terminal(wraps=True, stderr=True, highlight=False)
         console.print("\n".join(map(escape, text.split("\n"))))
 
     def _outermost_note(self) -> str:
@@ -141,7 +141,7 @@ def _live_display() -> Progress:
     from rich.progress import Progress as Live
     from rich.text import Text
 
-    from advisor.cli.page import TerminalPage
+    from advisor.report.page.console import Terminal
 
     class Facts(ProgressColumn):
         """Drawn anew with every refresh, so that the clock goes on during a long step."""
@@ -149,7 +149,7 @@ def _live_display() -> Progress:
         def render(self, task: Task) -> Text:
             return Text(task.fields["work"].facts(), no_wrap=True)
 
-    console = TerminalPage(wraps=True, stderr=True, highlight=False)
+    console = Terminal(wraps=True, stderr=True, highlight=False)
     room = console.width - _LABEL - _FACTS - 2
     bar = [BarColumn(min(room, _MOST_BAR))] if room >= _LEAST_BAR else []
     return Live(

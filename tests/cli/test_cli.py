@@ -43,7 +43,7 @@ def test_the_whole_way(run, tiny, tiny_folder, tmp_path):
     for words in (
         "Scenario",
         "Why",
-        "Linear probe at every stage",
+        "A linear classifier at every stage",
         "Runner-up",
         "What would change this",
         "advisor tune",
@@ -55,7 +55,7 @@ def test_the_whole_way(run, tiny, tiny_folder, tmp_path):
     code, out, err = run("tune", "--trials", 2, "--budget", "60s", "--no-report")
     assert code == 0, err
     assert "probe" in err
-    assert "images never used before" in out
+    assert "of images it had never seen" in out
     best = tmp_path / "runs" / "shapes" / "best"
     code, out, _ = run("predict", best, tiny_folder / "across" / "00.png", "--top", 2)
     assert code == 0
@@ -254,7 +254,7 @@ def test_shuffled_labels_and_black_images_get_sensible_words(run, tiny, tmp_path
             Image.new("RGB", (20 + size, 20)).save(tmp_path / "black" / name / f"{size}.png")
     code, out, err = run("recommend", tmp_path / "black", "--backbone", tiny, "--no-report")
     assert code == 0, err
-    assert "check the labels" in out
+    assert "Check the labels first" in out
     assert "nan" not in out.lower().replace("finance", "")
     rng = np.random.default_rng(0)
     for seed in range(60):
@@ -263,7 +263,7 @@ def test_shuffled_labels_and_black_images_get_sensible_words(run, tiny, tmp_path
         draw(int(rng.integers(3)), seed).save(folder / f"{seed}.png")
     code, out, err = run("recommend", tmp_path / "shuffled", "--backbone", tiny, "--no-report")
     assert code == 0, err
-    assert "check the labels" in out
+    assert "Check the labels first" in out
 
 
 def test_profile_looks_at_labels_unless_told_not_to(run, tiny, tiny_folder):
@@ -283,7 +283,7 @@ def test_several_backbones_a_pilot_and_a_page_that_shows_both(run, tiny, tiny_fo
     assert code == 0, err
     assert "nosuch is left out" in err
     assert "Of those tied" in out
-    assert "a pilot of" in out
+    assert "A pilot of" in out
     code, out, _ = run("recommend", tiny_folder, "--backbones", tiny, "--json", "-q", "--no-report")
     assert json.loads(out)["backbones"][0]["name"] == tiny
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from advisor.report.page import to_html
+from advisor.report.page.documents import to_html
 from advisor.report.run import run_page
 from advisor.report.run_reading import read_run
 

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from advisor.report.blocks import Bullets, Chart, Column, CommandLine, Name, Page, Section, Table, Text, said
-from advisor.report.drawing import chart, finish
-from advisor.report.page import to_html, to_markdown
+from advisor.report.charts.drawing import chart, finish
+from advisor.report.page.blocks import Bullets, Chart, Column, CommandLine, Name, Page, Section, Table, Text, said
+from advisor.report.page.documents import to_html, to_markdown
 
 EVIL = "</script><script>alert(1)</script>"
 
@@ -19,7 +19,7 @@ def page(*blocks, title="A title", subject="subject"):
 def a_chart(words):
     numbers = Table("Numbers", (Column("what"), Column("so many", number=True)), ((Name(words), "1"),))
     spec = finish([chart([{"what": words, "n": 1}]).mark_bar().encode(x="n:Q", y="what:N")], height=40)
-    return Chart(words, words, spec, numbers)
+    return Chart(words, words, lambda: spec, numbers)
 
 
 class Seen(HTMLParser):
@@ -75,7 +75,7 @@ def test_a_page_without_charts_is_small():
 
 def test_no_number_that_json_does_not_have_reaches_a_chart():
     with pytest.raises(ValueError, match="not JSON compliant"):
-        to_html(page(replace(a_chart("x"), spec={"data": {"values": [{"n": float("nan")}]}})))
+        to_html(page(replace(a_chart("x"), draw=lambda: {"data": {"values": [{"n": float("nan")}]}})))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image
 
 from advisor.errors import PluginError
-from advisor.report.pictures import SIDE, Pictures, Wanted
+from advisor.report.page.pictures import SIDE, Pictures, Wanted
 
 
 def encoded(size, kind="PNG"):

@@ -14,8 +14,8 @@ from advisor.cli import pages as terminal
 from advisor.cli.main import main
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
-from advisor.report.blocks import Chart, Gallery, Shelf, Table
-from advisor.report.page import to_html, to_markdown
+from advisor.report.page.blocks import Chart, Gallery, Shelf, Table
+from advisor.report.page.documents import to_html, to_markdown
 from advisor.report.recommendation import write_recommendation
 from advisor.strategy import Strategy
 
@@ -47,15 +47,17 @@ def test_an_earlier_layer_in_scenario_1_is_expected_alike_on_every_page(plain, p
     terminal.recommendation(console.page(), found, "advisor.toml")
     out = capsys.readouterr().out
     (starred,) = [line for line in out.splitlines() if line.startswith("*")]
-    assert starred.startswith("*3 small, different")
-    assert "0.88 (0.82 to 0.92)" in starred
-    assert "Scenario 1: small and similar. A linear classifier on activations from earlier in the network." in out
+    assert starred.startswith("*3 · classifier, earlier layer")
+    assert "0.88  0.82 to 0.92" in starred
+    assert "Scenario 1: small and similar. Train a classifier on an earlier layer of the frozen network\n" in out
     departure = "here an earlier one is expected to do better, as in scenario 3."
     assert departure in out
     text = to_markdown(page_of(found))
     assert "**0.88**" in text.split("\n## Which")[0]
     assert departure in text
-    assert "For a classifier on an earlier layer, the advised way, 0.88 is expected" in text
+    advised = "The advised way, a classifier on an earlier layer, should reach 0.88 (80 % interval 0.82 to 0.92)"
+    assert advised in out
+    assert advised in text
     assert found.plan.evidence["expected"]["accuracy"] == 0.88
     assert departure in found._repr_html_()
 

@@ -15,10 +15,10 @@ import advisor
 from advisor.cli.main import main
 from advisor.errors import RunError
 from advisor.outcome.evidence import PREDICTIONS
-from advisor.report.blocks import Chart, CommandLine, Fold, Gallery, Table
-from advisor.report.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
-from advisor.report.page import to_html, to_markdown
+from advisor.report.page.blocks import Chart, CommandLine, Fold, Gallery, Table
+from advisor.report.page.documents import to_html, to_markdown
 from advisor.report.run import run_page, write_run_report
+from advisor.report.run.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
 from advisor.report.run_folder import JudgedImage
 from advisor.report.run_reading import find_run, read_run
 
@@ -63,7 +63,7 @@ def test_the_first_screen_says_what_came_and_what_to_do_with_it(searched):
     low, high = report["test_interval_95"]
     assert f"{low:.3f} to {high:.3f}, 95 % interval, {report['test_images']} images" in first
     assert f"**{report['probe_validation_accuracy']:.3f}**" in first
-    assert "Expected was an accuracy of 0.61 (80 % interval 0.40 to 0.70)" in first
+    assert "The advice expected an accuracy of 0.61 (80 % interval 0.40 to 0.70)" in first
     assert f"advisor predict {searched / 'best'} photo.jpg" in first
     assert "http" not in first
 
@@ -193,7 +193,7 @@ def test_pruned_failed_and_repeated_trials_are_told_apart(copied):
     page = page_of(copied)
     finding = chart(page, "Trials as").finding
     assert "1 trial stopped early" in finding
-    assert "2 trials came to no figure" in finding
+    assert "2 trials ended without a figure" in finding
     names = {row[0] for row in chart(page, "Trials as").numbers.rows}
     assert {"trial 90", "trial 91", "trial 92"} < names
     assert "trial 93" not in names
@@ -208,7 +208,7 @@ def test_one_bad_trial_does_not_press_the_others_together(copied):
     trials[0]["accuracy"] = 0.02
     change(copied / "evidence.json", trials=trials)
     found = chart(page_of(copied), "Trials as")
-    assert "1 trial is drawn at the foot with an arrow, being under 0.8" in found.finding
+    assert "1 trial is drawn at the foot with an arrow, being under 0.8" in found.caption
     drawn = [row["value"] for row in drawn_rows(found) if "value" in row]
     assert min(drawn) > 0.8
     assert "0.020" in [row[1] for row in found.numbers.rows]
@@ -292,7 +292,7 @@ def test_an_explanation_is_told(copied):
     assert "explanation" in [section.key for section in page.sections]
     text = to_markdown(page)
     assert "Clear, beyond one standard error: \u2068optimizer.lr\u2069 (+5.0)" in text
-    assert "after 12 steps the winner had it after 4 steps" in text
+    assert "best after 12 steps, the winner after 4 steps" in text
     assert "no time left" in text
     assert "advisor explain" not in text
     assert to_html(page)

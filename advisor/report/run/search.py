@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from advisor.report import run_charts
-from advisor.report.blocks import Bullets, Column, Heading, Pair, Section, Table, Text, said
+from advisor.report.charts import learning
+from advisor.report.charts import search as charts
+from advisor.report.page.blocks import (
+    Bullets,
+    Column,
+    CommandLine,
+    Heading,
+    Name,
+    Page,
+    Pair,
+    Section,
+    Table,
+    Text,
+    said,
+)
+from advisor.report.page.words import counted, number, points
 from advisor.report.run_folder import name_of
-from advisor.report.words import counted, number, points
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from advisor.report.blocks import Block, Chart
-    from advisor.report.run_folder import RunFolder
+    from advisor.report.page.blocks import Block, Chart
+    from advisor.report.run_folder import Explained, RunFolder
 
 _LINES = 8
 
 
 def trials_section(run: RunFolder) -> Section | None:
     """Trials as they went, and why some came to no figure."""
-    shown = run_charts.trials_chart(run)
+    shown = charts.trials_chart(run)
     if shown is None:
         return None
-    blocks: list[Block] = [shown]
+    return Section("trials", "The search, trial by trial", "Trials", (shown, *failures(run)))
+
+
+def failures(run: RunFolder) -> tuple[Block, ...]:
+    """Why trials ended without a figure; nothing where none did."""
     reasons = Counter(t.reason or "no reason given" for t in run.trials if t.state == "FAIL" and t.kind != "repeat")
-    if reasons:
-        lines = tuple(f"{count} ×: {said(reason, 200)}" for reason, count in reasons.most_common(_LINES))
-        blocks += [Heading("Why trials came to no figure"), Bullets(lines)]
-    return Section("trials", "The search, trial by trial", "Trials", tuple(blocks))
+    lines = tuple(f"{count} × {said(reason, 200)}" for reason, count in reasons.most_common(_LINES))
+    return (Heading("Trials without a figure"), Bullets(lines)) if lines else ()
 
 
 def difference_section(run: RunFolder) -> Section | None:
     """Freeze depth against the ratio of learning rates, and what mattered."""
     if run.evidence is None:
         return None
-    depth = run_charts.depth_chart(run)
-    done = sum(trial.complete and trial.kind == "trial" for trial in run.trials)
-    weights = run_charts.importance_chart(run.evidence.importances, done)
+    depth = charts.depth_chart(run)
+    weights = charts.importance_chart(run.evidence.importances)
     blocks: list[Block] = beside([depth, weights])
     if weights is None:
         blocks.append(Text("Too few trials can be compared to tell which value made the difference between them."))
@@ -59,24 +74,23 @@ def choice_section(run: RunFolder) -> Section:
     seeds = max((rival.seeds for rival in choice.rivals), default=1)
     among = f", those that depend on chance over up to {seeds} seeds." if seeds > 1 else " under one seed."
     rule = (
-        "Of those within one standard error of the best, by paired differences on the same images, the cheapest is "
-        "taken: fewer trained stages, then a shorter network, then a plain head. Nothing below the best probe is."
+        "The winner is the cheapest within one standard error of the best, by paired differences on the same images: "
+        "fewer trained stages first, then a shorter network, then a plain head. Nothing below the best probe is taken."
     )
     lines = [
-        f"Every trial was judged {how}; the figure is {found.metric}.",
+        f"Every trial was scored by {found.metric} {how}.",
         f"The leaders and the best closed-form probe were compared{among}",
         rule,
     ]
     if choice.chosen != choice.best:
         lines.append(
             f"The winner, {name_of(choice.chosen)}, is not the most accurate one: {name_of(choice.best)} is "
-            f"{points(choice.behind, sign=False)} ± {points(choice.behind_se, sign=False)} points ahead, but dearer."
+            f"{points(choice.behind, sign=False)} ± {points(choice.behind_se, sign=False)} points ahead but costs more."
         )
     if choice.optimism > 0:
         lines.append(
-            "The best figure of a search is too high for being the best, here by about "
-            f"{points(choice.optimism, sign=False)} points (bootstrap over the validation images). The test is free of "
-            "that."
+            f"Selection bias of the best validation figure: about {points(choice.optimism)} points (bootstrap over the "
+            "validation images). The test figure has none."
         )
     fewer = sum(rival.seeds < seeds for rival in choice.rivals)
     if fewer:
@@ -98,23 +112,56 @@ def choice_section(run: RunFolder) -> Section:
 
 def learning_section(run: RunFolder) -> Section | None:
     """Learning curves, where something was trained."""
-    curves = run_charts.learning_chart(run)
+    curves = learning.learning_chart(run)
     return None if curves is None else Section("learning", "Learning curves", "Learning", (curves,))
 
 
 def explanation_section(run: RunFolder) -> Section | None:
     """What `advisor explain` found, where somebody asked it."""
-    found = run.explained
-    if found is None:
+    if run.explained is None:
         return None
-    metric = run.figures.metric
-    blocks = beside([run_charts.changes_chart(found, metric), run_charts.scratch_chart(found, metric)])
-    if not blocks:
-        blocks.append(Text("Nothing fitted into the time that it was given."))
-    if found.left_out:
-        lines = tuple(said(line, 200) for line in found.left_out[:_LINES])
-        blocks += [Heading("Left out"), Bullets(lines)]
+    blocks = explanation(run.explained, run.figures.metric)
     return Section("explanation", "Why it won", "Why it won", tuple(blocks))
+
+
+def explanation(explained: Explained, metric: str) -> list[Block]:
+    """The winner with one value changed, and beside random weights."""
+    blocks = beside([learning.changes_chart(explained, metric), learning.scratch_chart(explained, metric)])
+    if not blocks:
+        blocks.append(Text("Nothing fitted into the budget of the explanation."))
+    if explained.left_out:
+        lines = tuple(said(line, 200) for line in explained.left_out[:_LINES])
+        blocks += [Heading("Left out"), Bullets(lines)]
+    return blocks
+
+
+def explanation_screen(
+    explained: Explained, importances: Mapping[str, float], *, winner: str, folder: str, metric: str = "figure"
+) -> Page:
+    """The page of `advisor explain` on the terminal.
+
+    Args:
+        explained: what was measured.
+        importances: by key, share of the differences between trials.
+        winner: what it is called.
+        folder: of the run.
+        metric: of the figures, in words.
+    """
+    importance = charts.importance_chart(importances)
+    few = Text("Too few trials can be compared to tell which value made the difference between them.")
+    return Page(
+        about="Why",
+        subject=Name(winner),
+        kicker="",
+        title=f"Why {winner} won",
+        first=(importance or few, *explanation(explained, metric)),
+        sections=(
+            Section("files", "", "", (
+                Text(f"Written to {folder}/explanation.json and curve.csv."),
+                CommandLine("To have it in the run's report", f"advisor report {shlex.quote(folder)}"),
+            )),
+        ),
+    )  # fmt: skip
 
 
 def beside(charts: Sequence[Chart | None]) -> list[Block]:

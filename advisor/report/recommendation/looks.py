@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advisor.report.blocks import Column, Fold, Gallery, Heading, Name, Section, Shelf, Table, Text, said
-from advisor.report.pictures import Pictures, Wanted
-from advisor.report.words import counted, number, share
+from advisor.report.page.blocks import Column, Fold, Gallery, Heading, Name, Section, Shelf, Table, Text, said
+from advisor.report.page.pictures import Pictures, Wanted
+from advisor.report.page.words import counted, share
+from advisor.report.recommendation.data import copies_of, suspects_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from advisor.advice.recommendation import Recommendation
-    from advisor.data.profile import DatasetProfile
-    from advisor.report.blocks import Block
+    from advisor.report.page.blocks import Block
+    from advisor.report.recommendation.data import Copies
 
 # What a page can hold; the rest is counted.
 _ROWS, _SHELVES, _SUSPECTS, _GROUPS, _OF_A_GROUP = 60, 24, 18, 8, 4
 
 
-def looks_section(found: Recommendation, pictures: Pictures) -> Section | None:
+def looks_section(recommendation: Recommendation, pictures: Pictures) -> Section | None:
     """Typical and odd images, those classes first that are recognised worst."""
-    recall = {entry.name: entry.recall for entry in found.classes}
-    shown = sorted((e for e in found.examples if e.typical), key=lambda e: recall.get(e.name, 0.0))
+    recall = {entry.name: entry.recall for entry in recommendation.classes}
+    shown = sorted((e for e in recommendation.examples if e.typical), key=lambda e: recall.get(e.name, 0.0))
     if not shown:
         return None
     blocks: list[Block] = [
         Text(
-            "Closest to their class and farthest from it, by the features that the classifier reads. The classes that "
-            "it finds hardest come first. An odd image may be mislabelled, or just what is missing more of."
+            "The images closest to their class and farthest from it, by the features that the classifier reads; the "
+            "hardest classes come first. An odd image may be mislabelled, or show what the set has too little of."
         )
     ]
     for entry in shown[:_SHELVES]:
@@ -37,7 +38,7 @@ def looks_section(found: Recommendation, pictures: Pictures) -> Section | None:
             for label, kind, paths in (("Typical", "typical", entry.typical), ("Odd", "odd", entry.odd))
             if paths
         )
-        note = _recalled(recall.get(entry.name), multilabel=found.profile.multilabel)
+        note = _recalled(recall.get(entry.name), multilabel=recommendation.profile.multilabel)
         blocks.append(Shelf(Name(entry.name), note, galleries))
     rows = tuple(
         (Name(entry.name), kind, Name(path, 200, tail=True))
@@ -53,11 +54,11 @@ def looks_section(found: Recommendation, pictures: Pictures) -> Section | None:
     return Section("pictures", "How the classes look", "Pictures", tuple(blocks))
 
 
-def doubts_section(found: Recommendation, pictures: Pictures) -> Section | None:
+def doubts_section(recommendation: Recommendation, pictures: Pictures) -> Section | None:
     """Labels that look wrong, and images that are there more than once."""
     blocks: list[Block] = []
-    if found.suspects and found.verdict.learnable:
-        shown = found.suspects[:_SUSPECTS]
+    if recommendation.suspects and recommendation.verdict.learnable:
+        shown = recommendation.suspects[:_SUSPECTS]
         wanted = [
             Wanted(s.path, f"labelled {said(s.label)}, looks like {said(s.looks_like)}",
                    (f"labelled {said(s.label, 24)}", f"like {said(s.looks_like, 24)} ({s.probability:.2f})"))
@@ -66,42 +67,24 @@ def doubts_section(found: Recommendation, pictures: Pictures) -> Section | None:
         blocks += [
             Heading("Labels to check"),
             Text(
-                "Two classifiers that had not seen the image agree on another label; in brackets how probable that is. "
+                "Two classifiers that had not seen the image agree on another label, with the probability in brackets. "
                 "The surest come first."
             ),
-            Gallery(counted(len(found.suspects), "label") + " in doubt", pictures.make(wanted),
-                    len(found.suspects) - len(shown)),
-            Fold("Paths of these images", Table(
-                "Labels to check",
-                (Column("path", wide=True), Column("labelled"), Column("looks like"),
-                 Column("probability", number=True)),
-                tuple((Name(s.path, 200, tail=True), Name(s.label), Name(s.looks_like), number(s.probability))
-                      for s in found.suspects[:_ROWS]),
-                rest=max(0, len(found.suspects) - _ROWS))),
+            Gallery(counted(len(recommendation.suspects), "label") + " in doubt", pictures.make(wanted),
+                    len(recommendation.suspects) - len(shown)),
+            Fold("Paths of these images", suspects_table(recommendation.suspects)),
         ]  # fmt: skip
-    profile = found.profile
-    for title, groups, words in (
-        ("Copies that carry different labels", profile.conflicting, "One of the labels must be wrong."),
-        ("Copies on both sides of a split", profile.leaking, "Scores come out too high."),
-        ("Identical files", _others(profile.duplicates, profile), ""),
-        ("Near copies", _others(profile.near_duplicates, profile), "One picture, re-encoded or resized."),
-    ):
-        if groups:
-            blocks += _copies(title, groups, words, pictures)
+    for kind in copies_of(recommendation.profile):
+        blocks += _copies(kind, pictures)
     if not blocks:
         return None
     return Section("doubts", "Images to look at", "To look at", tuple(blocks))
 
 
-def _others(groups: Sequence[tuple[str, ...]], profile: DatasetProfile) -> list[tuple[str, ...]]:
-    """Groups that are not shown for something worse."""
-    worse = {*profile.conflicting, *profile.leaking}
-    return [group for group in groups if group not in worse]
-
-
-def _copies(title: str, groups: Sequence[tuple[str, ...]], words: str, pictures: Pictures) -> Iterator[Block]:
+def _copies(kind: Copies, pictures: Pictures) -> Iterator[Block]:
+    title, groups = kind.title, kind.groups
     yield Heading(title)
-    yield Text(f"{counted(len(groups), 'group')}. {words}".strip())
+    yield Text(kind.count)
     for place, group in enumerate(groups[:_GROUPS], 1):
         shown = group[:_OF_A_GROUP]
         wanted = [Wanted(path, f"copy {i} of group {place}") for i, path in enumerate(shown, 1)]

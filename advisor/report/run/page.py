@@ -1,4 +1,8 @@
-"""The report of a run: what it came to on the first screen, then how it got there, made from its folder alone."""
+"""The page of a run: what it came to first, then how it got there, made from its folder alone.
+
+`run_page` is the whole as a file, `run_screen` what of it `advisor tune` ends with on the terminal; both are put
+together from the same blocks, which the other modules of this folder make.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UsageError
-from advisor.report import judged_charts
-from advisor.report.blocks import (
+from advisor.report.charts import search as charts_of_search
+from advisor.report.charts import tested as charts
+from advisor.report.page.blocks import (
     Bullets,
     Column,
     CommandLine,
@@ -23,28 +28,30 @@ from advisor.report.blocks import (
     Text,
     said,
 )
-from advisor.report.page import to_html, to_markdown
-from advisor.report.run_folder import TUNED, name_of
-from advisor.report.run_judged import classes_section, confusions_section, mistakes_section, rough, trust_section
-from advisor.report.run_reading import read_run
-from advisor.report.run_search import (
+from advisor.report.page.documents import to_html, to_markdown
+from advisor.report.page.words import counted, number, points, share, whole
+from advisor.report.run.search import (
     choice_section,
     difference_section,
     explanation_section,
+    failures,
     learning_section,
     trials_section,
 )
-from advisor.report.words import counted, number, points, share, whole
+from advisor.report.run.tested import classes_section, confusions_section, mistakes_section, rough, trust_section
+from advisor.report.run_folder import TUNED, name_of
+from advisor.report.run_reading import read_run
 from advisor.units import show_duration, show_size
 from advisor.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from advisor.report.blocks import Block, Cell
+    from advisor.report.page.blocks import Block, Cell
     from advisor.report.run_folder import RunFolder
 
+_BEST = 8  # trials that the terminal shows
 _ENDED = {
     "trials": "all trials were done",
     "time": "its time was spent",
@@ -94,11 +101,40 @@ def run_page(run: RunFolder, *, made: datetime) -> Page:
         subject=Name(run.folder.resolve().name),
         kicker=f"{counted(run.figures.trials, 'trial')} in {show_duration(run.figures.seconds)}",
         title=_title(run),
-        first=tuple(_first(run)),
+        first=(*_summary(run), *_notes(run), *_use(run), *_resuming(run)),
         sections=tuple(section for section in sections if section is not None),
         foot=f"Made by transfer-advisor {__version__} on {made:%d %B %Y, %H:%M}, from the run's folder alone. This "
         "file needs no network: everything that it shows is in it.",
     )
+
+
+def run_screen(run: RunFolder, *, reports: Sequence[str] = ()) -> Page:
+    """What of it stands on the terminal when a search has ended.
+
+    Args:
+        run: what the run left.
+        reports: where those were written.
+    """
+    importance = charts_of_search.importance_chart(run.evidence.importances) if run.evidence else None
+    blocks = choice_section(run).blocks[0], *([Text(importance.finding)] if importance else [])
+    trials = (charts_of_search.leaderboard(run).first(_BEST), *failures(run))
+    return Page(
+        about="Run",
+        subject=Name(run.folder.resolve().name),
+        kicker=f"{counted(run.figures.trials, 'trial')} in {show_duration(run.figures.seconds)}",
+        title=_title(run),
+        first=(*_summary(run), *_notes(run)),
+        sections=(
+            *([Section("trials", "", "", trials)] if run.trials else []),
+            Section("choice", "How the winner was chosen", "", blocks),
+            Section("use", "", "", (*_use(run), *_resuming(run))),
+            *([Section("reports", "", "", tuple(_where(reports)))] if reports else []),
+        ),
+    )
+
+
+def _where(reports: Sequence[str]) -> Iterator[Text]:
+    return (Text(f"Report with charts and pictures: {report}") for report in reports)
 
 
 def _title(run: RunFolder) -> str:
@@ -110,17 +146,33 @@ def _title(run: RunFolder) -> str:
     return f"Right on {100 * found.test:.1f}\u00a0% of images it had never seen"
 
 
-def _first(run: RunFolder) -> Iterator[Block]:
-    found = run.figures
-    yield Text(" ".join(filter(None, (_what_won(run), _against_floor(run), judged_charts.forecast_words(run)))), "lead")
+def _summary(run: RunFolder) -> Iterator[Block]:
+    yield Text(" ".join(filter(None, (_what_won(run), _against_floor(run), charts.forecast_words(run)))), "lead")
     yield Facts(tuple(_facts(run)))
-    for sentence in run.missing:
-        yield Text(sentence, "note")
+
+
+def _notes(run: RunFolder) -> Iterator[Text]:
+    """What is missing from the folder, and searches that came to nothing."""
+    for line in run.missing:
+        yield Text(line, "note")
+    searched = [trial for trial in run.trials if trial.kind == "trial"]
+    if searched and all(trial.state == "FAIL" for trial in searched):
+        yield Text("No searched trial succeeded, so the closed-form probe is handed over.", "note")
+    if run.evidence is not None and not searched and run.figures.ended == "time":
+        yield Text("No trial fitted into the budget, so the closed-form probe is handed over. Give more time with "
+                   "--budget.", "note")  # fmt: skip
+
+
+def _use(run: RunFolder) -> Iterator[CommandLine]:
     best = str(run.folder / "best")
     yield CommandLine("To use it", f"advisor predict {shlex.quote(best)} photo.jpg")
     yield _loading(run, best)
-    if found.ended == "interrupted":
-        yield Text(f"The search was stopped; advisor tune --resume {shlex.quote(str(run.folder))} goes on.", "note")
+
+
+def _resuming(run: RunFolder) -> Iterator[Text]:
+    if run.figures.ended == "interrupted":
+        resume = f"advisor tune --resume {shlex.quote(str(run.folder))}"
+        yield Text(f"The search was stopped. To go on, run the same command again, or {resume}", "note")
 
 
 def _loading(run: RunFolder, best: str) -> CommandLine:
@@ -133,7 +185,7 @@ def _loading(run: RunFolder, best: str) -> CommandLine:
         )
         return CommandLine("Or with timm alone", text)
     text = f'import advisor\nmodel = advisor.load({best!r})\nadvisor.predict(model, ["photo.jpg"])'
-    return CommandLine("Or from Python; timm alone cannot express this network", text)
+    return CommandLine("Or from Python, since timm alone cannot express this network", text)
 
 
 def _facts(run: RunFolder) -> Iterable[Fact]:
@@ -146,7 +198,7 @@ def _facts(run: RunFolder) -> Iterable[Fact]:
     if found.compared is not None and found.compared != found.test:
         yield Fact("Test balanced accuracy", number(found.compared, 3), "every class counts alike")
     if found.probe is not None:
-        note = f"{found.metric} in validation; the winner has {found.validation:.3f} there"
+        note = f"validation {found.metric}; the winner's is {found.validation:.3f}"
         yield Fact("Floor: the best probe", number(found.probe, 3), note)
     if run.evidence and run.evidence.forecast:
         value, bottom, top = run.evidence.forecast
@@ -186,7 +238,7 @@ def _against_floor(run: RunFolder) -> str:
     if found.probe is None:
         return ""
     if found.winner_kind == "probe":
-        return "Nothing that was trained was clearly better, so the floor itself is handed over."
+        return "Nothing that was trained is clearly better, so the probe itself is handed over."
     gain = found.validation - found.probe
     if gain < 0.0005:
         return f"On the validation images it is level with the best closed-form probe ({found.probe:.3f})."
@@ -194,7 +246,7 @@ def _against_floor(run: RunFolder) -> str:
 
 
 def _outcome(run: RunFolder) -> Section | None:
-    figures = judged_charts.figures_chart(run)
+    figures = charts.figures_chart(run)
     return None if figures is None else Section("outcome", "What was expected, and what came", "Outcome", (figures,))
 
 
@@ -202,16 +254,16 @@ def _limits(run: RunFolder) -> Section:
     found = run.figures
     low, high = found.test_interval
     if found.test is None:
-        lines = ["No image was left for a test, so every figure here is from images that the winner was chosen by."]
+        lines = ["No image was left for a test, so every figure here is from images that the winner was chosen on."]
     else:
         reach = (
-            f"The test figure rests on {counted(found.test_images, 'image')}: others of the same kind may well give "
-            f"anything from {low:.2f} to {high:.2f}. They were looked at by the winner alone, after it was chosen."
+            f"The test figure rests on {counted(found.test_images, 'image')}; others of their kind may give anything "
+            f"from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
         )
         source = "They come from the same place as those it learned from. Another camera, place or time is not tested."
         lines = [reach, source]
     lines += [sentence for sentence in (rough(run),) if sentence]
-    lines.append(f"The search ended because {_ENDED.get(found.ended, found.ended)}; what was not tried is not known.")
+    lines.append(f"The search ended because {_ENDED.get(found.ended, found.ended)}; what it did not try may be better.")
     winner = run.winner
     if winner is not None and winner.trained is not None and winner.trained < 0.999:
         lines.append(f"The winner trained {share(winner.trained)} of its recipe's steps: more time may help it.")

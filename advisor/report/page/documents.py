@@ -15,13 +15,13 @@ import jinja2
 from markupsafe import Markup
 
 from advisor.data.cache import MANIFEST, cache_dir, new_folder
-from advisor.report.blocks import Chart, Name, Pair
-from advisor.report.drawing import CONFIG
+from advisor.report.charts.drawing import CONFIG
+from advisor.report.page.blocks import Chart, Name, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from advisor.report.blocks import Block, Page
+    from advisor.report.page.blocks import Block, Page
 
 # Characters that would be markup somewhere in Markdown.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~&])")
@@ -92,7 +92,7 @@ def _charts(page: Page) -> Iterable[Chart]:
 @cache
 def _environment() -> jinja2.Environment:
     found = jinja2.Environment(
-        loader=jinja2.PackageLoader("advisor.report"),
+        loader=jinja2.PackageLoader("advisor.report.page"),
         autoescape=jinja2.select_autoescape(["html.jinja"]),  # Markdown has its own filter
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -105,7 +105,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _template(name: str) -> str:
-    return resources.files("advisor.report").joinpath("templates", name).read_text("utf-8")
+    return resources.files("advisor.report.page").joinpath("templates", name).read_text("utf-8")
 
 
 def _embedded(data: Any) -> Markup:  # noqa: ANN401

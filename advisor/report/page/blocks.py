@@ -1,4 +1,4 @@
-"""What a report is made of. Sections say what; `page` turns them into HTML or Markdown.
+"""What a page is made of. Sections say what; `documents` turns them into HTML or Markdown, `terminal` prints them.
 
 Texts are plain: nothing in them is markup, whatever a class or a file is called.
 """
@@ -6,8 +6,12 @@ Texts are plain: nothing in them is markup, whatever a class or a file is called
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LONGEST_NAME = 40  # characters; the rest is in the title
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -49,9 +53,14 @@ class Name:
         return self.short != self.full
 
 
-def said(name: str, longest: int = LONGEST_NAME) -> str:
+def said(name: str, longest: int = LONGEST_NAME, *, tail: bool = False) -> str:
     """A name within a sentence, kept from turning the sentence's direction."""
-    return f"{_ISOLATE}{Name(name, longest).short}{_END}"
+    return f"{_ISOLATE}{Name(name, longest, tail).short}{_END}"
+
+
+def without_isolates(text: str) -> str:
+    """A sentence without the marks that `said` puts around names."""
+    return text.replace(_ISOLATE, "").replace(_END, "")
 
 
 Cell = str | Name
@@ -124,11 +133,13 @@ class Column:
         label: its head.
         number: whether it holds numbers, which are aligned.
         wide: whether its text may take several lines.
+        terminal: whether the terminal, which is narrow, shows it too.
     """
 
     label: str
     number: bool = False
     wide: bool = False
+    terminal: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,7 @@ class Table:
         rest: rows that are left out.
         where: where those are to be found.
         marked: rows to stand out; what they stand out for is in their words too.
+        bars: a value of 0..1 for each row, which the terminal draws as a bar; none by default.
     """
 
     kind: ClassVar = "table"
@@ -151,6 +163,12 @@ class Table:
     rest: int = 0
     where: str = "all with --json"
     marked: frozenset[int] = frozenset()
+    bars: tuple[float, ...] = ()
+
+    def first(self, rows: int) -> Table:
+        """Only so many rows; the others are counted."""
+        left_out = max(0, len(self.rows) - rows)
+        return replace(self, rows=self.rows[:rows], bars=self.bars[:rows], rest=self.rest + left_out)
 
 
 @dataclass(frozen=True)
@@ -169,20 +187,32 @@ class Fold:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with its finding in words and its numbers in a table.
+    """A chart with its finding in words and its numbers in a table, which say the same where nothing is drawn.
 
     Attributes:
         title: what it shows.
         finding: what is to be seen in it, for those who do not see it, too.
-        spec: of Vega-Lite.
+        key: what its marks mean; said only where they are drawn.
+        draw: makes its specification of Vega-Lite; called only where it is drawn, since that takes time.
         numbers: what is drawn.
     """
 
     kind: ClassVar = "chart"
     title: str
     finding: str
-    spec: dict[str, Any] = field(repr=False)
+    draw: Callable[[], dict[str, Any]] = field(repr=False, compare=False)
     numbers: Table
+    key: str = ""
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        """Its specification of Vega-Lite, drawn once."""
+        return self.draw()
+
+    @property
+    def caption(self) -> str:
+        """Finding and key."""
+        return f"{self.finding} {self.key}".strip()
 
 
 @dataclass(frozen=True)
@@ -272,7 +302,25 @@ class Heading:
     level: int = 3
 
 
-Block = Text | Bullets | Facts | CommandLine | Table | Fold | Chart | Pair | Gallery | Shelf | Heading
+@dataclass(frozen=True)
+class Check:
+    """Something that was looked at.
+
+    Attributes:
+        state: `ok`, `note` or `problem`.
+        about: what was looked at.
+        words: what was found.
+        advice: what to do, or the empty string.
+    """
+
+    kind: ClassVar = "check"
+    state: str
+    about: str
+    words: str
+    advice: str = ""
+
+
+Block = Text | Bullets | Facts | CommandLine | Table | Fold | Chart | Pair | Gallery | Shelf | Heading | Check
 
 
 @dataclass(frozen=True)
@@ -303,7 +351,7 @@ class Page:
         title: the heading: the verdict in one sentence.
         first: what is to be seen before anything is scrolled.
         sections: what follows.
-        foot: how it came about.
+        foot: how it came about; empty where it goes without saying.
     """
 
     about: str
@@ -312,4 +360,4 @@ class Page:
     title: str
     first: tuple[Block, ...]
     sections: tuple[Section, ...]
-    foot: str
+    foot: str = ""

@@ -6,14 +6,14 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from advisor.report import judged_charts
-from advisor.report.blocks import Column, CommandLine, Fold, Gallery, Name, Picture, Section, Table, Text, said
-from advisor.report.judged import confusions
-from advisor.report.run_search import beside
-from advisor.report.words import counted, number, whole
+from advisor.report.charts import tested as charts
+from advisor.report.page.blocks import Column, CommandLine, Fold, Gallery, Name, Picture, Section, Table, Text, said
+from advisor.report.page.words import counted, number, whole
+from advisor.report.run.judged import confusions
+from advisor.report.run.search import beside
 
 if TYPE_CHECKING:
-    from advisor.report.blocks import Cell
+    from advisor.report.page.blocks import Cell
     from advisor.report.run_folder import JudgedImage, RunFolder
 
 _ROWS = 60
@@ -25,7 +25,7 @@ def confusions_section(run: RunFolder) -> Section | None:
     """Which class is taken for which."""
     if run.tested is None or run.figures.multilabel:
         return None
-    heat = judged_charts.confusion_chart(run.tested, run.figures.classes)
+    heat = charts.confusion_chart(run.tested, run.figures.classes)
     return None if heat is None else Section("confusions", "Where it errs", "Confusions", (heat,))
 
 
@@ -72,7 +72,7 @@ def rough(run: RunFolder) -> str:
     """A sentence on classes with few test images; empty where there are none."""
     few = sum(images < FEW for images, _ in run.figures.per_class.values())
     one, plural = ("label has", "labels have") if run.figures.multilabel else ("class has", "classes have")
-    return f"{counted(few, one, plural)} under {FEW} test images; figures of so few are rough." if few else ""
+    return f"{counted(few, one, plural)} fewer than {FEW} test images, so their figures are rough." if few else ""
 
 
 def mistakes_section(run: RunFolder) -> Section | None:
@@ -89,10 +89,10 @@ def mistakes_section(run: RunFolder) -> Section | None:
         else "Only one"
     )
     words = (
-        "Test images with a wrong answer, those first for which the truth about all labels got the least probability."
+        "Test images with a wrong answer; those whose true labels got the least probability come first."
         if multilabel
-        else "Test images with a wrong answer, those first whose label the model holds to be least probable; in "
-        "brackets how probable it holds its own answer. The surest mistakes may be wrong labels: look at those first."
+        else "Test images with a wrong answer; those whose label got the least probability come first. In brackets the "
+        "probability of the model's own answer. The surest mistakes may be wrong labels, so look at those first."
     )
     table = Table(
         "Paths of these images",
@@ -121,11 +121,11 @@ def trust_section(run: RunFolder) -> Section | None:
     """Calibration, and what is left when unsure answers are left out."""
     if not run.tested or run.figures.multilabel:
         return None
-    charts = beside([judged_charts.calibration_chart(run.tested), judged_charts.abstaining_chart(run.tested)])
+    pair = beside([charts.calibration_chart(run.tested), charts.abstaining_chart(run.tested)])
     note = Text(
-        f"Probabilities are calibrated: logits are multiplied by {run.figures.temperature:.3g}, one factor that was "
-        "fitted on the validation images. Both charts are of the test images, which it has not seen."
+        f"Probabilities are calibrated: logits are multiplied by {run.figures.temperature:.3g}, a factor fitted on the "
+        "validation images. Both charts show the test images, which had no part in that."
     )
     best = shlex.quote(str(run.folder / "best"))
     command = CommandLine("To leave out unsure answers", f"advisor predict {best} photos/ --least 0.9")
-    return Section("trust", "When to believe it", "Trust", (*charts, note, command))
+    return Section("trust", "When to believe it", "Trust", (*pair, note, command))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from advisor.strategy import Strategy
+from advisor.units import show_size
 
 WAYS = {
     Strategy.LAST_LAYER: "1 · classifier, last layer",
@@ -46,6 +48,26 @@ def whole(count: int) -> str:
 def counted(count: int, one: str, plural: str = "") -> str:
     """So many of something."""
     return f"{whole(count)} {one if count == 1 else plural or one + 's'}"
+
+
+def article(word: str) -> str:
+    """A noun with `a` or `an` before it."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def sentence(words: str) -> str:
+    """A reason as a sentence of its own."""
+    return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith((".", "!", "?")) else ".")
+
+
+def plain(value: object) -> str:
+    """A value of a recipe."""
+    return f"{value:.3g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+def memory(size: int) -> str:
+    """Further memory that a training takes; `size` in bytes."""
+    return show_size(size) if size else "none"
 
 
 def interval(value: float, low: float, high: float) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from advisor.data.decode import UnreadableImageError, decode_thumbnail
 from advisor.errors import PluginError
-from advisor.report.blocks import Picture
+from advisor.report.page.blocks import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,13 +1,13 @@
-"""The charts of a run's test: forecast and outcome, confusions, calibration, abstaining."""
+"""The charts of a run's test: forecast and outcome, confusions, calibration, abstaining.
+
+Words and numbers are made at once, for every kind of page; what draws is called only where something is drawn.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import altair as alt
-
-from advisor.report.blocks import Chart, Column, Name, Table, said
-from advisor.report.drawing import (
+from advisor.report.charts.drawing import (
     ACCENT,
     CARD,
     INK,
@@ -15,21 +15,31 @@ from advisor.report.drawing import (
     MUTED,
     ROW,
     SECOND,
+    alt,
     chart,
     dots,
     finish,
     tips,
     unit_axis,
 )
-from advisor.report.judged import LEAST, abstaining, answered, calibration_error, confusions, most_confused, reliability
-from advisor.report.words import counted, number, points, share, whole
+from advisor.report.page.blocks import Chart, Column, Name, Table, said
+from advisor.report.page.words import article, counted, number, points, share, whole
+from advisor.report.run.judged import (
+    LEAST,
+    abstaining,
+    answered,
+    calibration_error,
+    confusions,
+    most_confused,
+    reliability,
+)
 from advisor.task.interval import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.report.drawing import Layer, Row
-    from advisor.report.judged import Confusion
+    from advisor.report.charts.drawing import Layer, Row, Spec
+    from advisor.report.run.judged import Confusion
     from advisor.report.run_folder import JudgedImage, RunFolder
 
 _MOST_CLASSES = 20  # of a heat map
@@ -62,12 +72,16 @@ def figures_chart(run: RunFolder) -> Chart | None:
     for row in rows:
         bare = row["low"] == row["high"]
         row["words"] = f"{row['p']:.3f}" if bare else f"{row['p']:.3f} ({row['low']:.2f} to {row['high']:.2f})"
-    x = alt.X("p:Q", title=found.metric, scale=alt.Scale(zero=False, nice=True),
-              axis=alt.Axis(grid=False, tickCount=5, format=".2f"))  # fmt: skip
+
+    def draw() -> Spec:
+        x = alt.X("p:Q", title=found.metric, scale=alt.Scale(zero=False, nice=True),
+                  axis=alt.Axis(grid=False, tickCount=5, format=".2f"))  # fmt: skip
+        return finish(dots(rows, "which", x), height=ROW * len(rows))
+
     return Chart(
         "Expected and found",
         f"{forecast_words(run) or 'The plan held no forecast.'} {_fall(found.validation, tested)}",
-        finish(dots(rows, "which", x), height=ROW * len(rows)),
+        draw,
         Table(
             f"{found.metric.capitalize()}, with intervals where they are known (95 %; of the forecast 80 %)",
             (Column("figure"), Column(found.metric, number=True), Column("from", number=True),
@@ -85,21 +99,19 @@ def forecast_words(run: RunFolder) -> str:
     if run.evidence is None or run.evidence.forecast is None:
         return ""
     value, low, high = run.evidence.forecast
-    told = f"Expected was {_article(run.figures.metric)} of {value:.2f} (80 % interval {low:.2f} to {high:.2f})"
+    expected = (
+        f"The advice expected {article(run.figures.metric)} of {value:.2f} (80 % interval {low:.2f} to {high:.2f})"
+    )
     if tested is None:
-        return f"{told}."
+        return f"{expected}."
     if low <= tested <= high:
-        return f"{told}; the test images gave {tested:.3f}, within it."
+        return f"{expected}; the test images gave {tested:.3f}, within it."
     side = "below" if tested < low else "above"
     away = points(min(abs(tested - low), abs(tested - high)), sign=False)
     bottom, top = run.figures.test_interval
-    reach = run.figures.compared == run.figures.test and bottom <= high and top >= low
-    more = ", though the test's own interval reaches into it" if reach else ""
-    return f"{told}; the test images gave {tested:.3f}, {away} points {side} it{more}."
-
-
-def _article(words: str) -> str:
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    overlap = run.figures.compared == run.figures.test and bottom <= high and top >= low
+    more = ", though the test's own interval reaches into it" if overlap else ""
+    return f"{expected}; the test images gave {tested:.3f}, {away} points {side} it{more}."
 
 
 def _fall(validation: float, tested: float) -> str:
@@ -107,8 +119,8 @@ def _fall(validation: float, tested: float) -> str:
     if abs(gap) < 0.005:
         return "Validation and test agree."
     if gap > 0:
-        return (f"The test is {points(gap, sign=False)} points below validation; a part of that is that the winner was "
-                "chosen there.")  # fmt: skip
+        return (f"The test is {points(gap, sign=False)} points below validation; part of that is selection bias, since "
+                "the winner was chosen there.")  # fmt: skip
     return f"The test is {points(-gap, sign=False)} points above validation."
 
 
@@ -131,35 +143,44 @@ def confusion_chart(tested: Sequence[JudgedImage], classes: Sequence[str]) -> Ch
     order = [short[name] for name in shown]
     written = len(shown) <= _WRITTEN
     turned = sum(map(len, order)) > 20 and max(map(len, order)) > 2  # side by side on a phone they would touch
-    x = alt.X("said:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.04), title="the model says",
-              axis=alt.Axis(orient="bottom", labelAngle=-90 if turned else 0, grid=False, ticks=False,
-                            labelLimit=120, labelOverlap=False, domain=False))  # fmt: skip
-    y = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.04), title="label",
-              axis=alt.Axis(grid=False, ticks=False, labelLimit=120, labelOverlap=False, domain=False))  # fmt: skip
-    base = chart(rows).encode(x=x, y=y)
     # Under numbers the colours stay pale enough for them to be read.
     most = 0.5 if written else 1
-    strength = alt.FillOpacity("share:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.05, most]), legend=None)
-    colour = alt.condition("datum.wrong", alt.value(SECOND), alt.value(ACCENT))
-    every = chart([{"label": a, "said": b} for a in order for b in order])
-    layers: list[Layer] = [
-        every.mark_rect(fill=LINE, fillOpacity=0.35).encode(x=x, y=y),
-        base.mark_rect().encode(
-            fill=colour, fillOpacity=strength,
-            tooltip=tips(("label:N", "label"), ("said:N", "the model says"), ("words:N", "images"))),
-    ]  # fmt: skip
-    if written:
-        layers.append(base.mark_text(fontSize=12 if len(shown) < 9 else 11).encode(text=alt.Text("n:Q", format="d")))
     left = "" if len(shown) == len(known) else (
         f" Of {whole(len(known))} classes these are the {len(shown)} most confused; "
         f"{_inside(pairs, shown)} of {counted(sum(p.images for p in pairs), 'mistake')} lie between them.")  # fmt: skip
     numbers = "Numbers are test images. " if written else ""
+
+    def draw() -> Spec:
+        x = alt.X("said:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.04), title="the model says",
+                  axis=alt.Axis(orient="bottom", labelAngle=-90 if turned else 0, grid=False, ticks=False,
+                                labelLimit=120, labelOverlap=False, domain=False))  # fmt: skip
+        y = alt.Y("label:N", sort=order, scale=alt.Scale(domain=order, paddingInner=0.04), title="label",
+                  axis=alt.Axis(grid=False, ticks=False, labelLimit=120, labelOverlap=False, domain=False))  # fmt: skip
+        base = chart(rows).encode(x=x, y=y)
+        strength = alt.FillOpacity(
+            "share:Q", scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.05, most]), legend=None
+        )
+        colour = alt.condition("datum.wrong", alt.value(SECOND), alt.value(ACCENT))
+        every = chart([{"label": a, "said": b} for a in order for b in order])
+        layers: list[Layer] = [
+            every.mark_rect(fill=LINE, fillOpacity=0.35).encode(x=x, y=y),
+            base.mark_rect().encode(
+                fill=colour, fillOpacity=strength,
+                tooltip=tips(("label:N", "label"), ("said:N", "the model says"), ("words:N", "images"))),
+        ]  # fmt: skip
+        if written:
+            layers.append(
+                base.mark_text(fontSize=12 if len(shown) < 9 else 11).encode(text=alt.Text("n:Q", format="d"))
+            )
+        return finish(layers, height=max(200, (34 if len(shown) < 9 else 26 if written else 21) * len(shown)))
+
     return Chart(
         "What is taken for what",
-        f"{_told_of_pairs(pairs)}{left} {numbers}Blue, on the diagonal, is right; orange is wrong; the stronger, the "
-        "larger the share of the label's images.".strip(),
-        finish(layers, height=max(200, (34 if len(shown) < 9 else 26 if written else 21) * len(shown))),
+        f"{_most_taken(pairs)}{left}",
+        draw,
         _pairs_table(pairs),
+        key=f"{numbers}Blue, on the diagonal, is right; orange is wrong; the stronger, the larger the share of the "
+        "label's images.",
     )
 
 
@@ -168,14 +189,14 @@ def _inside(pairs: Sequence[Confusion], shown: Sequence[str]) -> str:
     return whole(sum(p.images for p in pairs if p.label in kept and p.taken_for in kept))
 
 
-def _told_of_pairs(pairs: Sequence[Confusion]) -> str:
+def _most_taken(pairs: Sequence[Confusion]) -> str:
     if not pairs:
         return "Nothing was taken for anything else."
-    told = "; ".join(
+    leading = "; ".join(
         f"{said(p.label, 24)} for {said(p.taken_for, 24)} ({p.images} of {p.of}, {share(p.images / p.of)})"
         for p in pairs[:3]
     )
-    return f"Taken for each other most: {told}."
+    return f"Taken for each other most: {leading}."
 
 
 def _pairs_table(pairs: Sequence[Confusion]) -> Table:
@@ -199,20 +220,6 @@ def calibration_chart(tested: Sequence[JudgedImage]) -> Chart | None:
          "words": f"{b.right:.2f} ({b.interval[0]:.2f} to {b.interval[1]:.2f})", "t": whole(b.images)}
         for b in bins
     ]  # fmt: skip
-    x = unit_axis(alt.X, "sure", "probability that the model gives")
-    y = unit_axis(alt.Y, "right", "share that is right")
-    layers: list[Layer] = [
-        chart([{"sure": 0, "right": 0}, {"sure": 1, "right": 1}])
-        .mark_line(color=MUTED, strokeDash=[4, 4], strokeWidth=1.5).encode(x=x, y=y),
-        chart(rows).mark_rule(color=ACCENT, strokeWidth=2).encode(x="sure:Q", y="low:Q", y2="high:Q"),
-        chart(rows)
-        .mark_point(filled=True, color=ACCENT, opacity=1, stroke=CARD, strokeWidth=1)
-        .encode(x="sure:Q", y="right:Q",
-                size=alt.Size("n:Q", scale=alt.Scale(type="sqrt", domainMin=0, range=[30, 260]), legend=None),
-                tooltip=tips(("sure:Q", "says"), ("words:N", "right"), ("n:Q", "images"), form=".3~f")),
-        chart(_spaced(rows)).mark_text(fontSize=11, color=MUTED, dy=-7).encode(
-            x="sure:Q", y=alt.value("height"), text="t:N"),
-    ]  # fmt: skip
     error = calibration_error(bins)
     mean = sum(one.probability for one in tested) / len(tested) - sum(one.right for one in tested) / len(tested)
     lean = (
@@ -220,12 +227,28 @@ def calibration_chart(tested: Sequence[JudgedImage]) -> Chart | None:
         "it is too sure in places and too unsure in others, alike on the whole" if abs(mean) < 0.015 else
         f"on the whole it is {points(abs(mean), sign=False)} points too {'sure' if mean > 0 else 'unsure'}"
     )  # fmt: skip
+
+    def draw() -> Spec:
+        x = unit_axis(alt.X, "sure", "probability that the model gives")
+        y = unit_axis(alt.Y, "right", "share that is right")
+        layers: list[Layer] = [
+            chart([{"sure": 0, "right": 0}, {"sure": 1, "right": 1}])
+            .mark_line(color=MUTED, strokeDash=[4, 4], strokeWidth=1.5).encode(x=x, y=y),
+            chart(rows).mark_rule(color=ACCENT, strokeWidth=2).encode(x="sure:Q", y="low:Q", y2="high:Q"),
+            chart(rows)
+            .mark_point(filled=True, color=ACCENT, opacity=1, stroke=CARD, strokeWidth=1)
+            .encode(x="sure:Q", y="right:Q",
+                    size=alt.Size("n:Q", scale=alt.Scale(type="sqrt", domainMin=0, range=[30, 260]), legend=None),
+                    tooltip=tips(("sure:Q", "says"), ("words:N", "right"), ("n:Q", "images"), form=".3~f")),
+            chart(_spaced(rows)).mark_text(fontSize=11, color=MUTED, dy=-7).encode(
+                x="sure:Q", y=alt.value("height"), text="t:N"),
+        ]  # fmt: skip
+        return finish(layers, height=300)
+
     return Chart(
         "Is it as sure as it should be?",
-        f"Expected calibration error {points(error, sign=False)} points ({len(bins)} of 10 bins hold images): {lean}. "
-        "On the dashed line it would be right as often as it says; bars are 95 % intervals, the numbers at the foot "
-        "and the size of a dot tell the images.",
-        finish(layers, height=300),
+        f"Expected calibration error {points(error, sign=False)} points ({len(bins)} of 10 bins hold images): {lean}.",
+        draw,
         Table(
             "Test images by the probability that the model gives its answer",
             (Column("from"), Column("to", number=True), Column("images", number=True),
@@ -233,6 +256,8 @@ def calibration_chart(tested: Sequence[JudgedImage]) -> Chart | None:
             tuple((f"{b.low:.1f}", f"{b.high:.1f}", whole(b.images), number(b.sure, 3), number(b.right, 3),
                    f"{b.interval[0]:.3f} to {b.interval[1]:.3f}") for b in bins),
         ),
+        key="On the dashed line it would be right as often as it says; bars are 95 % intervals, the numbers at the "
+        "foot and the size of a dot tell the images.",
     )  # fmt: skip
 
 
@@ -243,24 +268,9 @@ def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
         return None
     rows: list[Row] = [{"share": one.share, "right": one.right, "least": one.least, "n": one.images} for one in curve]
     marks = [(least, found) for least in LEAST if (found := answered(tested, least))]
-    told = [(least, found) for least, found in marks if found.share < 0.995]
-    dots_: list[Row] = [{"share": f.share, "right": f.right, "t": f"{least:g}", "n": f.images} for least, f in told]
-    x = alt.X("share:Q", title="share of the images that get an answer", scale=alt.Scale(domain=[0, 1], nice=False),
-              axis=alt.Axis(grid=False, format="%", tickCount=5))  # fmt: skip
+    drawn = [(least, found) for least, found in marks if found.share < 0.995]
+    dots_: list[Row] = [{"share": f.share, "right": f.right, "t": f"{least:g}", "n": f.images} for least, f in drawn]
     lowest = max(0.0, min(0.95, min(one.right for one in curve) - 0.02))
-    y = alt.Y("right:Q", title="right, of those answered", scale=alt.Scale(domain=[lowest, 1], nice=False),
-              axis=alt.Axis(tickCount=5, format=".2f"))  # fmt: skip
-    layers: list[Layer] = [
-        chart(rows).mark_line(color=ACCENT, strokeWidth=2).encode(x=x, y=y),
-        chart(dots_).mark_point(filled=True, size=70, shape="diamond", color=SECOND, opacity=1).encode(
-            x="share:Q", y="right:Q",
-            tooltip=[alt.Tooltip("t:N", title="--least"), alt.Tooltip("share:Q", title="answered", format=".1%"),
-                     alt.Tooltip("right:Q", title="right", format=".3f"), alt.Tooltip("n:Q", title="images")]),
-        *(
-            chart([row]).mark_text(dx=7, dy=-8, align="left", color=INK).encode(x="share:Q", y="right:Q", text="t:N")
-            for row in _readable(dots_)
-        ),
-    ]  # fmt: skip
     best = next((found for least, found in marks if least == 0.9), None)
     all_of = curve[-1]
     words = "No answer has a probability of 0.9 or more."
@@ -271,10 +281,31 @@ def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
             f"Answering only from probability 0.9 on, it says something of {share(best.share)} of the images and is "
             f"right on {share(best.right)} of those, instead of {share(all_of.right)} of all."
         )
+
+    def draw() -> Spec:
+        x = alt.X("share:Q", title="share of the images that get an answer", scale=alt.Scale(domain=[0, 1], nice=False),
+                  axis=alt.Axis(grid=False, format="%", tickCount=5))  # fmt: skip
+        y = alt.Y("right:Q", title="right, of those answered", scale=alt.Scale(domain=[lowest, 1], nice=False),
+                  axis=alt.Axis(tickCount=5, format=".2f"))  # fmt: skip
+        layers: list[Layer] = [
+            chart(rows).mark_line(color=ACCENT, strokeWidth=2).encode(x=x, y=y),
+            chart(dots_).mark_point(filled=True, size=70, shape="diamond", color=SECOND, opacity=1).encode(
+                x="share:Q", y="right:Q",
+                tooltip=[alt.Tooltip("t:N", title="--least"), alt.Tooltip("share:Q", title="answered", format=".1%"),
+                         alt.Tooltip("right:Q", title="right", format=".3f"), alt.Tooltip("n:Q", title="images")]),
+            *(
+                chart([row])
+                .mark_text(dx=7, dy=-8, align="left", color=INK)
+                .encode(x="share:Q", y="right:Q", text="t:N")
+                for row in _readable(dots_)
+            ),
+        ]  # fmt: skip
+        return finish(layers, height=300)
+
     return Chart(
         "Better no answer than a wrong one",
-        f"{words} Diamonds are least probabilities that predictions can be asked to have.",
-        finish(layers, height=300),
+        words,
+        draw,
         Table(
             "Answers above a least probability",
             (Column("least probability", number=True), Column("images answered", number=True),
@@ -284,6 +315,7 @@ def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
              *((f"{least:g}", whole(f.images), share(f.share), number(f.right, 3),
                 whole(round((1 - f.right) * f.images))) for least, f in marks)),
         ),
+        key="Diamonds are least probabilities that predictions can be asked to have.",
     )  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import JustifyMethod
+
 _MOST_FOLDS = 3  # lines that a table's rows may take on average; more read better as a list
 
 
-class TerminalPage(Console):
-    """A console whose long lines go on below their own beginning.
+class Terminal(Console):
+    """A rich console whose long lines go on below their own beginning.
 
     Args:
         wraps: whether lines are broken at all; a pipe gets them whole.
@@ -37,29 +39,30 @@ class TerminalPage(Console):
         for line in objects[0].split("\n"):
             self.hanging(line)
 
-    def hanging(self, markup: str, hang: int | None = None) -> None:
+    def hanging(self, line: str | Text, hang: int | None = None) -> None:
         """Print one line, which goes on `hang` columns in; by default under the beginning of its words."""
-        text = Text.from_markup(markup, emoji=False)
+        text = _text(line)
         super().print(_broken(text, self, hang) if self._wraps else text, soft_wrap=True)
 
-    def command(self, markup: str) -> None:
+    def command(self, line: str | Text) -> None:
         """Print a line that is to be copied whole."""
-        super().print(markup, soft_wrap=True)
+        super().print(line, soft_wrap=True)
 
-    def table(
-        self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, header: str = "bold", right: Sequence[str] = ()
-    ) -> None:
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], *, right: Sequence[int] = ()) -> None:
         """Print a table or, where it would not fit, each row as a list of what stands in its columns.
 
         Args:
             columns: their names.
-            rows: markup, a cell per column.
-            header: style of the names.
-            right: columns whose cells stand on the right.
+            rows: markup or text, a cell per column.
+            right: places of columns whose cells stand on the right.
         """
-        table = Table(box=None, pad_edge=False, header_style=header)
-        for column in columns:
-            table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        names = max((_text(row[0]).cell_len for row in rows), default=0)
+        for place, column in enumerate(columns):
+            # Short names of rows stay whole; other columns give way.
+            whole = place == 0 and names <= self.width // 3
+            side: JustifyMethod = "right" if place in right else "left"
+            table.add_column(column, justify=side, overflow="fold", no_wrap=whole)
         for row in rows:
             table.add_row(*row)
         least = Measurement.get(self, self.options.update(max_width=10_000), table).minimum
@@ -72,14 +75,20 @@ class TerminalPage(Console):
             text.rstrip()
             super().print(text, soft_wrap=True)
 
-    def _list(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def _list(self, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
         width = max(map(len, columns[1:]), default=0)
         for first, *rest in rows:
-            self.print(f"[bold]{first}[/bold]")
+            head = _text(first).copy()
+            head.stylize("bold")
+            self.hanging(head)
             for name, value in zip(columns[1:], rest, strict=True):
                 if value:
-                    text = Text.from_markup(value, emoji=False)
-                    super().print(_broken(Text(f"  {name:<{width}}  ") + text, self, width + 4), soft_wrap=True)
+                    text = Text(f"  {name:<{width}}  ") + _text(value)
+                    super().print(_broken(text, self, width + 4), soft_wrap=True)
+
+
+def _text(line: str | Text) -> Text:
+    return Text.from_markup(line, emoji=False) if isinstance(line, str) else line
 
 
 def _broken(text: Text, console: Console, hang: int | None = None) -> Text:
@@ -90,7 +99,8 @@ def _broken(text: Text, console: Console, hang: int | None = None) -> Text:
     start += 2 * text.plain.startswith("- ", start)
     start = start if hang is None else hang
     prefix, body = text[:start], text[start:]
-    room, taken, breaks = max(20, console.width - start), 0, []
+    room, breaks = max(20, console.width - start), []
+    taken = len(body.plain) - len(body.plain.lstrip())
     for word in re.finditer(r"\S+\s*", body.plain):
         # Longer words, such as paths, stay whole: the terminal breaks them, and they can be copied.
         if taken and taken + cell_len(word[0].rstrip()) > room:

@@ -7,14 +7,31 @@ Nothing is told by colour alone: shapes, fillings, dashes and labels say the sam
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-import altair as alt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import altair as alt
+else:
+
+    class _Altair:
+        """Altair, imported when it is first asked for something: a page that draws nothing does without it."""
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+            return getattr(import_module("altair"), name)
+
+    alt = _Altair()
+
+__all__ = [
+    "ACCENT", "CARD", "CONFIG", "INK", "LINE", "MUTED", "ROW", "SECOND", "SOFT", "Layer", "Row", "Spec", "alt",
+    "beside_edge", "chart", "dots", "finish", "geometric", "row_labels", "soft_band", "tips", "unit_axis",
+    "upright_rules", "within",
+]  # fmt: skip
+
 Row = dict[str, Any]
+Spec = dict[str, Any]
 Layer = Any  # Altair's own types for a layer and what it is added to are not worth spelling out
 
 INK, MUTED, LINE, CARD = "var(--ink)", "var(--muted)", "var(--line)", "var(--card)"
