@@ -230,6 +230,8 @@ def flaw_of(item: object) -> str:
     for attribute in _CALLABLE.get(kind, ()):
         if not callable(getattr(item, attribute)):
             return f"the {kind.__name__} `{name}`, whose `{attribute}` cannot be called"
+    if isinstance(item, DatasetFormat) and not (item.images is None or callable(item.images)):
+        return f"the DatasetFormat `{name}`, whose `images` cannot be called"
     if flaw := _flaw_of_values(item):
         return f"the {kind.__name__} `{name}`, whose {flaw}"
     if isinstance(item, Head):
@@ -288,7 +290,8 @@ def guarded(item: T, plugin: Plugin, warn: Callable[[str], None]) -> T:
         call = getattr(item, part.name)
         if callable(call) and part.name not in {"loss", "fit"}:
             what = f"`{part.name}` of `{getattr(item, 'name', None) or getattr(item, 'prefix', '')}`"
-            changes[part.name] = _Guarded(call, plugin, what, warn if part.name == "recognise" else None)
+            quiet = warn if part.name == "recognise" else None
+            changes[part.name] = _Guarded(call, plugin, what, quiet, leaves=isinstance(item, Command))
     return replace(item, **changes)  # type: ignore[type-var]
 
 
@@ -301,6 +304,7 @@ class _Guarded:
         what: what it is, for the message.
         quiet: where given, a failure is told there and the answer is 0.
         expected: errors that are part of the contract.
+        leaves: it may end by `SystemExit` with an exit code, as argparse does after `--help`.
     """
 
     def __init__(
@@ -310,9 +314,11 @@ class _Guarded:
         what: str,
         quiet: Callable[[str], None] | None = None,
         expected: tuple[type[Exception], ...] = (AdvisorError, MemoryError),
+        *,
+        leaves: bool = False,
     ) -> None:
         self.__wrapped__ = call  # inspect.signature follows it
-        self._plugin, self._what, self._quiet, self._expected = plugin, what, quiet, expected
+        self._plugin, self._what, self._quiet, self._expected, self._leaves = plugin, what, quiet, expected, leaves
 
     def __call__(self, *args: Any, **values: Any) -> Any:  # noqa: ANN401
         try:
@@ -322,6 +328,8 @@ class _Guarded:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            if self._leaves and isinstance(error, SystemExit) and isinstance(error.code, int | None):
+                return error.code or 0
             message = f"{self._what} of plugin {self._plugin.name} ({self._plugin.origin}) failed: {words_of(error)}"
             if self._quiet is not None:
                 self._quiet(message)

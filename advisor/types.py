@@ -230,6 +230,9 @@ class DatasetFormat:
         open: from a location to a `Listing`; raises `DatasetError` or `UsageError`.
         example: a location as a person would type it.
         summary: one line.
+        images: from a location to a `Listing` of what `predict` shall predict: an image for each row, in order, whose
+            path is shown as it stands and may repeat. Its labels and splits may be missing and are not looked at. It
+            raises as `open` does, which is asked where this is None.
     """
 
     name: str
@@ -237,6 +240,7 @@ class DatasetFormat:
     open: Callable[[str], Listing]
     example: str = ""
     summary: str = ""
+    images: Callable[[str], Listing] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class InputImage:
     """One image to predict.
 
     Attributes:
-        path: as a person would find it again.
+        path: as it was given: of a table's row what stands there, else as a person would find it again.
         read: its bytes; raises `OSError`.
     """
 
@@ -38,8 +38,8 @@ def find_images(
 
     Args:
         inputs: image files; folders, searched for the images that a training would list; patterns such as
-            `photos/**/*.jpg`; locations of a dataset format such as `photos.csv` or `digits:`. What is not there,
-            beside others, comes as an image that cannot be read.
+            `photos/**/*.jpg`; locations of a dataset format such as `photos.csv`, an image for each row, or `digits:`.
+            What is not there, beside others, comes as an image that cannot be read.
         catalog: for dataset formats.
         say: told of pictures in folders that are not read.
 
@@ -108,6 +108,10 @@ def _listed(given: str, catalog: Catalog) -> list[InputImage] | None:
     score, place = max(((one.recognise(given), place) for place, one in enumerate(others)), default=(0.0, 0))
     if score <= 0:
         return None
-    listing = others[place].open(given)
+    own = others[place]
+    if own.images is not None:
+        listing = own.images(given)
+        return [InputImage(image, partial(listing.read, image)) for image in listing.paths]
+    listing = own.open(given)
     start = f"{given}{'' if given.endswith(':') else '/'}"
     return [InputImage(f"{start}{image}", partial(listing.read, image)) for image in listing.paths]

@@ -21,6 +21,7 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
         name="manifest",
         recognise=recognise,
         open=open_manifest,
+        images=list_images,
         example="photos.csv",
         summary="a CSV, TSV, Parquet or JSON Lines table with the columns path and label, perhaps split and group",
     )
@@ -31,3 +32,10 @@ def open_manifest(location: str) -> Listing:
     from advisor_manifest.table import read_manifest
 
     return read_manifest(location)
+
+
+def list_images(location: str) -> Listing:
+    """List an image for each row, whatever its label; see `advisor_manifest.table.read_images`."""
+    from advisor_manifest.table import read_images
+
+    return read_images(location)

@@ -1,32 +1,53 @@
-"""Where a table is, and which of its columns mean what."""
+"""Where a table is, and what was said about it behind the `?`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from advisor.errors import UsageError, closest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
-MEANINGS = ("path", "label", "labels", "split", "group")
-SEPARATOR = "separator"
+MEANINGS = ("path", "label", "labels", "classes", "split", "group")
+OPTIONS = ("separator", "folder", "ending", "encoding", "alike")
+BLANK = "blank"  # as a separator: a shell and a URL both make blanks hard to type
+ALIKE = ("merge", "keep")
 _STEMS = ("metadata", "labels", "manifest")  # of a table beside its images
+_SEPARATORS = {BLANK: " ", "space": " ", "tab": "\t"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """A table, and the columns that were named with it.
+    """A table, and what was said about it.
 
     Attributes:
         file: the table.
-        columns: by meaning (`path`, `label`, `labels`, `split`, `group`), the column that was named for it.
-        separator: between several labels in a cell; empty for the usual ones.
+        columns: by meaning (`path`, `label`, `labels`, `classes`, `split`, `group`), the column that was named for it;
+            of `classes` several, between commas.
+        options: by name, as typed: the `separator` between several labels in a cell, the `folder` that the images are
+            in, the `ending` of their names, the `encoding` of the table, and what to do with labels that look `alike`.
     """
 
     file: Path
-    columns: dict[str, str]
-    separator: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def separator(self) -> str:
+        """Between several labels in a cell; empty for the usual ones."""
+        given = self.options.get("separator", "")
+        return _SEPARATORS.get(given, given)
+
+    def command(self, **more: str) -> str:
+        """This location with more said about it, as a person would type it; what was said before stays."""
+        words = {**self.columns, **self.options, **more}
+        if "labels" in more:
+            words.pop("label", None)
+        if "label" in more:
+            words.pop("labels", None)
+        shown = "&".join(f"{word}={_escaped(words[word])}" for word in (*MEANINGS, *OPTIONS) if word in words)
+        return f"'{self.file}?{shown}'" if shown else f"'{self.file}'"
 
 
 def recognise(location: str) -> float:
@@ -50,22 +71,37 @@ def parse_location(location: str) -> Place:
             ways=[f"readable: files ending in {', '.join(SUFFIXES)}", "check the spelling"],
             hint="advisor recommend photos.csv",
         )
-    columns = dict(parse_qsl(location.partition("?")[2], keep_blank_values=True))
-    for word in columns:
-        if word not in {*MEANINGS, SEPARATOR}:
+    # A `+` is a plus: it stands in names of columns and between labels, and nobody types a URL here.
+    pairs = [part.partition("=") for part in location.partition("?")[2].split("&") if part]
+    words = {unquote(word): unquote(value) for word, _, value in pairs}
+    for word, value in words.items():
+        if word not in {*MEANINGS, *OPTIONS}:
             raise UsageError(
                 f"`{word}` in `{location}` means nothing here.",
-                ways=[f"behind the `?`, columns are named for {', '.join(MEANINGS)}", "and the `separator` of labels"],
-                hint=closest(word, [*MEANINGS, SEPARATOR]) or "photos.csv?label=species",
-            )
-    if "label" in columns and "labels" in columns:
+                ways=[f"behind the `?`, columns are named for {', '.join(MEANINGS)}",
+                      f"and there are the options {', '.join(OPTIONS)}"],
+                hint=closest(word, [*MEANINGS, *OPTIONS]) or "photos.csv?label=species",
+            )  # fmt: skip
+        if not value and word not in {"split", "group"}:  # these two may be left out: `?split=`
+            raise UsageError(f"`{word}=` in `{location}` has no value.", hint="photos.csv?label=species&ending=.jpg")
+    columns = {word: value for word, value in words.items() if word in MEANINGS}
+    if len({"label", "labels", "classes"} & set(columns)) > 1:
         raise UsageError(
-            f"`{location}` names a column of one label and one of several.",
-            ways=["keep one of the two"],
+            f"`{location}` names a column of one label and one of several, or columns of classes beside them.",
+            ways=["keep one of `label`, `labels` and `classes`"],
             hint="photos.csv?labels=tags",
         )
-    separator = columns.pop(SEPARATOR, "")
-    return Place(file, columns, separator)
+    if words.get("alike", "keep") not in ALIKE:
+        raise UsageError(
+            f"`alike={words['alike']}` in `{location}` means nothing here.",
+            ways=["`alike=merge` makes labels that look alike one class", "`alike=keep` keeps them apart"],
+            hint="photos.csv?alike=merge",
+        )
+    return Place(file, columns, {word: value for word, value in words.items() if word in OPTIONS})
+
+
+def _escaped(value: str) -> str:
+    return value.replace("%", "%25").replace("&", "%26").replace("'", "%27")
 
 
 def _file(location: str) -> Path | None:

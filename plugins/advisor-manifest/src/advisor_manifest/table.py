@@ -3,92 +3,143 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import csv, json, parquet
 
-from advisor.errors import DatasetError, closest
-from advisor.types import PARTS, Listing
-from advisor_manifest.location import MEANINGS, parse_location
+from advisor.errors import DatasetError
+from advisor.types import Listing
+from advisor_manifest.cells import distinct, shared, text_of
+from advisor_manifest.columns import choose, refuse_guesses
+from advisor_manifest.finding import locate
+from advisor_manifest.labels import require_one, settle, tags_of
+from advisor_manifest.location import parse_location
+from advisor_manifest.onehot import one_hot
+from advisor_manifest.parts import read_parts
+from advisor_manifest.reading import read_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from advisor_manifest.columns import Columns
+    from advisor_manifest.finding import Located
     from advisor_manifest.location import Place
 
-_USUAL = {
-    "path": ("path", "file", "filename", "file_name", "filepath", "image", "image_path"),
-    "label": ("label", "class", "class_name", "category", "target", "species"),
-    "labels": ("labels", "tags", "categories", "classes", "keywords"),
-    "split": ("split", "subset", "partition", "set"),
-    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
-}
-_SEPARATORS = ("|", ";", ",")  # of several labels in a cell; the first that occurs in the column
-_BLOCK = 1 << 24  # bytes; a line must not be longer
 _FEW = 5  # things named in a message
+Labels = list[str] | list[tuple[str, ...]]
 
 
 def read_manifest(location: str) -> Listing:
-    """List the images that a table names; none is read, and whether they are there is found out when they are.
+    """List the images that a table names; none is read. Single missing ones are found out when they are.
 
     Args:
         location: a table, a folder that holds one, with the columns named behind a `?` where they are unusual.
 
     Raises:
         UsageError: there is no table at this location.
-        DatasetError: the table is broken, a column is missing, or rows contradict each other.
+        DatasetError: the table is broken, a column is missing, rows contradict each other, or its images are not where
+            it says.
     """
     place = parse_location(location)
-    table = _read(place.file)
-    twice = sorted(name for name, count in Counter(table.column_names).items() if count > 1)
-    if twice:
-        raise DatasetError(
-            f"`{place.file}` has several columns called {', '.join(f'`{name}`' for name in twice[:_FEW])}.",
-            ways=["rename all but one of each"],
-            hint="path,label,split,group",
-        )
-    names = _columns(table, place)
-    text = {meaning: _text(table[name]) for meaning, name in names.items() if meaning != "labels"}
-    text["path"] = pc.replace_substring_regex(text["path"], r"^(\./)+", "")  # one image, however it is written
+    table, notes = read_table(place)
     if not len(table):
         raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image: path,label")
-    for meaning in {"path", "label"} & set(text):
-        _require_filled(text[meaning], meaning, names[meaning], place.file)
-    keep = _once(text, place.file)
-    labels: list[str] | list[tuple[str, ...]]
-    if "labels" in names:
-        labels = tagged = _merged(text["path"], _tags(table[names["labels"]], place.separator), keep)
-        if "labels" not in place.columns and all(len(own) == 1 for own in tagged):
-            labels = [label for (label,) in tagged]  # nothing says that it could be otherwise
+    columns = choose(table, place)
+    located = _located(table, place, columns)
+    _require_filled(text_of(table[columns.path], columns.path), "path", columns.path, place.file)
+    labels, said = _labels(table, place, columns)
+    _require_there(located, place)
+    taken = {columns.path, columns.label, columns.labels, columns.group, *columns.classes}
+    splits, parts_said = read_parts(table, place, taken)
+    groups = shared(text_of(table[columns.group], columns.group)) if columns.group else []
+    rows = _once(located.paths, {"label": labels, "split": splits, "group": groups}, place, columns.label)
+    if rows is not None:
+        paths = [located.paths[row] for row in rows]
+        labels = _merged(located.paths, labels, rows)
+        splits, groups = ([column[row] for row in rows] if column else [] for column in (splits, groups))
     else:
-        labels = _shared(text["label"] if keep is None else text["label"].take(keep))
-    if keep is not None:
-        text = {meaning: column.take(keep) for meaning, column in text.items()}
-    folder = place.file.parent
+        paths = located.paths
+    if columns.labels and "labels" not in place.columns and all(len(own) == 1 for own in labels):
+        labels = [own[0] for own in labels]  # nothing says that it could be otherwise
+    root = place.file.parent
+    usual_name = place.file.stem.lower() in {"metadata", "labels", "manifest"}
     return Listing(
-        name=folder.resolve().name
-        if place.file.stem.lower() in {"metadata", "labels", "manifest"}
-        else place.file.stem,
-        paths=text["path"].to_pylist(),
+        name=root.resolve().name if usual_name else place.file.stem,
+        paths=paths,
         labels=labels,
-        splits=_splits(text["split"], place.file) if "split" in text else (),
-        groups=_shared(text["group"]) if "group" in text else (),
-        read=lambda path: (folder / path).read_bytes(),
+        splits=splits,
+        groups=groups,
+        read=lambda path: (root / path).read_bytes(),
+        reading=(*notes, *located.reading, *said, *parts_said),
     )
 
 
-def _columns(table: pa.Table, place: Place) -> dict[str, str]:
-    """Which column means what: `path`, `label` or `labels`, and those of `split` and `group` that there are."""
-    file, named = place.file, place.columns
-    plural = "labels" in named or not ("label" in named or _usual(table, "label") or not _usual(table, "labels"))
-    wanted = [meaning for meaning in MEANINGS if meaning != ("label" if plural else "labels")]
-    found = {meaning: _column(table, meaning, named.get(meaning), file) for meaning in wanted}
-    found = {meaning: name for meaning, name in found.items() if name}
-    if "label" in found and pa.types.is_list(table[found["label"]].type):
-        found["labels"] = found.pop("label")
-    return found
+def read_images(location: str) -> Listing:
+    """List the images that a table names for `predict`: one for each row, as it stands there, whatever its label.
+
+    Args:
+        location: as for `read_manifest`.
+
+    Raises:
+        UsageError: there is no table at this location.
+        DatasetError: the table is broken, no column looks like one of images, or none is where the table says.
+    """
+    place = parse_location(location)
+    table, notes = read_table(place)
+    if not len(table):
+        raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image")
+    columns = choose(table, place, labelled=False)
+    located = _located(table, place, columns)
+    _require_there(located, place)
+    column = table[columns.path]
+    cells = ["" if cell is None else str(cell) for cell in column.to_pylist()]
+    root, places = place.file.parent, dict(zip(cells, located.paths, strict=True))
+
+    def read(cell: str) -> bytes:
+        if not places[cell]:
+            raise OSError("the row names no image")
+        return (root / places[cell]).read_bytes()
+
+    return Listing(place.file.stem, cells, (), read, reading=(*notes, *located.reading))
+
+
+def _located(table: pa.Table, place: Place, columns: Columns) -> Located:
+    """Where the images are.
+
+    Raises:
+        DatasetError: a column could only be guessed; the hint knows the folder, too.
+    """
+    located = locate(text_of(table[columns.path], columns.path).to_pylist(), place)
+    refuse_guesses(table, place, columns, located.trouble.options if located.trouble else {})
+    return located
+
+
+def _require_there(located: Located, place: Place) -> None:
+    if located.trouble:
+        options = located.trouble.options or {"folder": "images", "ending": ".jpg"}
+        raise DatasetError(located.trouble.message, ways=located.trouble.ways, hint=place.command(**options))
+
+
+def _labels(table: pa.Table, place: Place, columns: Columns) -> tuple[Labels, tuple[str, ...]]:
+    """The label or labels of each row, and what a person should know about them."""
+    if columns.classes:
+        classes, sentence = one_hot(table, columns.classes, place.file.name)
+        return classes, (sentence,)
+    if columns.labels:
+        tagged, assumed = tags_of(table[columns.labels], place, columns.labels)
+        renamed, notes = settle(Counter(label for own in tagged for label in own), place)
+        if renamed:
+            unlike = {own: tuple(dict.fromkeys(renamed.get(one, one) for one in own)) for own in set(tagged)}
+            tagged = [unlike[own] for own in tagged]
+        return tagged, (*assumed, *notes)
+    text = text_of(table[columns.label], columns.label)
+    _require_filled(text, "label", columns.label, place.file)
+    require_one(distinct(text), place, columns.label)
+    single = shared(text)
+    renamed, notes = settle(Counter(single), place)
+    return ([renamed.get(one, one) for one in single] if renamed else single), notes
 
 
 def _require_filled(column: pa.ChunkedArray, meaning: str, name: str, file: Path) -> None:
@@ -102,148 +153,37 @@ def _require_filled(column: pa.ChunkedArray, meaning: str, name: str, file: Path
         )
 
 
-def _read(file: Path) -> pa.Table:
-    """All columns of CSV and TSV as text, so that `007` stays; the others as they are."""
-    suffix = file.suffix.lower()
-    try:
-        if suffix in {".parquet", ".pq"}:
-            return parquet.read_table(file)
-        if suffix in {".jsonl", ".ndjson"}:
-            return _read_lines(file)
-        parse = csv.ParseOptions(delimiter="\t" if suffix == ".tsv" else ",", newlines_in_values=True)
-        with csv.open_csv(file, parse_options=parse) as head:
-            names = head.schema.names
-        convert = csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-        return csv.read_csv(file, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DatasetError(
-            f"`{file}` cannot be read as {suffix.lstrip('.').upper()}: {str(error).splitlines()[0]}",
-            ways=["check that it is whole, in UTF-8, and of the format that its name says"],
-            hint="a first line of column names, then a line per image: path,label",
-        ) from error
-
-
-def _read_lines(file: Path) -> pa.Table:
-    """JSON Lines; text that looks like a date stays text."""
-    options = json.ReadOptions(block_size=_BLOCK)
-    table = json.read_json(file, options)
-    dates = [field.name for field in table.schema if pa.types.is_temporal(field.type)]
-    if not dates:
-        return table
-    schema = pa.schema([(name, pa.string()) for name in dates])
-    return json.read_json(file, options, json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer"))
-
-
-def _column(table: pa.Table, meaning: str, named: str | None, file: Path) -> str:
-    """The column that means something; empty where none does and none must."""
-    known: list[str] = table.column_names
-    if named == "" and meaning in {"split", "group"}:
-        return ""  # asked for: `?split=`
-    if named:
-        if named in known:
-            return named
-        raise DatasetError(
-            f"`{file}` has no column `{named}`.",
-            ways=[f"its columns: {', '.join(known)}"],
-            hint=closest(named, known) or f"{file}?{meaning}={known[0]}",
-        )
-    if (usual := _usual(table, meaning)) or meaning in {"split", "group"}:
-        return usual
-    raise DatasetError(
-        f"No column of `{file}` has a usual name for the {meaning} of an image.",
-        ways=[f"its columns: {', '.join(known)}", f"usual names: {', '.join(_USUAL[meaning])}"],
-        hint=f"name it: '{file}?{meaning}={known[min(1, len(known) - 1)]}'",
-    )
-
-
-def _usual(table: pa.Table, meaning: str) -> str:
-    """The column with a usual name for a meaning; empty where there is none."""
-    lower = {name.strip().lower(): name for name in reversed(table.column_names)}
-    return next((lower[usual] for usual in _USUAL[meaning] if usual in lower), "")
-
-
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as text without blanks at its ends; nothing is the empty text."""
-    if pa.types.is_nested(column.type):
-        raise DatasetError(
-            "A column holds lists or structures; one path, split and group an image is understood.",
-            ways=["name another column behind a `?`"],
-            hint="photos.parquet?group=camera",
-        )
-    try:
-        return pc.utf8_trim_whitespace(pc.fill_null(pc.cast(column, pa.string()), ""))
-    except pa.ArrowException as error:
-        raise DatasetError(
-            f"A column of type {column.type} is no text: {str(error).splitlines()[0]}",
-            ways=["write it as text, in UTF-8", "name another column behind a `?`"],
-            hint="photos.parquet?label=species",
-        ) from error
-
-
-def _tags(column: pa.ChunkedArray, separator: str) -> list[tuple[str, ...]]:
-    """The labels of each row: a list, or text between separators; equal ones are one object."""
-    if pa.types.is_list(column.type):
-        cells = column.to_pylist()
-    else:
-        text = _text(column)
-        found = (mark for mark in _SEPARATORS if pc.any(pc.match_substring(text, mark)).as_py())
-        mark = separator or next(found, _SEPARATORS[0])
-        split = {cell: cell.split(mark) for cell in pc.unique(text).to_pylist()}
-        cells = [split[cell] for cell in text.to_pylist()]
-    known: dict[tuple[str, ...], tuple[str, ...]] = {}
-    rows = ((str(label).strip() for label in cell or () if label is not None) for cell in cells)
-    return [known.setdefault(own, own) for own in (tuple(dict.fromkeys(filter(None, row))) for row in rows)]
-
-
-def _merged(paths: pa.ChunkedArray, labels: list[tuple[str, ...]], keep: pa.Array | None) -> list[tuple[str, ...]]:
-    """The labels of all rows of each image, at its first row."""
-    if keep is None:
-        return labels
-    of_path: dict[str, dict[str, None]] = {}
-    names = paths.to_pylist()
-    for path, own in zip(names, labels, strict=True):
-        of_path.setdefault(path, {}).update(dict.fromkeys(own))
-    return [tuple(of_path[names[row]]) for row in keep.to_pylist()]
-
-
-def _once(text: dict[str, pa.ChunkedArray], file: Path) -> pa.Array | None:
+def _once(paths: list[str], others: dict[str, Sequence[object]], place: Place, label: str) -> list[int] | None:
     """Positions of the first row of each image; None where no image comes twice.
 
     Raises:
         DatasetError: rows of one image differ.
     """
-    paths = text["path"]
-    if pc.count_distinct(paths).as_py() == len(paths):
+    if len(set(paths)) == len(paths):
         return None
-    rows = pa.table({**text, "row": pa.array(range(len(paths)))})
-    others = [meaning for meaning in text if meaning != "path"]
-    found = rows.group_by("path").aggregate([("row", "min"), *((one, "count_distinct") for one in others)])
-    for meaning in others:
-        differing = found.filter(pc.greater(found[f"{meaning}_count_distinct"], 1))
-        if len(differing):
-            named = ", ".join(f"`{path}`" for path in differing["path"][:_FEW].to_pylist())
-            raise DatasetError(
-                f"{len(differing)} images of `{file}` stand in several rows with different {meaning}s: {named}.",
-                ways=["keep one row per image", f"leave the {meaning} out" if meaning != "label" else "decide on one"],
-                hint=f"images may have several labels if you say so: '{file}?labels=NAME'",
-            )
-    return found["row_min"].combine_chunks().sort()
-
-
-def _shared(column: pa.ChunkedArray) -> list[str]:
-    """A list in which equal texts are one object: a million labels of ten classes cost a million pointers."""
-    encoded = column.combine_chunks().dictionary_encode()
-    words: list[str] = encoded.dictionary.to_pylist()
-    return [words[index] for index in encoded.indices.to_pylist()]
-
-
-def _splits(column: pa.ChunkedArray, file: Path) -> list[str]:
-    found: list[Any] = _shared(column)
-    unknown = sorted({name for name in set(found) if name and name.lower() not in PARTS})
-    if unknown:
+    first: dict[str, int] = {}
+    differing: dict[str, dict[str, None]] = {}
+    for row, path in enumerate(paths):
+        start = first.setdefault(path, row)
+        for meaning, column in others.items():
+            if start != row and column and column[start] != column[row] and not isinstance(column[row], tuple):
+                differing.setdefault(meaning, {})[path] = None
+    for meaning, images in differing.items():
+        named = ", ".join(f"`{path}`" for path in list(images)[:_FEW])
         raise DatasetError(
-            f"`{file}` has splits called {', '.join(f'`{name}`' for name in unknown[:_FEW])}.",
-            ways=["known: train, val, test, or nothing", "name another column, or none: ?split="],
-            hint="values may be written in any case",
+            f"{len(images)} images of `{place.file}` stand in several rows with different {meaning}s: {named}.",
+            ways=["keep one row per image", f"leave the {meaning} out" if meaning != "label" else "decide on one"],
+            hint=f"images may have several labels if you say so: {place.command(labels=label)}" if label else "",
         )
-    return [PARTS.get(name.lower(), "") for name in found]
+    return list(first.values())
+
+
+def _merged(paths: list[str], labels: Labels, rows: list[int]) -> Labels:
+    """The labels of all rows of each image, at its first row."""
+    of_path: dict[str, dict[str, None]] = {}
+    for path, own in zip(paths, labels, strict=True):
+        if isinstance(own, tuple):
+            of_path.setdefault(path, {}).update(dict.fromkeys(own))
+    if of_path:
+        return [tuple(of_path[paths[row]]) for row in rows]
+    return [label for row in rows if isinstance(label := labels[row], str)]

@@ -1,0 +1,160 @@
+"""Cells as labels: several in a cell, the same label written in two ways, missing ones that look like a class."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from advisor.errors import DatasetError
+from advisor_manifest.cells import distinct, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from advisor_manifest.location import Place
+
+_MARKS = ("|", ";", ",")  # between several labels in a cell; the first that occurs in the column
+_MISSING = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "?", "-", "--"})
+_FEW = 5  # things named in a message
+
+
+def marks_in(cells: Sequence[str], *, plural: bool) -> str:
+    """What most probably stands between several labels in some different cells; empty where each is one label.
+
+    A mark is one where the words that it parts come back in other cells, as tags do and names of classes do not.
+
+    Args:
+        cells: different ones.
+        plural: whether the column is called as one of several labels is.
+    """
+    for mark in (*_MARKS, " "):
+        words = [set(filter(None, map(str.strip, cell.split(mark)))) for cell in cells]
+        if not any(len(own) > 1 for own in words):
+            continue
+        counts = Counter(word for own in words for word in own)
+        several = [own for own in words if len(own) > 1]
+        come_back = any(counts[word] > 1 for own in several for word in own)
+        numbers = all(re.fullmatch(r"\d+", word) for word in counts)
+        fewer = len(counts) < len([own for own in words if own])  # than cells: they are put together in many ways
+        turned = len({frozenset(own) for own in several}) < len(several)
+        sure = numbers or turned or (fewer and (plural or 1.5 * len(counts) < len(words)))
+        if mark in "|;":
+            sure = sure or come_back
+        elif plural:
+            sure = sure or (come_back and mark == ",")
+        if sure:
+            return mark
+    return ""
+
+
+def is_one_of_many(cells: Sequence[str]) -> bool:
+    """Whether blanks in a column of several labels leave open what a cell is: one name, or several."""
+    return any(" " in cell for cell in cells)
+
+
+def tags_of(column: pa.ChunkedArray, place: Place, name: str) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+    """The labels of each row: a list, or text between separators; equal ones are one object. And what was assumed.
+
+    Raises:
+        DatasetError: blanks may separate labels, or stand in their names.
+    """
+    said: tuple[str, ...] = ()
+    if pa.types.is_list(column.type):
+        cells = column.to_pylist()
+    else:
+        text = text_of(column, name)
+        unlike = distinct(text)
+        mark = place.separator
+        if mark and not mark.isspace() and not any(mark in cell for cell in unlike) and mark == "+":
+            mark = " "  # as a URL writes a blank
+        if not mark:
+            mark = next((one for one in _MARKS if any(one in cell for cell in unlike)), "")
+        if not mark and is_one_of_many(unlike) and "label" not in place.columns:
+            if marks_in(unlike, plural=True) != " ":
+                example = next(cell for cell in unlike if " " in cell)
+                raise DatasetError(
+                    f"Cells of the column `{name}` hold blanks, such as `{example:.60}`: one label or several?",
+                    ways=[f"several: {place.command(labels=name, separator='blank')}",
+                          f"one: {place.command(label=name)}"],
+                    hint=place.command(labels=name, separator="blank"),
+                )  # fmt: skip
+            mark = " "
+            said = (f"blanks separate the labels of `{name}`; ?label={name} reads each cell as one",)
+        split = {cell: cell.split(mark or _MARKS[0]) for cell in unlike}
+        cells = [split[cell] for cell in text.to_pylist()]
+    known: dict[tuple[str, ...], tuple[str, ...]] = {}
+    rows = ((str(label).strip() for label in cell or () if label is not None) for cell in cells)
+    return [known.setdefault(own, own) for own in (tuple(dict.fromkeys(filter(None, row))) for row in rows)], said
+
+
+def require_one(cells: Sequence[str], place: Place, name: str) -> None:
+    """Refuse a column of one label each whose cells look like several.
+
+    Raises:
+        DatasetError: with both readings.
+    """
+    mark = marks_in(cells, plural=False)
+    if not mark or "label" in place.columns:
+        return
+    word = {" ": "blank"}.get(mark, mark)
+    example = next(cell for cell in cells if mark in cell)
+    raise DatasetError(
+        f"Cells of the column `{name}` of `{place.file}` look like several labels each, such as `{example:.60}`.",
+        ways=[f"several: {place.command(labels=name, separator=word)}", f"one each: {place.command(label=name)}"],
+        hint=place.command(labels=name, separator=word),
+    )
+
+
+def settle(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[str, ...]]:
+    """From each label that is renamed to its name, and what a person should know about the labels.
+
+    Args:
+        counts: rows of each label.
+        place: what was said: `alike`.
+
+    Raises:
+        DatasetError: two labels look like one, and nobody said what they are.
+    """
+    groups: dict[str, list[str]] = {}
+    for label in sorted(counts, key=lambda one: (-counts[one], one)):
+        groups.setdefault(_folded(label), []).append(label)
+    twins = [group for group in groups.values() if len(group) > 1]
+    said: list[str] = []
+    renamed: dict[str, str] = {}
+    if twins:
+        shown = "; ".join(" and ".join(f"`{one}` ({counts[one]})" for one in group[:_FEW]) for group in twins[:_FEW])
+        match place.options.get("alike"):
+            case "keep":
+                said.append(f"labels that look alike are kept apart: {shown}")
+            case "merge":
+                renamed = {one: group[0] for group in twins for one in group[1:]}
+                said.append(f"labels that look alike are one class: {shown}")
+            case _:
+                raise DatasetError(
+                    f"Some labels of `{place.file}` look like one, written in several ways: {shown}.",
+                    ways=[f"one class: {place.command(alike='merge')}",
+                          f"classes of their own: {place.command(alike='keep')}",
+                          "or make them equal in the table"],
+                    hint=place.command(alike="merge"),
+                )  # fmt: skip
+    said += [
+        f"{counts[label]} rows have the label `{label}`, which is read as a class of this name; if it means that there "
+        "is no label, take these rows out"
+        for label in sorted(counts)
+        if label.lower() in _MISSING
+    ]
+    return renamed, tuple(said)
+
+
+def _folded(label: str) -> str:
+    """What remains of a label without case, blanks, `_`, accents' spelling, and zeros that change no number."""
+    text = unicodedata.normalize("NFKC", label).strip()
+    if match := re.fullmatch(r"([+-]?)0*(\d+)(?:\.0*)?", text):
+        return match[1].replace("+", "") + match[2]
+    if len(text) == 1:
+        return text  # `a` and `A` are letters
+    return re.sub(r"[\s_]+", " ", text.casefold()).strip()
