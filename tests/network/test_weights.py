@@ -1,17 +1,19 @@
 """Files of weights that are not what they should be; reading one never runs what is in it."""
 
+import argparse
 import hashlib
 import io
 import json
 import os
 import struct
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
 
 from advisor.errors import BackboneError
-from advisor.network.weights import check_file, read_state_dict, read_tensors
+from advisor.network.weights import check_file, read_checkpoint, read_state_dict, read_tensors
 
 STATE = {"weight": torch.arange(3.0)}
 
@@ -36,7 +38,10 @@ BROKEN = {
     "code.pth": (pth({"weight": Mischief()}), "holds code"),
     "old.bin": (pth(Mischief(), _use_new_zipfile_serialization=False), "holds code"),
     "network.pt": (pth(torch.nn.Linear(2, 2)), "holds code"),
-    "page.pth": (b"<html>not found</html>", "holds code, or objects that are no tensors"),
+    "page.pth": (b"<html>not found</html>", "is a page or a text"),
+    "pointer.safetensors": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "pointer of Git LFS"),
+    "empty.pth": (b"", "it is empty"),
+    "several.pth": (pth({"teacher": STATE, "student": STATE}), "several networks: `teacher`, `student`"),
     "memo.pth": (b"\x80\x02h\x05.", "is damaged"),
     "noise.pth": (b"X\x04\x00\x00\x00\xff\xfe\xfd\xfc.", "is damaged"),
     "cut.pth": (pth(STATE)[:-40], "is damaged"),
@@ -58,6 +63,41 @@ def test_it_is_refused_in_words_and_nothing_in_it_runs(tmp_path, monkeypatch, na
         read_state_dict(tmp_path / name, hashlib.sha256(data).hexdigest())
     assert "weights_only" not in str(refused.value)
     assert not (tmp_path / "made-by-a-weight-file").exists()
+
+
+SCORED = {"epoch": 3, "args": argparse.Namespace(lr=0.1), "best": np.float64(0.8), "optimizer": {"state": {}}}
+AVERAGED = {name: value + 1 for name, value in STATE.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"state_dict": STATE, **SCORED}, {"model_state_dict": STATE, "loss": torch.ones(1), **SCORED},
+     {"model": {"state_dict": STATE}}, {"net": STATE}, {"my_own_word": STATE, **SCORED}, {**STATE, "epoch": 3}],
+)  # fmt: skip
+def test_what_trainers_put_around_the_tensors_is_taken_off(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth.tar")
+    assert read_tensors(tmp_path / "a.pth.tar").keys() == STATE.keys()
+
+
+@pytest.mark.parametrize("name", ["state_dict_ema", "model_ema", "ema"])
+def test_averaged_weights_are_taken_and_said(tmp_path, name):
+    torch.save({"state_dict": STATE, name: {"module": AVERAGED}, "arch": "test_resnet"}, tmp_path / "a.pth")
+    checkpoint = read_checkpoint(tmp_path / "a.pth")
+    assert torch.equal(checkpoint.tensors["weight"], AVERAGED["weight"])
+    assert checkpoint.architecture == "test_resnet"
+    assert "averaged weights (EMA)" in checkpoint.notes[0]
+    assert "`state_dict` beside them is left" in checkpoint.notes[0]
+
+
+def test_a_safetensors_file_is_known_by_its_content(tmp_path):
+    (tmp_path / "a.bin").write_bytes(save(STATE))
+    assert torch.equal(read_tensors(tmp_path / "a.bin")["weight"], STATE["weight"])
+
+
+def test_what_holds_code_is_called_by_its_name(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "a.pth")
+    with pytest.raises(BackboneError, match=r"`torch\.nn\.modules\.linear\.Linear`"):
+        read_tensors(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize(("name", "data"), [("a.pth", pth(STATE)), ("a.SafeTensors", save(STATE))])

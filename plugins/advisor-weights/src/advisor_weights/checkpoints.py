@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 from advisor.errors import BackboneError, closest
-from advisor.network.weights import read_state_dict, read_tensors
+from advisor.network.weights import check_file, read_checkpoint
+from advisor_weights.fitting import compare, fit, nearest, require_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import nn
+
+    from advisor.network.weights import Checkpoint
+    from advisor_weights.fitting import Difference
 
 
 def sha256_of(path: Path) -> str:
@@ -39,41 +42,48 @@ def build(architecture: str) -> nn.Module:
     return network
 
 
-def load(network: nn.Module, path: Path, sha256: str = "") -> None:
+def load(network: nn.Module, path: Path, sha256: str = "", architecture: str = "") -> tuple[str, ...]:
     """Load a checkpoint that has to be this network's, its classifier apart.
 
     Args:
-        network: to be filled.
+        network: to be filled; its classifier becomes the checkpoint's, or none.
         path: of the file.
         sha256: of the file; not checked where empty.
+        architecture: of the network, to look for one that fits better; not looked for where empty.
+
+    Returns:
+        What was done to make it fit, in sentences for people.
 
     Raises:
         BackboneError: it is missing, not the declared one, no file of tensors, or another architecture's.
     """
-    state = read_state_dict(path, sha256) if sha256 else read_tensors(path)
-    state = {name.removeprefix("module.").removeprefix("_orig_mod."): value for name, value in state.items()}
-    classes = _classes(network, state)
-    if classes:
-        network.reset_classifier(classes)  # type: ignore[operator]
-    own = network.state_dict()
-    missing = [name for name in own if name not in state]
-    wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
-    foreign = [name for name in state if name not in own]
-    if missing or wrong or foreign:
-        raise BackboneError(
-            f"`{path.name}` is not a checkpoint of this architecture: {len(missing)} tensors are missing, "
-            f"{len(wrong)} have another shape, {len(foreign)} are foreign"
-            f" (for example `{(missing + wrong + foreign)[0]}`).",
-            ways=["name the architecture that it was made for with --architecture"],
-            hint="advisor backbones 'timm/*'",
-        )
-    network.load_state_dict(state, strict=True)
+    if sha256:
+        check_file(path, sha256)
+    checkpoint = read_checkpoint(path)
+    fitted = fit(network, checkpoint.tensors)
+    if fitted.difference.count:
+        _refuse(path, fitted.difference, architecture, checkpoint)
+    require_finite(fitted.state, path.name)
+    if fitted.classes != network.num_classes:
+        network.reset_classifier(fitted.classes)  # type: ignore[operator]
+    if (head := compare(network, fitted.state)).count:
+        _refuse(path, head, "", checkpoint)
+    network.load_state_dict(fitted.state, strict=True)
+    return (*checkpoint.notes, *fitted.notes)
 
 
-def _classes(network: Any, state: Mapping[str, Tensor]) -> int:  # noqa: ANN401 - timm networks carry more than nn.Module
-    """Classes of the checkpoint's own classifier where they are not the architecture's; else 0."""
-    name = network.pretrained_cfg.get("classifier")
-    weight = state.get(f"{name}.weight") if isinstance(name, str) else None
-    if weight is None or weight.shape[0] == network.num_classes:
-        return 0
-    return int(weight.shape[0])
+def _refuse(path: Path, difference: Difference, architecture: str, checkpoint: Checkpoint) -> NoReturn:
+    """Say how a checkpoint differs, and which architecture it fits better."""
+    stem = path.name.partition(".")[0]
+    better = nearest(architecture, checkpoint.tensors, stem, difference.count) if architecture else None
+    ways = ["name the architecture that it was made for with --architecture"]
+    hint = "advisor backbones 'timm/*'"
+    if better:
+        name, rest = better
+        ways.insert(0, f"`{name}` fits{f' better: {rest}' if rest.count else ''}")
+        hint = f"--architecture {name}"
+    raise BackboneError(
+        f"`{path.name}` does not fit {f'`{architecture}`' if architecture else 'its architecture'}: {difference}.",
+        ways=ways,
+        hint=hint,
+    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PREFERRED = ("model.safetensors", "pytorch_model.bin", "model.pth")
+_ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar", ".tar")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="advisor weights", description=f"Checkpoints of one's own, kept in {weights_dir()}.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add = actions.add_parser("add", help="copy a checkpoint into the folder and write down what it is")
-    add.add_argument("file", help=".safetensors, .pth or .bin, or a folder with config.json")
+    add.add_argument("file", help=".safetensors, .pth, .pt, .bin, .ckpt or .pth.tar, or a folder with config.json")
     add.add_argument("--name", default="", help="of the backbone; by default the file's")
     add.add_argument("--architecture", default="", help="timm's name; a folder with config.json knows its own")
     add.add_argument("--licence", default="unknown", help="of the weights, SPDX")
@@ -59,14 +60,10 @@ def _add(args: argparse.Namespace) -> ExitCode:
 
     folder = weights_dir()
     given, config = _source(Path(args.file))
-    architecture = args.architecture or str(config.get("architecture") or "")
-    if not architecture:
-        raise UsageError(
-            f"`{given.name}` does not say which architecture it is for.",
-            ways=["give timm's name of it: --architecture resnet50"],
-            hint="advisor backbones 'timm/*'",
-        )
-    name = args.name or re.sub(r"[^A-Za-z0-9._-]+", "-", Path(args.file).name.removesuffix(given.suffix))
+    ending = _ending(given)
+    architecture = args.architecture or str(config.get("architecture") or "") or _architecture(given)
+    stem = given.name[: -len(ending)] if given == Path(args.file) else Path(args.file).resolve().name
+    name = args.name or re.sub(r"[^A-Za-z0-9._-]+", "-", stem)
     entries = {entry.name: entry for entry in read_manifest(folder)}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):  # it names a file, and is typed
         raise UsageError(
@@ -81,10 +78,10 @@ def _add(args: argparse.Namespace) -> ExitCode:
             hint="advisor weights list",
         )
     network: Any = build(architecture)
-    load(network, given)
+    notes = load(network, given, architecture=architecture)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{name}{given.suffix}"
+        target = folder / f"{name}{ending.lower()}"
         partial = folder / f".{target.name}.partial"
         shutil.copyfile(given, partial)
         partial.replace(target)
@@ -95,8 +92,10 @@ def _add(args: argparse.Namespace) -> ExitCode:
         with lock_for(folder / MANIFEST):  # another may have added one meanwhile
             write_manifest(folder, [*(one for one in read_manifest(folder) if one.name != name), entry])
     if args.json:
-        print(json.dumps(asdict(entry), indent=1))  # noqa: T201 - a command prints
+        print(json.dumps({**asdict(entry), "notes": list(notes)}, indent=1))  # noqa: T201 - a command prints
     else:
+        for note in notes:
+            print(f"{note[:1].upper()}{note[1:]}.")  # noqa: T201
         print(f"{name}: {architecture}, {target.stat().st_size / 1e6:.0f} MB, SHA-256 {entry.sha256[:12]}…")  # noqa: T201
         print(f"Use it: advisor recommend ./data --backbone {name}")  # noqa: T201
     return ExitCode.OK
@@ -152,13 +151,42 @@ def _source(path: Path) -> tuple[Path, dict[str, Any]]:
         return file, _config(path / "config.json")
     if not path.is_file():
         raise UsageError(f"There is no file `{path}`.", ways=["check the spelling"], hint="advisor weights add --help")
-    if path.suffix not in {".safetensors", ".pth", ".pt", ".bin"}:
+    if not _ending(path):
         raise UsageError(
             f"`{path.name}` is not a checkpoint that can be read.",
-            ways=["files of tensors end in .safetensors, .pth, .pt or .bin"],
+            ways=[f"files of tensors end in {', '.join(_ENDINGS[:-2])}"],
             hint="torch.save(network.state_dict(), 'network.pth') writes one",
         )
     return path, {}
+
+
+def _ending(file: Path) -> str:
+    """The ending of a file of tensors as it is written; empty where it is none."""
+    ends = [end for end in _ENDINGS if file.name.lower().endswith(end) and len(file.name) > len(end)]
+    return file.name[-max(map(len, ends)) :] if ends else ""
+
+
+def _architecture(file: Path) -> str:
+    """The architecture that a trainer wrote into a file.
+
+    Raises:
+        UsageError: there is none that timm knows; the hint is what the file's name says.
+        BackboneError: it is no file of tensors.
+    """
+    import timm
+
+    from advisor.network.weights import read_checkpoint
+
+    written = read_checkpoint(file).architecture
+    if written and timm.is_model(written):
+        return written
+    words = re.split(r"[-.]", file.name)[0].split("_")
+    likely = next((one for end in range(len(words), 0, -1) if timm.is_model(one := "_".join(words[:end]).lower())), "")
+    raise UsageError(
+        f"`{file.name}` does not say which architecture it is for.",
+        ways=["give timm's name of it: --architecture resnet50", "list them: advisor backbones 'timm/*'"],
+        hint=f"--architecture {likely or 'NAME'}",
+    )
 
 
 def _config(file: Path) -> dict[str, Any]:
