@@ -87,7 +87,7 @@ def predict(
     Args:
         bundle: a bundle, its folder or the folder of its run.
         inputs: image files, folders (searched for images), patterns, or locations of a dataset format such as
-            `photos.csv` or `digits:`.
+            `photos.csv`, whose labels are not looked at, or `digits:`.
         device: `auto`, `cpu` or `cuda`.
         limit: at most this many images.
         least: probability below which no label is given; of several labels an image it takes the place of one half.
@@ -95,7 +95,7 @@ def predict(
         progress: told how far it is.
 
     Returns:
-        One row per image, in order: `path`, `label` (empty if it could not be read), `probability` (calibrated on
+        One row per image, or row of a table, in order: `path` (of a table as it stands there), `label` (empty if it could not be read), `probability` (calibrated on
         the validation images), `error` (empty if it could), then one column of probability per class. Where images may
         have several labels, `label` holds all that are at least as likely as not, between `|`, the likeliest first,
         and `probability` that of the first.
@@ -107,9 +107,9 @@ def predict(
     catalog = catalog or load_catalog()
     model = bundle if isinstance(bundle, Bundle) else load(bundle, device=device, catalog=catalog)
     rows = list(predict_each(model, inputs, limit=limit, least=least, catalog=catalog, progress=progress))
-    frame = pd.DataFrame(
-        {name: [getattr(row, name) for row in rows] for name in ("path", "label", "probability", "error")}
-    )
+    columns = {name: [getattr(row, name) for row in rows] for name in ("label", "probability", "error")}
+    # As objects: a file's name may hold bytes that are no text, which a column of text refuses.
+    frame = pd.DataFrame({"path": pd.Series([row.path for row in rows], dtype=object), **columns})
     scores = np.stack([row.scores for row in rows]) if rows else np.zeros((0, len(model.classes)))
     return pd.concat([frame, pd.DataFrame(scores, columns=[f"p({name})" for name in model.classes])], axis=1)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TextIO
 
-from advisor.errors import UsageError
+from advisor.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from advisor.outcome.predict import Predicted
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # bytes of a file's name that are no text; Parquet holds text alone
 TEXTS = ("csv", "tsv", "jsonl")  # those that can go to a pipe
 
 
@@ -59,7 +61,8 @@ def writing(file: Path, classes: Sequence[str], top: int) -> Iterator[Callable[[
         finally:
             _write_parquet(file, rows, classes, top)
         return
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    # A file's name may hold bytes that are no text; it goes out as it came in.
+    with file.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         yield text_writer(stream, kind, classes, top)
 
 
@@ -106,4 +109,7 @@ def _write_parquet(file: Path, rows: Sequence[Predicted], classes: Sequence[str]
     import pandas as pd
 
     names = _columns(min(top, len(classes)))
-    pd.DataFrame([_cells(row, classes, top, len(names)) for row in rows], columns=names).to_parquet(file, index=False)
+    cells = [_cells(row, classes, top, len(names)) for row in rows]
+    for own in cells:
+        own[0] = printable(own[0]) if _NO_TEXT.search(own[0]) else own[0]
+    pd.DataFrame(cells, columns=names).to_parquet(file, index=False)

@@ -1,6 +1,8 @@
+import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import draw
 
@@ -9,6 +11,7 @@ from advisor.builtin.datasets import open_folder
 from advisor.errors import BundleError, UsageError
 from advisor.outcome import predict as predicting
 from advisor.outcome.predict import predict_each
+from advisor.outcome.writing import writing
 from advisor.progress import Silent
 from advisor.recipe import Plan, Recipe
 from advisor.task.interval import wilson
@@ -74,6 +77,69 @@ def test_patterns_tables_and_what_is_not_there_beside_others(best, tiny_folder, 
     assert table["error"].tolist() == ["", "No such file or directory", "", "No such file or directory"]
     with pytest.raises(UsageError, match="matches is an image"):
         advisor.predict(best, [f"{tiny_folder}/*/*.tiff"])
+
+
+TABLES = {
+    "bare.csv": "path\n{a}\n{b}\n{a}\n",
+    "empty.csv": "path,label\n{a},\n{b},\n{a},\n",
+    "odd.csv": "path,label,split\n{a},zebra,weird\n{b},,test\n{a},other,\n",
+    "semicolon.csv": "Filename;Width\n{a};3\n{b};3\n{a};3\n",
+    "lines.jsonl": '{{"path": "{a}"}}\n{{"path": "{b}"}}\n{{"path": "{a}"}}\n',
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_gives_a_row_for_each_of_its_rows_whatever_its_labels(best, tiny_folder, name):
+    a, b = "across/00.png", "./down/01.png"
+    (tiny_folder / name).write_text(TABLES[name].format(a=a, b=b))
+    frame = advisor.predict(best, [tiny_folder / name])
+    plain = advisor.predict(best, [tiny_folder / place for place in (a, b, a)])
+    assert frame["path"].tolist() == [a, b, a]
+    assert frame["error"].tolist() == ["", "", ""]
+    assert frame["label"].tolist() == plain["label"].tolist()
+    np.testing.assert_allclose(frame["probability"], plain["probability"], atol=1e-6)
+
+
+def test_a_folder_gives_the_files_that_a_training_lists(best, tiny_folder):
+    listed = set(advisor.open_dataset(tiny_folder).frame["path"])
+    for hidden in (".thumbnails", "across/.ipynb_checkpoints", ".Trash-1000/files"):
+        (tiny_folder / hidden).mkdir(parents=True)
+        draw(1, 500).save(tiny_folder / hidden / "old.png")
+    (tiny_folder / "across" / "._00.png").write_bytes(b"\0\5\x16\7")
+    frame = advisor.predict(best, [tiny_folder])
+    assert {path.removeprefix(f"{tiny_folder}/") for path in frame["path"]} == listed
+
+
+NAMES = (
+    "line\nbreak.png",
+    'quote\'s "x".png',
+    "[2024] blank.png",
+    "ünï.png",
+    b"caf\xe9.png".decode(errors="surrogateescape"),
+)
+
+
+def test_names_come_back_byte_for_byte(best, tmp_path):
+    for number, name in enumerate(NAMES):
+        draw(number % 3, 600 + number).save(tmp_path / "plain.png")
+        (tmp_path / "plain.png").rename(tmp_path / name)
+    model = advisor.load(best)
+    rows = list(predict_each(model, [tmp_path / name for name in NAMES]))
+    assert [row.path for row in rows] == [str(tmp_path / name) for name in NAMES]
+    assert not any(row.error for row in rows)
+    assert advisor.predict(model, [tmp_path / name for name in NAMES])["path"].tolist() == [row.path for row in rows]
+    for kind in (".csv", ".tsv", ".jsonl", ".parquet"):
+        with writing(tmp_path / f"out{kind}", model.classes, 1) as write:
+            for row in rows:
+                write(row)
+    for kind, mark in ((".csv", ","), (".tsv", "\t")):
+        with (tmp_path / f"out{kind}").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            assert [line["path"] for line in csv.DictReader(file, delimiter=mark)] == [row.path for row in rows]
+    text = (tmp_path / "out.jsonl").read_text("utf-8", errors="surrogateescape")
+    assert [json.loads(line)["path"] for line in text.split("\n") if line] == [row.path for row in rows]
+    paths = pd.read_parquet(tmp_path / "out.parquet")["path"].tolist()
+    assert paths[:-1] == [row.path for row in rows[:-1]]
+    assert paths[-1].endswith(r"caf\udce9.png")
 
 
 def test_no_label_below_the_least_probability(best, tiny_folder):

@@ -127,7 +127,8 @@ def _paths(inputs: Sequence[str]) -> list[str]:
     for name in inputs:
         if name == "-":
             text = sys.stdin.read()
-            paths += [path for path in (text.split("\0") if "\0" in text else text.splitlines()) if path]
+            lines = text.split("\0") if "\0" in text else [line.removesuffix("\r") for line in text.split("\n")]
+            paths += [path for path in lines if path]
         else:
             paths.append(name)
     if not paths:

@@ -99,6 +99,44 @@ def test_dots_in_folders_do_not_end_a_key(tmp_path):
     assert open_shards(str(tmp_path / "a.tar")).paths == ["a.tar/v1.0/one.png", "a.tar/v1.0/two.png"]
 
 
+@pytest.mark.parametrize("middle", ["0001", "final", "2024.01.05", "v2"])
+def test_dots_in_names_of_samples(tmp_path, middle):
+    parts = {"png": png(1), "cls": b"a", "mask.png": png(9)}
+    shard(tmp_path / "a.tar", [(f"x/img.{middle}", parts), (f"x/img.{middle}b", {**parts, "png": png(2), "cls": b"b"})])
+    listing = open_shards(str(tmp_path / "a.tar"))
+    assert listing.paths == [f"a.tar/x/img.{middle}.png", f"a.tar/x/img.{middle}b.png"]
+    assert listing.labels == ["a", "b"]
+    assert [listing.read(path) for path in listing.paths] == [png(1), png(2)]
+
+
+def test_what_macos_leaves_is_passed_over(tmp_path):
+    shard(tmp_path / "a.tar", [("./._1", {"png": b"\0\5\x16\7", "cls": b"junk"}), ("./1", {"png": png(1), "cls": b"a"}),
+                               ("__MACOSX/1", {"png": b"junk", "cls": b"junk"}), ("./2", {"png": png(2), "cls": b"b"}),
+                               ("./", {"DS_Store": b"x"})])  # fmt: skip
+    (tmp_path / "._a.tar").write_bytes(b"\0\5\x16\7")
+    listing = open_shards(str(tmp_path))
+    assert listing.labels == ["a", "b"]
+    assert [listing.read(path) for path in listing.paths] == [png(1), png(2)]
+
+
+def test_a_part_is_named_anywhere_in_a_shards_name(tmp_path):
+    for name in ("birds.v1.train.000.tar", "birds-validation_0.tar", "2024.test.tar", "latest.tar"):
+        shard(tmp_path / name, [("1", {"png": png(1), "cls": b"a"})])
+    listing = open_shards(str(tmp_path))
+    assert dict(zip(listing.paths, listing.splits, strict=True)) == {
+        "2024.test.tar/1.png": "test", "birds-validation_0.tar/1.png": "val", "birds.v1.train.000.tar/1.png": "train",
+        "latest.tar/1.png": "",
+    }  # fmt: skip
+
+
+def test_to_predict_no_sample_needs_a_label(tmp_path, advisor_catalog):
+    shard(tmp_path / "a.tar", [("1", {"png": png(1)}), ("2", {"png": png(2)})])
+    listing = advisor_catalog.datasets["webdataset"].item.images(str(tmp_path / "a.tar"))
+    assert [listing.read(path) for path in listing.paths] == [png(1), png(2)]
+    with pytest.raises(DatasetError, match="has no label"):
+        open_shards(str(tmp_path / "a.tar"))
+
+
 def test_compressed_broken_and_empty_shards_are_named(tmp_path, folder):
     whole = (folder / "train-000.tar").read_bytes()
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(whole))

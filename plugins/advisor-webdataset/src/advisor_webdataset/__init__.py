@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from advisor import hookimpl
@@ -19,6 +20,7 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
         name="webdataset",
         recognise=recognise,
         open=open_shards,
+        images=partial(open_shards, labelled=False),
         example="'shards/train-{000..015}.tar'",
         summary="WebDataset shards: tar files of images with .cls, .json or .txt labels, read in place",
     )

@@ -28,6 +28,7 @@ _IMAGES = (
     "tiff",
     "gif",
 )  # the first of them that a sample has is its image
+_LABELS = ("cls", "json", "txt")  # where a label is looked for, in this order
 _KEYS = ("label", "class", "category", "cls")  # of a sample's JSON
 _MOST_OF_A_LABEL = 1 << 20  # bytes
 _MOST_DIGITS = 9  # of a class's number
@@ -65,7 +66,7 @@ def find_shards(location: str) -> list[Path]:
     """The tar files of a folder, of a pattern with `{00..15}` and wildcards, or the one named; sorted."""
     path = Path(location)
     if path.is_dir():
-        return sorted(entry for entry in path.iterdir() if _is_shard(entry.name))
+        return sorted(entry for entry in path.iterdir() if _is_shard(entry.name) and not entry.name.startswith("."))
     if not _is_shard(location):
         return []
     if path.is_file():
@@ -73,8 +74,12 @@ def find_shards(location: str) -> list[Path]:
     return sorted({Path(name) for pattern in _braces(location) for name in glob.glob(pattern)})  # noqa: PTH207 - absolute patterns, too
 
 
-def open_shards(location: str) -> Listing:
+def open_shards(location: str, *, labelled: bool = True) -> Listing:
     """List the samples of some shards; each image is read from its place when it is asked for.
+
+    Args:
+        location: a folder, a shard, or a pattern.
+        labelled: whether labels are read; to predict, there need be none.
 
     Raises:
         UsageError: there are no shards, or what stands behind the `?` is not understood.
@@ -95,11 +100,11 @@ def open_shards(location: str) -> Listing:
     splits: list[str] = []
     known: dict[str, str] = {}  # equal labels are one object
     for shard in shards:
-        split = PARTS.get(re.split(r"[^a-zA-Z]", shard.name, maxsplit=1)[0].lower(), "")
+        split = _part(shard.name)
         for key, sample in _samples(shard):
             if sample.image is None:
                 continue
-            label = _named(_label(sample.parts, wanted, f"{shard.name}/{key}"), names)
+            label = _named(_label(sample.parts, wanted, f"{shard.name}/{key}"), names) if labelled else ""
             name, offset, length = sample.image
             path = f"{shard if alike else shard.name}/{name}"
             if path in places:
@@ -133,7 +138,7 @@ def open_shards(location: str) -> Listing:
     return Listing(
         name=Path(folder).resolve().name or "shards",
         paths=list(places),
-        labels=labels,
+        labels=labels if labelled else (),
         splits=splits if any(splits) else (),
         read=read,
     )
@@ -166,7 +171,9 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
                     hint=f"gunzip -k -S .tar {shard}",
                 )
         with tarfile.open(shard, "r:") as archive:
-            members = ((_split_name(member.name), member) for member in archive if member.isfile())
+            members = (
+                (_split_name(member.name), member) for member in archive if member.isfile() and _counts(member.name)
+            )
             for key, group in itertools.groupby(members, key=lambda pair: pair[0][0]):
                 sample = Sample()
                 for (_, extension), member in group:
@@ -177,13 +184,52 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
                         sample.parts[extension] = content.read() if content else b""
                 # It remembers every member; a million of them are gigabytes.
                 archive.members = []  # type: ignore[attr-defined]
-                yield key, sample
+                yield from _told_apart(key, sample)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise DatasetError(
             f"`{shard}` is no tar file that can be read to its end: {error}.",
             ways=["fetch it again", "leave it out"],
             hint=f"tar tf {shard}",
         ) from error
+
+
+def _counts(name: str) -> bool:
+    """Whether a member is a part of a sample: not macOS's `._0001.jpg` and `__MACOSX/`, nor another hidden file."""
+    parts = PurePosixPath(name).parts
+    return "__MACOSX" not in parts and not parts[-1].startswith(".")
+
+
+def _told_apart(key: str, sample: Sample) -> Iterator[tuple[str, Sample]]:
+    """The samples in a group of one key: several where names have dots, as `photo.0001.jpg` and `photo.0001.cls` do.
+
+    A key ends at the first dot, and `mask.png` beside `png` and `cls` is a part of its sample. Where every label stands
+    behind another dot, what is between the dots is a part of the key.
+    """
+    labels = [extension for extension in sample.parts if _last(extension) in _LABELS]
+    if not labels or not all("." in extension for extension in labels):
+        yield key, sample
+        return
+    middles = sorted({extension.rpartition(".")[0] for extension in labels}, key=len, reverse=True)
+    samples: dict[str, Sample] = {}
+
+    def placed(extension: str) -> tuple[Sample, str]:
+        middle = next((one for one in middles if extension.startswith(f"{one}.")), "")
+        return samples.setdefault(middle, Sample()), extension.removeprefix(f"{middle}.")
+
+    for extension, place in sample.images.items():
+        own, rest = placed(extension)
+        own.images[rest] = place
+    for extension, content in sample.parts.items():
+        own, rest = placed(extension)
+        own.parts[rest] = content
+    for middle, own in samples.items():
+        yield f"{key}.{middle}" if middle else key, own
+
+
+def _part(shard: str) -> str:
+    """The part that a shard's name names, wherever in it: `train-000.tar`, `birds.v1.train.000.tar`; else nothing."""
+    parts = {PARTS[word] for word in re.findall(r"[a-z]+", shard.lower()) if word in PARTS}
+    return parts.pop() if len(parts) == 1 else ""
 
 
 def _split_name(name: str) -> tuple[str, str]:
@@ -199,7 +245,7 @@ def _last(extension: str) -> str:
 
 def _label(parts: dict[str, bytes], wanted: str, what: str) -> str:
     extension, _, key = wanted.partition(".")
-    order = [extension] if extension else ["cls", "json", "txt"]
+    order = [extension] if extension else list(_LABELS)
     for name in order:
         if name not in parts:
             continue
