@@ -95,10 +95,10 @@ def predict(
         progress: told how far it is.
 
     Returns:
-        One row per image, or row of a table, in order: `path` (of a table as it stands there), `label` (empty if it could not be read), `probability` (calibrated on
-        the validation images), `error` (empty if it could), then one column of probability per class. Where images may
-        have several labels, `label` holds all that are at least as likely as not, between `|`, the likeliest first,
-        and `probability` that of the first.
+        One row per image, or row of a table, in order: `path` (of a table as it stands there), `label` (empty if it
+        could not be read), `probability` (calibrated on the validation images), `error` (empty if it could), then one
+        column of probability per class. Where images may have several labels, `label` holds all that are at least as
+        likely as not, between `|`, the likeliest first, and `probability` that of the first.
 
     Raises:
         UsageError: nothing of the inputs is there, or a folder holds no images.
