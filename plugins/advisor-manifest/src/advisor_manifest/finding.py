@@ -73,12 +73,12 @@ def locate(given: Sequence[str], place: Place) -> Located:
         return Located(paths)
     reading: tuple[str, ...] = ()
     if any(finder.same_but_case(path) for path in missing):
-        found = {path: other for path in set(paths) if path and not finder.exists(path)
+        by_case = {path: other for path in set(paths) if path and not finder.exists(path)
                  and (other := finder.same_but_case(path))}  # fmt: skip
-        paths = [found.get(path, path) for path in paths]
-        first = next(iter(sorted(found)))
+        paths = [by_case.get(path, path) for path in paths]
+        first = next(iter(sorted(by_case)))
         reading = (
-            f"{len(found)} names differ from their files in capital letters, such as `{first}` and `{found[first]}`",
+            f"{len(by_case)} names differ from their files in capital letters, such as `{first}` and `{by_case[first]}`",
         )
     absent = [row for row, path in enumerate(paths) if path and not finder.exists(path)]
     if not absent:
@@ -165,12 +165,12 @@ class _Finder:
         """Whether some options find most of what is missing, each its own file, and all else where it is now."""
         trial = self._with(options)
         other = trial.spelled(given)
-        found = {path for row, path in enumerate(other) if row in absent and trial.exists(path)}
+        mended = {path for row, path in enumerate(other) if row in absent and trial.exists(path)}
         kept = all(path == paths[row] for row, path in enumerate(other) if row not in absent)
         return (
             kept
-            and 2 * len(found) > len({paths[row] for row in absent})
-            and not found & {path for row, path in enumerate(paths) if row not in absent}
+            and 2 * len(mended) > len({paths[row] for row in absent})
+            and not mended & {path for row, path in enumerate(paths) if row not in absent}
         )
 
     def _with(self, options: dict[str, str]) -> _Finder:

@@ -62,7 +62,7 @@ def tags_of(column: pa.ChunkedArray, place: Place, name: str) -> tuple[list[tupl
     Raises:
         DatasetError: blanks may separate labels, or stand in their names.
     """
-    said: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if pa.types.is_list(column.type):
         cells = column.to_pylist()
     else:
@@ -83,12 +83,12 @@ def tags_of(column: pa.ChunkedArray, place: Place, name: str) -> tuple[list[tupl
                     hint=place.command(labels=name, separator="blank"),
                 )  # fmt: skip
             mark = " "
-            said = (f"blanks separate the labels of `{name}`; ?label={name} reads each cell as one",)
+            notes = (f"blanks separate the labels of `{name}`; ?label={name} reads each cell as one",)
         split = {cell: cell.split(mark or _MARKS[0]) for cell in unlike}
         cells = [split[cell] for cell in text.to_pylist()]
     known: dict[tuple[str, ...], tuple[str, ...]] = {}
     rows = ((str(label).strip() for label in cell or () if label is not None) for cell in cells)
-    return [known.setdefault(own, own) for own in (tuple(dict.fromkeys(filter(None, row))) for row in rows)], said
+    return [known.setdefault(own, own) for own in (tuple(dict.fromkeys(filter(None, row))) for row in rows)], notes
 
 
 def require_one(cells: Sequence[str], place: Place, name: str) -> None:
@@ -123,16 +123,16 @@ def settle(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[st
     for label in sorted(counts, key=lambda one: (-counts[one], one)):
         groups.setdefault(_folded(label), []).append(label)
     twins = [group for group in groups.values() if len(group) > 1]
-    said: list[str] = []
+    notes: list[str] = []
     renamed: dict[str, str] = {}
     if twins:
         shown = "; ".join(" and ".join(f"`{one}` ({counts[one]})" for one in group[:_FEW]) for group in twins[:_FEW])
         match place.options.get("alike"):
             case "keep":
-                said.append(f"labels that look alike are kept apart: {shown}")
+                notes.append(f"labels that look alike are kept apart: {shown}")
             case "merge":
                 renamed = {one: group[0] for group in twins for one in group[1:]}
-                said.append(f"labels that look alike are one class: {shown}")
+                notes.append(f"labels that look alike are one class: {shown}")
             case _:
                 raise DatasetError(
                     f"Some labels of `{place.file}` look like one, written in several ways: {shown}.",
@@ -141,13 +141,13 @@ def settle(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[st
                           "or make them equal in the table"],
                     hint=place.command(alike="merge"),
                 )  # fmt: skip
-    said += [
+    notes += [
         f"{counts[label]} rows have the label `{label}`, which is read as a class of this name; if it means that there "
         "is no label, take these rows out"
         for label in sorted(counts)
         if label.lower() in _MISSING
     ]
-    return renamed, tuple(said)
+    return renamed, tuple(notes)
 
 
 def _folded(label: str) -> str:

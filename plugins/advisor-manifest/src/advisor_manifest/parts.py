@@ -94,10 +94,10 @@ def _of_words(table: pa.Table, place: Place, name: str, *, asked: bool) -> tuple
     parts = {cell: part_of(cell) for cell in cells}
     unknown = sorted(cell for cell, part in parts.items() if part is None)
     if not unknown:
-        said = (
+        notes = (
             () if plain(name) == "split" else (f"the column `{name}` says the part of each image; ?split= ignores it",)
         )
-        return [parts[cell] or "" for cell in shared(column)], said
+        return [parts[cell] or "" for cell in shared(column)], notes
     shown = ", ".join(f"`{cell}`" for cell in unknown[:_FEW]) + (" …" if len(unknown) > _FEW else "")
     if asked or len(unknown) < len(cells):
         raise DatasetError(

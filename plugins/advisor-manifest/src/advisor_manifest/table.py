@@ -49,10 +49,10 @@ def read_manifest(location: str) -> Listing:
     columns = choose(table, place)
     located = _located(table, place, columns)
     _require_filled(text_of(table[columns.path], columns.path), "path", columns.path, place.file)
-    labels, said = _labels(table, place, columns)
+    labels, label_notes = _labels(table, place, columns)
     _require_there(located, place)
     taken = {columns.path, columns.label, columns.labels, columns.group, *columns.classes}
-    splits, parts_said = read_parts(table, place, taken)
+    splits, part_notes = read_parts(table, place, taken)
     groups = shared(text_of(table[columns.group], columns.group)) if columns.group else []
     rows = _once(located.paths, {"label": labels, "split": splits, "group": groups}, place, columns.label)
     if rows is not None:
@@ -72,7 +72,7 @@ def read_manifest(location: str) -> Listing:
         splits=splits,
         groups=groups,
         read=lambda path: (root / path).read_bytes(),
-        reading=(*notes, *located.reading, *said, *parts_said),
+        reading=(*notes, *located.reading, *label_notes, *part_notes),
     )
 
 

@@ -105,8 +105,8 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor]) -> Fitted:
         notes.append(f"it is stored as {' and '.join(kinds)}, and computed as float32")
     resized = {name for name in own if heads and name.startswith(heads)}
     missing = [name for name in own if name not in state and not (name in resized and not classes)]
-    untold = [name for name in missing if name.endswith(_OWN)]
-    state |= {name: own[name] for name in untold}
+    filled = [name for name in missing if name.endswith(_OWN)]
+    state |= {name: own[name] for name in filled}
     head_names = {f"{head}{part}" for head in heads for part in ("weight", "bias")}
     extra = [name for name in state if name not in own and name not in head_names]
     for name in extra:
@@ -114,7 +114,7 @@ def fit(network: nn.Module, tensors: Mapping[str, Tensor]) -> Fitted:
             del state[name]
     shapes = tuple(one for one in compare(network, state).shapes if one[0] not in resized)
     difference = Difference(
-        tuple(name for name in missing if name not in untold), tuple(name for name in extra if name in state), shapes
+        tuple(name for name in missing if name not in filled), tuple(name for name in extra if name in state), shapes
     )
     return Fitted(state, difference, classes, tuple(notes))
 
