@@ -78,7 +78,7 @@ def locate(given: Sequence[str], place: Place) -> Located:
         paths = [by_case.get(path, path) for path in paths]
         first = next(iter(sorted(by_case)))
         reading = (
-            f"{len(by_case)} names differ from their files in capital letters, such as `{first}` and `{by_case[first]}`",
+            f"{len(by_case)} names differ from their files in capital letters: `{first}` and `{by_case[first]}`",
         )
     absent = [row for row, path in enumerate(paths) if path and not finder.exists(path)]
     if not absent:
