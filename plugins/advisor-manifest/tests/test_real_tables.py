@@ -205,6 +205,18 @@ def test_several_ones_in_a_row_are_several_labels(rows, write):
     assert "may have several or none" in listing.reading[0]
 
 
+def test_findings_that_are_not_known_are_no_classes(rows, write):
+    lines = [(f"train/{name}", "M", ("1.0", "", "-1.0")[i % 3], ("0.0", "1.0", "-1.0")[i % 3])
+             for i, (name, _) in enumerate(rows)]  # fmt: skip
+    with pytest.raises(DatasetError, match=r"`No Finding`, `Edema` of .* neither a yes nor a no"):
+        open_manifest(write(("Path", "Sex", "No Finding", "Edema"), lines))
+
+
+def test_the_hint_passes_over_numbers_of_patients(rows, write):
+    lines = [(f"L{i // 2}", name[:-4], kind, "histo", i) for i, (name, kind) in enumerate(rows)]
+    mended(write(("lesion_id", "image_id", "dx", "dx_type", "age"), lines))
+
+
 def test_a_flag_beside_the_classes_is_not_taken_for_one(rows, write):
     lines = [(f"train/{name}", i % 2, *(int(kind == own) for own in CLASSES)) for i, (name, kind) in enumerate(rows)]
     table = write(("image", "male", *CLASSES), lines)

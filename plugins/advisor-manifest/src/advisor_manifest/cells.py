@@ -64,6 +64,17 @@ def shared(column: pa.ChunkedArray) -> list[str]:
     return [words[index] for index in encoded.indices.to_pylist()]
 
 
+def is_unsure(column: pa.ChunkedArray) -> bool:
+    """Whether a column holds ones and zeros and a -1 for what is not known, as tables of findings do."""
+    if pa.types.is_nested(column.type) or pc.count_distinct(column).as_py() > _MOST:
+        return False
+    try:
+        values = {cell.lower() for cell in distinct(text_of(column))}
+    except DatasetError:
+        return False
+    return values <= YES | NO and bool(values & _MINUS) and flags(column) is None
+
+
 def flags(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
     """(rows,) of a column of ones and zeros, or other words for yes and no; None where it holds anything else.
 

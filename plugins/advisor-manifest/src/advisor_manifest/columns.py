@@ -13,7 +13,7 @@ from advisor.builtin.datasets import is_image_name
 from advisor.errors import DatasetError, closest
 from advisor_manifest.cells import distinct, is_index, plain, text_of
 from advisor_manifest.labels import marks_in
-from advisor_manifest.onehot import inner_run, named_classes, refuse_one_of_many, runs_of, whole_run
+from advisor_manifest.onehot import inner_run, named_classes, refuse_one_of_many, refuse_unsure, runs_of, whole_run
 from advisor_manifest.parts import is_part_column
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ USUAL = {
 _IDS = frozenset({"image_id", "img_id", "id"})  # of an image only where no column holds names of files
 _LABEL_LIKE = re.compile(
     r"label|class|categ|target|species|breed|diagnos|finding|kind|type|truth|genus|variet|grade|cultivar|attribute"
+)
+_OTHER_LIKE = re.compile(
+    r"(?:^|_)(?:id|uuid|age|sex|gender|width|height|date|time|year|source|url|author|licen[cs]e|camera|site|x|y)$"
 )
 _SAMPLE = 500  # rows that are looked at for a guess
 _NAMED = 40  # columns named in a message
@@ -94,6 +97,8 @@ def choose(table: pa.Table, place: Place, *, labelled: bool = True) -> Columns:
         run = whole_run(table, runs)
         if run and "path" not in guessed and not _label_like(table, taken | set(run)):
             return Columns(path, classes=run, group=group)
+        if not runs:
+            refuse_unsure(table, place, taken)
         guessed |= _guess_labels(table, taken, runs)
     return Columns(path, label, labels, (), group, tuple(guessed.items()))
 
@@ -217,6 +222,7 @@ def _guess_labels(table: pa.Table, taken: set[str], runs: list[tuple[str, ...]])
         kinds = len(set(values))
         words = sum(not re.fullmatch(r"[-+.\d]*", value) for value in values) > 0.5 * len(values)
         score = 4.0 * bool(_LABEL_LIKE.search(plain(name))) + 2.0 * words + 2.0 * (1 < kinds <= len(values) / 2)
+        score -= 2.5 * bool(_OTHER_LIKE.search(plain(name)))
         scores[name] = score - 3.0 * (kinds <= 1 or is_part_column(name, set(values))) - 0.01 * place
     if not scores:
         return {"label": ""}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.errors import DatasetError, closest
-from advisor_manifest.cells import flags, is_index, plain
+from advisor_manifest.cells import flags, is_index, is_unsure, plain
 from advisor_manifest.parts import FLAG, HEADINGS, OTHER
 
 if TYPE_CHECKING:
@@ -88,6 +88,23 @@ def refuse_one_of_many(table: pa.Table, place: Place, label: str, runs: list[tup
                       f"for `{label}` against all others, write a column of two names"],
                 hint=f"{again.command(classes=','.join(run)) if len(run) <= _NAMED else again.command()}",
             )  # fmt: skip
+
+
+def refuse_unsure(table: pa.Table, place: Place, taken: set[str]) -> None:
+    """Refuse columns of ones and zeros in which a -1 stands beside zeros or empty cells.
+
+    Raises:
+        DatasetError: with their names.
+    """
+    free = [name for name in table.column_names if name not in taken and table.column_names.count(name) == 1]
+    unsure = [name for name in free if is_unsure(table[name])]
+    if unsure:
+        shown = ", ".join(f"`{name}`" for name in unsure[:_NAMED]) + (" …" if len(unsure) > _NAMED else "")
+        raise DatasetError(
+            f"The columns {shown} of `{place.file}` hold ones, zeros or nothing, and -1: neither a yes nor a no.",
+            ways=["write 1 or 0 for each -1", "name a column of labels: ?label=…"],
+            hint="a column of ones and zeros is a class",
+        )
 
 
 def named_classes(table: pa.Table, place: Place) -> tuple[str, ...]:
