@@ -161,6 +161,11 @@ def test_names_alone_are_found_in_the_folders_below_where_each_is_there_once(row
         (tmp_path / "train" / name).rename(tmp_path / "train" / kind / name)
     table = write(("image_id", "label"), [(name[:-4], kind) for name, kind in rows])
     mended(table)
+    (tmp_path / "train" / "round").symlink_to(tmp_path / "train", target_is_directory=True)
+    (tmp_path / "train" / ".thumbnails").mkdir()
+    for name, _ in rows:
+        Image.new("RGB", (2, 2)).save(tmp_path / "train" / ".thumbnails" / name)
+    mended(table)
     (tmp_path / "train" / "copy").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "train" / "copy" / rows[0][0])
     listing = open_manifest(f"{table}?folder=train&ending=.png")

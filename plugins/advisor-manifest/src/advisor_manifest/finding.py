@@ -15,7 +15,7 @@ from advisor.errors import UsageError, closest_path
 from advisor_manifest.location import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 _SAMPLE = 64  # names that are looked for first; where all are there, no other is
@@ -211,7 +211,7 @@ class _Finder:
         if hits[parts] == len(sample) and (not parts or len(set(cut)) == len(set(bare))):
             return cut
         below: dict[str, list[str]] = {}
-        for file in files_below(self.searched):
+        for file in _files_below(self.searched):
             below.setdefault(file.name, []).append(os.path.relpath(file, self._root))
         by_name = {
             path: own[0] for path in set(bare) if path and len(own := below.get(path.rpartition("/")[2], [])) == 1
@@ -238,7 +238,7 @@ class _Finder:
         """The options by which most of some missing images would be found, and a file that is near the first."""
         if not self.searched.is_dir():
             return {}, ""
-        files = [os.path.relpath(file, self._root) for file in islice(files_below(self._root), _MOST)
+        files = [os.path.relpath(file, self._root) for file in islice(_files_below(self._root), _MOST)
                  if is_image_name(file.name)]  # fmt: skip
         by_name: dict[str, list[str]] = {}
         for file in files:
@@ -262,6 +262,17 @@ class _Finder:
             if 2 * hits > len(sample):
                 return words, first
         return {}, first
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones and those in hidden folders; linked folders are followed once."""
+    above: set[str] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in above else sorted(name for name in folders if not name.startswith("."))
+        if real not in above:
+            yield from (Path(here, name) for name in sorted(names) if not name.startswith("."))
+        above.add(real)
 
 
 def _options(given: str, near: str) -> list[tuple[tuple[str, str], ...]]:
