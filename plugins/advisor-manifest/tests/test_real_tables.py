@@ -197,7 +197,7 @@ def test_a_folder_that_is_not_there_is_said(rows, write):
 def test_columns_of_ones_and_zeros_are_classes(rows, write, yes, no):
     table = write(("image", *(f" {kind}" for kind in CLASSES)),
                   [(f"train/{name}", *(yes if kind == own else no for own in CLASSES)) for name, kind in rows])  # fmt: skip
-    assert "each of the 3 columns" in sound(table).reading[0]
+    assert "Each of the 3 columns" in sound(table).reading[0]
     with pytest.raises(DatasetError, match="one of 3 columns of ones and zeros") as refused:
         open_manifest(f"{table}?label=bird")
     sound(hint(refused))
@@ -237,7 +237,7 @@ def test_blanks_between_tags_are_asked_about_or_plain(rows, write):
                                      for i, (name, kind) in enumerate(rows)])  # fmt: skip
     listing = open_manifest(table)  # five words make six cells
     assert listing.labels[0] == ("bird", "indoor")
-    assert "blanks separate" in listing.reading[0]
+    assert "Blanks separate" in listing.reading[0]
     assert open_manifest(f"{table}?label=tags").labels[0] == "bird indoor"
     unsure = write(("path", "tags"), [(f"train/{name}", f"big {kind}") for name, kind in rows])
     with pytest.raises(DatasetError, match="one label or several") as refused:
@@ -343,7 +343,7 @@ def test_parts_under_another_heading_are_used_and_said(rows, write, header, cell
 def test_folds_are_named_and_not_used(rows, write):
     listing = sound(write(("path", "label", "fold"), [(f"train/{n}", k, i % 5) for i, (n, k) in enumerate(rows)]))
     assert not listing.splits
-    assert "the column `fold` holds `0`, `1`" in listing.reading[0]
+    assert "The column `fold` holds `0`, `1`" in listing.reading[0]
 
 
 def test_lines_of_json_may_mix_numbers_and_text(rows, tmp_path):

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.builtin.datasets import is_image_name
+from advisor.data.layout.names import is_image_name, is_skipped
 from advisor.errors import UsageError, closest_path
 from advisor_manifest.location import Place
 
@@ -265,11 +265,13 @@ class _Finder:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones and those in hidden folders; linked folders are followed once."""
+    """All files below a folder but hidden ones and a system's own; linked folders are followed once."""
     above: set[str] = set()
     for here, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
-        folders[:] = [] if real in above else sorted(name for name in folders if not name.startswith("."))
+        folders[:] = (
+            [] if real in above else sorted(name for name in folders if not is_skipped(name, beside_images=False))
+        )
         if real not in above:
             yield from (Path(here, name) for name in sorted(names) if not name.startswith("."))
         above.add(real)

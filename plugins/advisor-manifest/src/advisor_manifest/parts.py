@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from advisor.data.layout.names import part_names
 from advisor.errors import DatasetError, closest
 from advisor.types import PARTS
 from advisor_manifest.cells import distinct, flags, plain, shared, text_of
@@ -26,25 +27,17 @@ OTHER = frozenset(
 FLAG = re.compile(
     r"(?:is|in|for)_?(train|training|val|valid|validation|dev|test|testing)(?:_(?:set|image|part|split))?"
 )
-_FILLER = frozenset({"set", "split", "data", "part", "images", "image", "samples"})
 _FEW = 5  # things named in a message
 _MOST = 50  # different cells that a column of parts may hold
-
-
-def part_of(cell: str) -> str | None:
-    """The part that a cell names, in any spelling; empty of an empty cell, None where it names none."""
-    words = [word for word in re.findall(r"[^\W\d_]+", cell.lower()) if word not in _FILLER]
-    if not cell:
-        return ""
-    return PARTS.get(words[0]) if len(words) == 1 else None
 
 
 def is_part_column(name: str, cells: set[str]) -> bool:
     """Whether a column looks like one of parts, by its heading or by all its cells."""
     if plain(name) in HEADINGS or plain(name) in OTHER or FLAG.fullmatch(plain(name)):
         return True
-    parts = {part_of(cell) for cell in cells}
-    return len(cells) <= _MOST and None not in parts and "train" in parts and len(parts - {""}) > 1
+    words = cells - {""}
+    parts = part_names(words) if len(words) <= _MOST else {}
+    return len(parts) == len(words) and "train" in parts.values() and len(set(parts.values())) > 1
 
 
 def read_parts(table: pa.Table, place: Place, taken: set[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -91,13 +84,13 @@ def _of_words(table: pa.Table, place: Place, name: str, *, asked: bool) -> tuple
         return _flagged({PARTS[own[1]]: values}, len(table)), (f"`{name}` says the part of each image",)
     column = text_of(table[name], name)
     cells = distinct(column)
-    parts = {cell: part_of(cell) for cell in cells}
-    unknown = sorted(cell for cell, part in parts.items() if part is None)
+    parts = part_names(cell for cell in cells if cell)
+    unknown = sorted(cell for cell in cells if cell and cell not in parts)
     if not unknown:
         notes = (
             () if plain(name) == "split" else (f"the column `{name}` says the part of each image; ?split= ignores it",)
         )
-        return [parts[cell] or "" for cell in shared(column)], notes
+        return [parts.get(cell, "") for cell in shared(column)], notes
     shown = ", ".join(f"`{cell}`" for cell in unknown[:_FEW]) + (" …" if len(unknown) > _FEW else "")
     if asked or len(unknown) < len(cells):
         raise DatasetError(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv, json, parquet
 
-from advisor.builtin.datasets import is_image_name
+from advisor.data.layout.names import is_image_name
 from advisor.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _utf8(place: Place) -> tuple[bytes, tuple[str, ...]]:
         except UnicodeDecodeError:
             raise error from None
         first = next(line for line in text.splitlines() if not line.isascii())
-        guess = f"{place.file.name} is not in UTF-8; it was read as Windows-1252, for example `{first.strip():.60}`"
+        guess = f"`{place.file.name}` is not in UTF-8; it was read as Windows-1252, for example `{first.strip():.60}`"
         return text.encode(), (f"{guess}; if that is wrong, name its encoding, such as ?encoding=cp1250",)
     return data, ()
 

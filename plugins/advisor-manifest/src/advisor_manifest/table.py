@@ -72,7 +72,7 @@ def read_manifest(location: str) -> Listing:
         splits=splits,
         groups=groups,
         read=lambda path: (root / path).read_bytes(),
-        reading=(*notes, *located.reading, *label_notes, *part_notes),
+        reading=_sentences(*notes, *located.reading, *label_notes, *part_notes),
     )
 
 
@@ -102,7 +102,11 @@ def read_images(location: str) -> Listing:
             raise OSError("the row names no image")
         return (root / places[cell]).read_bytes()
 
-    return Listing(place.file.stem, cells, (), read, reading=(*notes, *located.reading))
+    return Listing(place.file.stem, cells, (), read, reading=_sentences(*notes, *located.reading))
+
+
+def _sentences(*notes: str) -> tuple[str, ...]:
+    return tuple(f"{note[:1].upper()}{note[1:]}." for note in notes)
 
 
 def _located(table: pa.Table, place: Place, columns: Columns) -> Located:
