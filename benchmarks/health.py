@@ -1,12 +1,10 @@
-"""How well copies and wrong labels are found in real images, and how well the curve of labels foretells.
+"""How well wrong labels are found in real images, and how well the curve of labels foretells.
 
-    python benchmarks/health.py [--sets clothing_small,mnist_5k] [--images 600] [--parts copies,labels,curve]
+    python benchmarks/health.py [--sets clothing_small,mnist_5k] [--images 600] [--parts labels,curve]
     python benchmarks/health.py --parts curve --penalty 0
 
 For each image set below `../shared/data`:
 
-- copies: 60 images are copied in each of several ways; given is the share of copies that land in the group of their
-  original, and how many groups there are among the images themselves;
 - labels: 5 % of the labels are exchanged at random; given is the share of those that are doubted, and how many of the
   doubted were exchanged (a lower bound of the truth, since sets have mistakes of their own);
 - curve: the accuracy with twice the labels is foretold from half the images, and compared with the leave-one-out
@@ -18,14 +16,11 @@ For each image set below `../shared/data`:
 from __future__ import annotations
 
 import argparse
-import io
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 
 from advisor.advice import labels as label_module
 from advisor.advice.health import find_suspects
@@ -42,60 +37,11 @@ from advisor.progress import Silent
 from advisor.task import SingleLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = "clothing_small,furniture_renders,clipart,satellite_landcover,letters_fonts,mnist_5k"
-COPIED, EXCHANGED, DRAWS = 60, 0.05, 4
-
-
-def encoded(image: Image.Image, **how: int | str) -> Image.Image:
-    file = io.BytesIO()
-    image.save(file, **how)
-    return Image.open(file)
-
-
-def scaled(image: Image.Image, factor: float) -> Image.Image:
-    return image.resize((max(8, round(image.width * factor)), max(8, round(image.height * factor))))
-
-
-def cropped(image: Image.Image, share: float) -> Image.Image:
-    x, y = round(image.width * share), round(image.height * share)
-    return image.crop((x, y, image.width - x, image.height - y))
-
-
-WAYS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "JPEG 50": lambda image: encoded(image, format="JPEG", quality=50),
-    "JPEG 20": lambda image: encoded(image, format="JPEG", quality=20),
-    "60 % of the size": lambda image: scaled(image, 0.6),
-    "5 % brighter": lambda image: image.point(lambda level: min(255, round(level * 1.05))),
-    "gray": lambda image: image.convert("L"),
-    "2 % off each side": lambda image: cropped(image, 0.02),
-    "mirrored": ImageOps.mirror,
-}
-
-
-def copies(files: list[Path], spec: object) -> tuple[dict[str, float], int]:
-    """Share of copies found for each way, and groups among the originals."""
-    shares = {}
-    groups = 0
-    for way, change in WAYS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            for part in ("original", "copy"):
-                Path(folder, part).mkdir()
-            for number, file in enumerate(files):
-                image = Image.open(file).convert("RGB")
-                image.save(Path(folder, "original", f"{number}.png"))
-                if number < COPIED:
-                    change(image).save(Path(folder, "copy", f"{number}.png"))
-            frame = prepare(folder, spec, catalog=load_catalog(), seed=0, progress=Silent()).dataset.frame
-            group = dict(zip(frame["path"], frame["group"], strict=True))
-            own = [group[f"original/{number}.png"] for number in range(len(files))]
-            groups = len(own) - len(set(own))
-            shares[way] = float(np.mean([group.get(f"copy/{number}.png") == own[number] for number in range(COPIED)]))
-    return shares, groups
+EXCHANGED, DRAWS = 0.05, 4
 
 
 def doubts(features: list[NDArray[np.float32]], labels: NDArray[np.int64], classes: int, stages: object) -> str:
@@ -142,13 +88,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default=SETS)
     parser.add_argument("--images", type=int, default=600, help="of each set; default 600")
-    parser.add_argument("--parts", default="copies,labels,curve")
+    parser.add_argument("--parts", default="labels,curve")
     parser.add_argument("--penalty", type=float, default=label_module._CEILING_PENALTY)  # noqa: SLF001
     args = parser.parse_args()
     label_module._CEILING_PENALTY = args.penalty  # noqa: SLF001
     parts = args.parts.split(",")
     columns = {
-        "copies": [*WAYS, "groups"],
         "labels": ["doubted", "rightly"],
         "curve": ["off", "off by", "held", "no gain"],
     }
@@ -165,10 +110,6 @@ def main() -> None:
         rows, labels = sample_rows(frame["row"].to_numpy(np.int64), frame["label"].to_numpy(np.int64), args.images, 0)
         classes = len(whole.dataset.classes)
         cells = []
-        if "copies" in parts:
-            paths = frame.set_index("row")["path"]
-            shares, groups = copies([DATA / name / paths[row] for row in rows], backbone.input)
-            cells += [*(f"{share:.2f}" for share in shares.values()), str(groups)]
         store = FeatureStore.open(whole.pixels, network, stages, backbone.input)
         features = compute_features(
             Sweeper(network, stages), whole.pixels, rows, backbone.input, store=store, device=torch.device("cpu"),

@@ -40,7 +40,9 @@ def main() -> None:
         model = advisor.load(best, device="auto")
         sources = list(find_images([args.data], load_catalog()))[: args.images]
         spec, where = model.input, next(model.network.parameters()).device
-        pixels = np.stack([decode_square(source.read(), spec.resize, spec.interpolation) for source in sources])
+        pixels = np.stack(
+            [decode_square(source.read(), spec.resize, spec.interpolation, model.ranges) for source in sources]
+        )
         network = model.network.to(memory_format=torch.channels_last)
         size = batch_for(where)
 

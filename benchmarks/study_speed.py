@@ -57,7 +57,9 @@ class Undecoded:
         from advisor.data.decode import decode_square
 
         def one(row: int) -> NDArray[np.uint8]:
-            return decode_square(self._dataset.read(self._path[row]), self.side, self._interpolation)
+            return decode_square(
+                self._dataset.read(self._path[row]), self.side, self._interpolation, self._dataset.ranges
+            )
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(one, rows.tolist())))

@@ -127,6 +127,7 @@ def recommend(
             digest=prepared.dataset.digest,
             seed=seed,
             skip_small_classes=skip_small_classes,
+            ranges=prepared.dataset.ranges,
             evidence=evidence_of(verdict, size, measured.distance, curve),
         ),
         start_lr=lr,

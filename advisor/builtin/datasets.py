@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from advisor.data.layout import read_layout, scan
-from advisor.data.layout.names import ARCHIVES, EXTENSIONS, is_image_name, is_skipped, part_names
+from advisor.data.layout.names import ARCHIVES, is_image_name, is_skipped, part_names
 from advisor.data.layout.reading import CHOICES
 from advisor.errors import UsageError
 from advisor.hookspecs import hookimpl
@@ -19,7 +19,7 @@ from advisor.types import DatasetFormat, Listing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HARMLESS = frozenset({"", ".md", ".txt", ".pdf", *ARCHIVES, *EXTENSIONS})  # beside class folders
+_HARMLESS = frozenset({"", ".md", ".txt", ".pdf", *ARCHIVES})  # beside class folders
 _FEW = 20  # files of a folder looked at before it is opened
 _LAYOUT = "one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
 
@@ -51,7 +51,8 @@ def _holds_classes(location: str) -> bool:
     try:
         with os.scandir(location) as entries:
             found = [entry for entry in entries if not entry.name.startswith(".")]
-        if any(entry.is_file() and Path(entry.name).suffix.lower() not in _HARMLESS for entry in found):
+        beside = [Path(entry.name) for entry in found if entry.is_file() and not is_image_name(entry.name)]
+        if any(file.suffix.lower() not in _HARMLESS for file in beside):
             return False
         folders = {
             entry.name: entry for entry in found if entry.is_dir() and not is_skipped(entry.name, beside_images=False)

@@ -1,7 +1,8 @@
-"""Near copies: images that are the same picture re-encoded, resized, or slightly changed in brightness.
+"""Near copies: images that are one picture re-encoded, resized, brighter or darker, mirrored, turned or cropped.
 
-They are found by correlation of small thumbnails, not by features of a network: two photographs of one kind
-of thing are alike to a network and are no copies.
+They are found by what small versions of them look like, not by features of a network: two photographs of one kind of
+thing are alike to a network and are no copies. Candidates are looked for among the most alike only, cell by cell, so
+that the time grows little faster than the number of images; see `advisor.data.windows`.
 """
 
 from __future__ import annotations
@@ -13,40 +14,40 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from advisor.data.dataset import ImageDataset
     from advisor.data.pixels import PixelStore
     from advisor.progress import Progress
 
-MOST = 50_000  # images; the time grows with the square of their number
-_COARSE, _FINE = 8, 32  # thumbnail sides, pixels
-# Correlations; the first only has to miss nothing.
-_COARSE_ALIKE, _FINE_ALIKE = 0.97, 0.99
+_SIDE, _SMALL = 64, 32  # of thumbnails, pixels
+_BLOCK = 512  # images at a time
+_PAIRS = 128  # pairs at a time
+_FEW = 2000  # images that are all compared with each other
+_PER_ROOT = 4  # cells for each unit of the square root of the images' number
+_PROBED = 3  # cells that each window is looked for in
+_NEAREST = 4  # candidates of an image, and of a window within a cell
+_LEAST_PRODUCT = 0.965  # of the signatures of a picture's window and a candidate
+_SAME = 0.99  # correlation of small pictures, in colour, that are the same without any turning
+# Correlation of gray pictures laid on each other, and of their detail alone; of drawings on plain ground more is asked.
+_ALIKE, _ALIKE_IN_DETAIL = 0.90, 0.75
+_DRAWN_ALIKE, _DRAWN_ALIKE_IN_DETAIL = 0.98, 0.90
+_DRAWN = 0.70  # share of a picture that has its two commonest gray levels, from which on it is a drawing
 _LEAST_CONTRAST = 2.0  # standard deviation in levels of 255; flatter images have nothing to compare
-_BLOCK = 2048
 
 
 def group_copies(dataset: ImageDataset, pixels: PixelStore, *, progress: Progress) -> ImageDataset:
-    """The same dataset with a column `duplicate_group`: equal for images that are copies or near copies of each other.
-
-    Sets of more than 50 000 images are grouped by file content alone, and a note says so.
-    """
+    """The same dataset with a column `duplicate_group`: equal for images that are (near) copies of each other."""
     frame = dataset.frame.copy()
     exact = pd.factorize(frame["content"])[0]
-    notes = dataset.notes
-    if len(frame) > MOST:
-        groups = exact
-        notes = (*notes, f"near copies were not looked for: that takes too long above {MOST} images")
-    else:
-        first = np.unique(exact, return_index=True)[1]
-        with progress.task("Looking for copies", len(first)) as advance:
-            near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first], advance)
-            groups = near[exact]
-    frame["duplicate_group"] = groups.astype(np.int64)
-    return replace(dataset, frame=frame, notes=notes)
+    first = np.unique(exact, return_index=True)[1]
+    with progress.task("Looking for copies", len(first)) as advance:
+        near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first], advance)
+    frame["duplicate_group"] = near[exact].astype(np.int64)
+    return replace(dataset, frame=frame)
 
 
 def near_copies(
@@ -66,32 +67,121 @@ def near_copies(
     from scipy.sparse.csgraph import connected_components
 
     n = len(rows)
-    thumbs = pixels.thumbnails(rows, _FINE)
-    flat = thumbs.reshape(n, -1).std(1) < _LEAST_CONTRAST
-    coarse = _normalised(thumbs.reshape(n, _COARSE, _FINE // _COARSE, _COARSE, _FINE // _COARSE, 3).mean((2, 4, 5)))
-    pairs: list[NDArray[np.int64]] = []
-    for start in range(0, n, _BLOCK):
-        alike = coarse[start : start + _BLOCK] @ coarse[start:].T
-        i, j = np.nonzero(alike > _COARSE_ALIKE)
-        later = i < j
-        i, j = i[later] + start, j[later] + start
-        pairs += [_confirmed(thumbs, i[k : k + _BLOCK], j[k : k + _BLOCK]) for k in range(0, len(i), _BLOCK)]
-        advance(min(_BLOCK, n - start))
-    found = np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
-    found = found[~(flat[found[:, 0]] | flat[found[:, 1]])]
-    graph = coo_array((np.ones(len(found), bool), (found[:, 0], found[:, 1])), shape=(n, n))
+    pairs = [_confirmed(pixels, rows, candidates) for candidates in _candidates(pixels, rows, advance)]
+    links = np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
+    graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(n, n))
     groups: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
 
 
-def _normalised(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of unit length and zero mean, so that their products are correlations."""
-    flat = images.reshape(len(images), -1)
-    flat = flat - flat.mean(1, keepdims=True)
-    lengths = np.sqrt(np.square(flat).sum(1, keepdims=True))
-    return np.asarray(flat / np.maximum(lengths, 1e-6), np.float32)
+def _candidates(
+    pixels: PixelStore, rows: NDArray[np.int64], advance: Callable[[int], None]
+) -> Iterator[NDArray[np.int64]]:
+    """By blocks of images (pairs, 3): an image, one that may be a copy of a window of it, and the window."""
+    import torch
+
+    from advisor.data.windows import signatures, windows
+
+    whole = [signatures(_small(pixels, rows[at]), whole_only=True)[:, 0] for at in _blocks(len(rows))]
+    known = torch.cat(whole)
+    cells = _Cells(known)
+    count = len(windows())
+    for at in _blocks(len(rows)):
+        asked = signatures(_small(pixels, rows[at])).flatten(0, 1)
+        query, member, product = cells.nearest(asked)
+        image, window = at[0] + query // count, query % count
+        fit = (product > _LEAST_PRODUCT) & (image != member)
+        order = torch.nonzero(fit)[:, 0]
+        order = order[product[order].argsort(descending=True)]
+        table = pd.DataFrame({"image": image[order], "member": member[order], "window": window[order]})
+        table = table.drop_duplicates(["image", "member"]).groupby("image", sort=False).head(_NEAREST)
+        yield table.to_numpy(np.int64)
+        advance(len(at))
 
 
-def _confirmed(thumbs: NDArray[np.float32], i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
-    alike = np.einsum("nd,nd->n", _normalised(thumbs[i]), _normalised(thumbs[j])) > _FINE_ALIKE
-    return np.stack([i[alike], j[alike]], axis=1)
+class _Cells:
+    """Signatures in cells of alike ones, so that each is compared with few others.
+
+    Args:
+        known: (n, width) of unit length.
+    """
+
+    def __init__(self, known: Tensor) -> None:
+        import torch
+
+        n = len(known)
+        cells = 1 if n <= _FEW else round(_PER_ROOT * n**0.5)
+        chosen = np.sort(np.random.default_rng(0).choice(n, cells, replace=False))
+        self._centres = known[torch.from_numpy(chosen)]
+        cell = torch.cat([(known[at] @ self._centres.T).argmax(1) for at in _blocks(n)])
+        order = cell.argsort(stable=True)
+        ends = torch.bincount(cell, minlength=cells).cumsum(0)[:-1]
+        self._members = order.tensor_split(ends)
+        self._known = [known[members] for members in self._members]
+
+    def nearest(self, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which of the asked (m, width) is near which of the known, and their products; several of each asked."""
+        import torch
+
+        probed = (asked @ self._centres.T).topk(min(_PROBED, len(self._centres)), dim=1).indices
+        cell, order = probed.flatten().sort(stable=True)
+        queries = order // probed.shape[1]
+        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        start = 0
+        for number, size in zip(*torch.unique_consecutive(cell, return_counts=True), strict=True):
+            own = queries[start : start + int(size)]
+            start += int(size)
+            members = self._members[int(number)]
+            if len(members):
+                product, place = (asked[own] @ self._known[int(number)].T).topk(min(1 + _NEAREST, len(members)), dim=1)
+                parts.append((own.repeat_interleave(place.shape[1]), members[place.flatten()], product.flatten()))
+        query, member, product = (torch.cat(column) for column in zip(*parts, strict=True))
+        return query, member, product
+
+
+def _confirmed(pixels: PixelStore, rows: NDArray[np.int64], candidates: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those pairs of candidates (pairs, 3) that are copies of each other, (copies, 2)."""
+    import torch
+
+    from advisor.data.windows import alike, plainness
+
+    kept = [np.empty((0, 2), np.int64)]
+    for start in range(0, len(candidates), _PAIRS):
+        pairs = candidates[start : start + _PAIRS]
+        wanted, places = np.unique(pairs[:, :2], return_inverse=True)
+        thumbs = torch.from_numpy(pixels.thumbnails(rows[wanted], _SIDE))
+        first, second = (thumbs[torch.from_numpy(places.reshape(-1, 2)[:, column])] for column in (0, 1))
+        whole, detail = alike(first, second, torch.from_numpy(pairs[:, 2].copy()))
+        drawn = torch.maximum(plainness(first), plainness(second)) > _DRAWN
+        copies = whole > torch.where(drawn, _DRAWN_ALIKE, _ALIKE)
+        copies &= detail > torch.where(drawn, _DRAWN_ALIKE_IN_DETAIL, _ALIKE_IN_DETAIL)
+        small = [_normalised(_shrunk(one)) for one in (first, second)]
+        copies |= (small[0] * small[1]).sum(1) > _SAME
+        for one in (first, second):
+            copies &= _shrunk(one).mean(3).flatten(1).std(1) >= _LEAST_CONTRAST
+        kept.append(pairs[copies.numpy(), :2])
+    return np.concatenate(kept)
+
+
+def _small(pixels: PixelStore, rows: NDArray[np.int64]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(pixels.thumbnails(rows, _SMALL))
+
+
+def _shrunk(thumbs: Tensor) -> Tensor:
+    n = len(thumbs)
+    return thumbs.reshape(n, _SMALL, _SIDE // _SMALL, _SMALL, _SIDE // _SMALL, 3).mean((2, 4))
+
+
+def _normalised(pictures: Tensor) -> Tensor:
+    """Rows of unit length, each colour with zero mean, so that their products are correlations.
+
+    Else two pictures of nothing but the same blue would correlate.
+    """
+    flat = (pictures - pictures.mean((1, 2), keepdim=True)).flatten(1)
+    return flat / flat.square().sum(1, keepdim=True).sqrt().clamp(min=1e-6)
+
+
+def _blocks(count: int) -> list[NDArray[np.int64]]:
+    return [np.arange(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]

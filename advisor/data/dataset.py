@@ -13,6 +13,8 @@ import pandas as pd
 from advisor.data.decode import Header, UnreadableImageError, read_header
 from advisor.data.layout.names import unread_pictures
 from advisor.data.multilabel import draw_jointly
+from advisor.data.range import NO_RANGES, ValueRanges
+from advisor.data.scale import measure_ranges
 from advisor.data.small_classes import handle_small
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
@@ -45,8 +47,8 @@ class ImageDataset:
         frame: one row per image. `row` is its place in the pixel store, `path` its identifier, `label`
             an index into `classes` (where images may have several: the rarest of them, -1 for none, and all of them
             in `labels`), `split` one of `train`, `val`, `test` or empty, `given_group` the given group
-            or empty, `content` a hash of the file, `width`, `height` (pixels), `mode` and `format` as the file's
-            header states them.
+            or empty, `content` a hash of the file, `width`, `height` (pixels), `mode`, `format` and `depth` as the
+            file's header states them.
             Once looked for, `duplicate_group` is equal for copies and near copies. Once split, `family` is equal for
             what was kept on one side.
         digest: hash of every path, file content, label and given split; equal for equal data.
@@ -55,6 +57,7 @@ class ImageDataset:
         reading: how the location was understood, in sentences.
         notes: what a person should know about the splits.
         drawn: splits that were drawn rather than given.
+        ranges: what is black and what is white in images deeper than eight bits.
     """
 
     name: str
@@ -69,6 +72,7 @@ class ImageDataset:
     reading: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
+    ranges: ValueRanges = NO_RANGES
 
     @property
     def val_drawn(self) -> bool:
@@ -102,7 +106,12 @@ class ImageDataset:
 
 
 def open_dataset(
-    location: str | Path, *, catalog: Catalog | None = None, progress: Progress | None = None, tell: bool = True
+    location: str | Path,
+    *,
+    catalog: Catalog | None = None,
+    progress: Progress | None = None,
+    tell: bool = True,
+    ranges: ValueRanges = NO_RANGES,
 ) -> ImageDataset:
     """Find the images at a location and read their headers.
 
@@ -111,6 +120,7 @@ def open_dataset(
         catalog: where formats come from; the installed plugins by default.
         progress: told how the location is understood, before anything is read, and how far the headers are.
         tell: whether it is told the former; it may know from before.
+        ranges: of images deeper than eight bits where a plan gives them; measured where it does not.
 
     Raises:
         UsageError: nothing recognises the location.
@@ -149,6 +159,7 @@ def open_dataset(
             "height": [headers[i].height for i in readable],
             "mode": [headers[i].mode for i in readable],
             "format": [headers[i].format for i in readable],
+            "depth": [headers[i].depth for i in readable],
         }
     )
     index = {name: number for number, name in enumerate(classes)}
@@ -158,6 +169,7 @@ def open_dataset(
         frame.insert(2, "label", task.strata(task.encode(numbers)))
     else:
         frame.insert(2, "label", np.array([number for (number,) in numbers], np.int64))
+    ranges = measure_ranges(listing.read, frame["path"].tolist(), frame["depth"].tolist(), ranges)
     return ImageDataset(
         name=listing.name,
         location=location,
@@ -169,6 +181,8 @@ def open_dataset(
         broken=tuple((listing.paths[i], reason) for i, reason in sorted(broken.items())),
         ignored=tuple(listing.ignored),
         reading=tuple(listing.reading),
+        notes=ranges.sentences,
+        ranges=ranges,
     )
 
 

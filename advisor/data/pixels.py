@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -82,13 +83,20 @@ def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress |
     """
     shorter = dataset.frame[["width", "height"]].min(axis=1)
     side = int(min(spec.resize, shorter.max() if len(shorter) else 1))
-    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}-{_FORMAT}"
+    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}-{_FORMAT}{_variant(dataset)}"
     if folder.is_dir() and json.loads((folder / "store.json").read_text())["retry"]:
         shutil.rmtree(folder)  # some files could not be read then; perhaps they can now
     if not folder.is_dir():
         _decode_all(dataset, folder, side, spec.interpolation, progress or Silent())
     meta = json.loads((folder / "store.json").read_text())
     return PixelStore(folder, meta["count"], meta["side"], tuple((r, why) for r, why in meta["broken"]))
+
+
+def _variant(dataset: ImageDataset) -> str:
+    """What tells apart decodings of the same files: the ranges of deep images, and which files could not be opened."""
+    unopened = "".join(sorted(path for path, _ in dataset.broken))
+    own = hashlib.sha256(unopened.encode()).hexdigest()[:8] if unopened else ""
+    return "".join(f"-{part}" for part in (dataset.ranges.key, own) if part)
 
 
 def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: str, progress: Progress) -> None:
@@ -119,7 +127,7 @@ def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[N
 
     def one(path: str) -> NDArray[np.uint8] | str | OSError:
         try:
-            return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation))
+            return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation, dataset.ranges))
         except UnreadableImageError as error:
             return str(error)
         except PluginError as error:

@@ -9,6 +9,7 @@ from advisor.data.copies import group_copies
 from advisor.data.dataset import ImageDataset, open_dataset, split_dataset, without
 from advisor.data.pixels import PixelStore, store_pixels
 from advisor.data.profile import DatasetProfile, profile_dataset
+from advisor.data.range import NO_RANGES, ValueRanges
 
 if TYPE_CHECKING:
     from advisor.plugins import Catalog
@@ -44,19 +45,30 @@ def prepare(
     catalog: Catalog,
     seed: int,
     skip_small_classes: bool = False,
+    ranges: ValueRanges = NO_RANGES,
     progress: Progress,
     tell: bool = True,
 ) -> Prepared:
     """Open a location, decode every image once for this input, and split what can be read, copies on one side.
 
-    How the location is understood is told first, unless `tell` is False.
+    Args:
+        location: a folder, or whatever an installed dataset format recognises.
+        spec: input of the backbone.
+        catalog: of dataset formats.
+        seed: of the split.
+        skip_small_classes: leave out classes too small to split.
+        ranges: of images deeper than eight bits where a plan gives them.
+        progress: told how far it is.
+        tell: whether it is told first how the location is understood, and what had to be guessed.
 
     Raises:
         UsageError: nothing recognises the location.
         DatasetError: the images cannot be used as they are.
         AdvisorError: the disk is full or may not be written.
     """
-    listed = open_dataset(location, catalog=catalog, progress=progress, tell=tell)
+    listed = open_dataset(location, catalog=catalog, progress=progress, tell=tell, ranges=ranges)
+    for warning in listed.ranges.warnings if tell else ():
+        progress.say(warning)
     pixels = store_pixels(listed, spec, progress=progress)
     readable = without(listed, pixels.broken)
     grouped = group_copies(readable, pixels, progress=progress)

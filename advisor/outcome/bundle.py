@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from advisor.data.cache import new_folder
+from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.errors import BundleError, closest_path
 from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
@@ -75,6 +76,11 @@ class Bundle:
         return float(self.config["advisor"].get("temperature", 1.0))
 
     @property
+    def ranges(self) -> ValueRanges:
+        """What is black and what is white in images deeper than eight bits, as the model was tuned."""
+        return ValueRanges.from_dict(self.config["advisor"].get("range", {}))
+
+    @property
     def timm_loads_it(self) -> bool:
         """Whether `timm.create_model('local-dir:…', pretrained=True)` gives the same network."""
         return "architecture" in self.config
@@ -98,6 +104,7 @@ def save_bundle(
     head_is_linear: bool,
     task: Task,
     temperature: float = 1.0,
+    ranges: ValueRanges = NO_RANGES,
     texts: Mapping[str, str],
 ) -> bool:
     """Write a bundle; it replaces an earlier one only when it is complete.
@@ -111,6 +118,7 @@ def save_bundle(
         head_is_linear: whether timm's own classifier may be able to hold it.
         task: what it has learnt; its classes are in the order of the logits.
         temperature: factor that turns logits into calibrated ones.
+        ranges: what is black and what is white in images deeper than eight bits.
         texts: further files by name.
 
     Returns:
@@ -133,7 +141,7 @@ def save_bundle(
         **task.to_config(),
         "temperature": temperature,
         "input": asdict(backbone.input),
-    }
+    } | ({"range": ranges.to_dict()} if ranges else {})
     old = folder.with_name(f".{folder.name}.old")
     staged = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
@@ -182,6 +190,7 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
                 f"`{folder}` is in format {ours['format']}; this version reads {FORMAT}.",
                 hint="pip install --upgrade transfer-advisor",
             )
+        ValueRanges.from_dict(ours.get("range", {}))  # a damaged one is said here, not at the first deep image
         network = _build(folder, config, ours, catalog)
         return Bundle(
             folder=folder,

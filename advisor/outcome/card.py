@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advisor.data.range import ValueRanges
 from advisor.errors import BundleError
 from advisor.packaging.new import in_markdown, one_line, quoted
 from advisor.records.run import RunRecord
@@ -71,6 +72,7 @@ def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, plac
     known = known_of(config, report)
     timm_loads_it = "architecture" in config
     task, scenario, per_class = report.task, report.scenario, _per_class(report)
+    ranges = ValueRanges.from_dict(config["advisor"].get("range", {}))
     return environment.get_template("card.md.j2").render(
         front=_Ready(_front_matter(known, report, timm_loads_it=timm_loads_it, title=one_line(title), licence=licence)),
         title=title,
@@ -81,6 +83,7 @@ def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, plac
         activation=_Ready(task.activation),
         class_metric=_Ready(task.class_metric_name),
         limit=_Ready(task.limit),
+        scales=ranges.scales,
         splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),
         number=scenario,

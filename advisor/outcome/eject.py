@@ -57,7 +57,6 @@ _NOTHING: Mapping[str, object] = {
 _ENDINGS = (".csv", ".safetensors", "-head.safetensors")  # of the split, the trunk and the head's start
 _HEADS = ("linear", "ridge", "svm")
 _VIEWS = ("none", "crop", "flip_crop")
-_DEEP = ("I", "F")  # beginnings of Pillow's modes of more than 8 bits
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
     tuned = context.stages.frozen_index(values.freeze.depth, tap) < tap
     odd = [f"{key} = {value}" for key, value in values.to_flat().items()
            if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
-    modes = sorted({mode for mode in dataset.frame["mode"] if mode.startswith(_DEEP)})
+    deep = sorted(set(dataset.frame["depth"]) - {"uint8"})
     problems = [
         f"the head `{kind.name}`, where it knows {', '.join(_HEADS)}" if kind.name not in _HEADS else "",
         f"{', '.join(odd)}" if odd and kind.name in _HEADS else "",
@@ -165,7 +164,7 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
         if tuned and values.augment not in _VIEWS else "",
         "classes that are made to count alike" if balance_mode(values, context) != "none" else "",
         "" if dataset.task.exclusive else "images with several labels",
-        f"images of more than 8 bits ({', '.join(modes)})" if modes else "",
+        f"images of more than 8 bits ({', '.join(deep)})" if deep else "",
         f"images that are no files in a folder ({dataset.format})" if dataset.format != "folder" else "",
         "a set without test images" if not len(context.rows("test")) else "",
     ]  # fmt: skip

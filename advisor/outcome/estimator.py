@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import Image, ImageFile, ImageOps
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from advisor.advice.recommend import recommend
 from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.data.levels import white_is_zero
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
 from advisor.network.sweep import BATCH
@@ -35,14 +36,18 @@ if TYPE_CHECKING:
     Images = Sequence[Any] | NDArray[Any]
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+_WITH_ALPHA = ("PA", "La", "RGBa")  # other ways to keep opacity, which few formats hold
+_GRAY = ("bool", "uint8", "uint16", "int16", "int32", "float16", "float32", "float64")
 
 
 @experimental("0.1")
 class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """An image classifier that finds out by itself how to transfer a pretrained network.
 
-    Images are an array (n, height, width) or (n, height, width, 3) of unsigned bytes or of floats in 0..1, or a list of
-    such arrays, of Pillow images, or of paths, of any sizes. A fifth of them is kept for an honest test figure.
+    Images are an array (n, height, width) or (n, height, width, 3), or a list of such arrays, of Pillow images, or of
+    paths, of any sizes. Arrays hold unsigned bytes, or floats in 0..1; gray ones also 16-bit or 32-bit integers and
+    floats of any scale, and a second or fourth channel is their opacity. A path, its open image and its upright array
+    give the same probabilities. A fifth of the images is kept for an honest test figure.
 
     Args:
         backbone: name of the pretrained network.
@@ -142,7 +147,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pixels: list[NDArray[np.uint8]] = []
         for number, data in enumerate(_encoded(X)):
             try:
-                pixels.append(decode_square(data, spec.resize, spec.interpolation))
+                pixels.append(decode_square(data, spec.resize, spec.interpolation, self.bundle_.ranges, in_full=True))
             except UnreadableImageError as error:
                 raise DatasetError(f"Image {number} cannot be read: {error}.", hint="leave it out") from error
             if len(pixels) == BATCH or number == len(X) - 1:
@@ -176,32 +181,69 @@ def _encoded(X: Images) -> Iterator[bytes]:
                 raise DatasetError(f"`{image}` cannot be read: {error.strerror}.", hint="check the path") from error
             continue
         picture = image if isinstance(image, Image.Image) else _picture(np.asarray(image), number)
-        buffer = io.BytesIO()
         try:
-            if picture.mode in _PNG_MODES:
-                picture.save(buffer, "PNG", compress_level=1)
-            else:
-                picture.save(buffer, "TIFF")
+            yield _file_of(picture)
         except (OSError, ValueError, KeyError) as error:
             raise DatasetError(f"Image {number}, of mode {picture.mode}, cannot be read: {error}.",
                                hint="image.convert('RGB')") from error  # fmt: skip
-        yield buffer.getvalue()
+
+
+def _file_of(picture: Image.Image) -> bytes:
+    """An image file with all that a Pillow image shows: upright, with its opacity, at its depth.
+
+    One that was opened and not yet loaded is its own file.
+    """
+    if (own := _own_file(picture)) is not None:
+        return own
+    inverted = white_is_zero(picture)
+    upright = ImageOps.exif_transpose(picture)
+    if inverted:
+        values = np.asarray(upright)
+        upright = Image.fromarray(65535 - values if values.dtype.kind == "u" else -values)
+    if upright.mode in _WITH_ALPHA:
+        upright = upright.convert("RGBA")
+    buffer = io.BytesIO()
+    if upright.mode in _PNG_MODES:
+        upright.save(buffer, "PNG", compress_level=1)
+    else:
+        upright.save(buffer, "TIFF")
+    return buffer.getvalue()
+
+
+def _own_file(picture: Image.Image) -> bytes | None:
+    """The bytes of the file that a Pillow image was opened from, where nothing of it has been loaded or changed."""
+    if getattr(picture, "map", None) is not None and picture.readonly:
+        # Still the file's own pixels, mapped into memory; Pillow maps a TIFF that lies on its side in the wrong shape.
+        return Path(getattr(picture, "filename", "")).read_bytes()
+    file = getattr(picture, "fp", None)
+    if not isinstance(picture, ImageFile.ImageFile) or file is None or not picture.tile or picture.tell() != 0:
+        return None
+    place = file.tell()
+    try:
+        file.seek(0)
+        data: bytes = file.read()
+    finally:
+        file.seek(place)
+    return data
 
 
 def _picture(values: NDArray[Any], number: int) -> Image.Image:
-    gray_or_rgb = values.ndim == 2 or (values.ndim == 3 and values.shape[2] == 3)
-    if (
-        values.dtype.kind == "f"
-        and gray_or_rgb
-        and values.size
-        and np.isfinite(values).all()
-        and 0 <= values.min() <= values.max() <= 1
-    ):
+    gray = values.ndim == 2 and values.dtype.name in _GRAY
+    channels = values.shape[2] if values.ndim == 3 else 1
+    if channels == 3 and values.dtype.kind == "f" and values.size and np.isfinite(values).all() and (
+        0 <= values.min() <= values.max() <= 1
+    ):  # fmt: skip
         values = np.round(values * 255).astype(np.uint8)
-    if not gray_or_rgb or values.dtype != np.uint8 or not values.size:
+    coloured = values.ndim == 3 and channels in {2, 3, 4} and values.dtype == np.uint8
+    if not (gray or coloured) or not values.size:
         raise DatasetError(
             f"Image {number} is an array of shape {values.shape} and type {values.dtype}.",
-            ways=["give (height, width) or (height, width, 3), unsigned bytes or floats in 0..1"],
+            ways=["give (height, width) or (height, width, 3), unsigned bytes or floats in 0..1",
+                  "give 16-bit and 32-bit integers and floats of another scale as (height, width)"],
             hint="scikit-learn's digits: load_digits().images / 16",
-        )
-    return Image.fromarray(values)
+        )  # fmt: skip
+    if values.dtype.kind == "f":
+        values = values.astype(np.float32)
+    elif values.dtype == np.int16:
+        values = values.astype(np.int32)
+    return Image.fromarray(np.ascontiguousarray(values))

@@ -305,6 +305,7 @@ def _write_bundle(opened: OpenRun, winner: ScoredTrial, network: TransferNetwork
         digest=record.dataset.digest,
         seed=plan.seed,
         skip_small_classes=plan.skip_small_classes,
+        ranges=context.prepared.dataset.ranges,
     )
     provenance = {
         "trial": winner.number, "kind": record.winner.kind.value, "validation_accuracy": rounded(record.validation),
@@ -320,6 +321,7 @@ def _write_bundle(opened: OpenRun, winner: ScoredTrial, network: TransferNetwork
         head_is_linear=kind.linear,
         task=record.task,
         temperature=winner.temperature,
+        ranges=context.prepared.dataset.ranges,
         texts={
             "best.toml": plan_to_toml(best_plan, provenance=provenance),
             "report.json": json.dumps(record.to_dict(), indent=2, ensure_ascii=False),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.data.decode import UnreadableImageError, decode_square, read_header
 from advisor.data.views import clean_view
 from advisor.errors import AdvisorError
 from advisor.network.fold import fold_batchnorm
@@ -142,22 +142,29 @@ def predict_each(
     sources = list(islice(find_images([str(given) for given in inputs], catalog, progress.say), limit))
     where = next(model.network.parameters()).device
     network, size, task = _quick(model, len(sources)), batch_for(where), model.task
+    warned = False
     with (
         progress.task("Predicting", len(sources)) as advance,
         ThreadPoolExecutor(min(_MOST_DECODERS, os.cpu_count() or 1)) as pool,
     ):
         for batch, decoded in _decoded(sources, size, model, pool):
-            pixels = [outcome for outcome in decoded if not isinstance(outcome, str)]
+            pixels = [one.pixels for one in decoded if one.pixels is not None]
             scores = np.zeros((0, len(model.classes)))
             if pixels:
                 images = clean_view(torch.from_numpy(np.stack(pixels)).to(where), model.input)
                 with torch.inference_mode():
                     scores = model.probabilities(network(images)).double().cpu().numpy()
             known = iter(scores)
-            for source, outcome in zip(batch, decoded, strict=True):
-                if isinstance(outcome, str):
+            for source, one in zip(batch, decoded, strict=True):
+                if one.unscaled and not warned:
+                    progress.say(
+                        f"{source.path} is deeper than eight bits, and the model was tuned on no such images: "
+                        "what is black and white in it, and in others like it, is guessed from each image alone."
+                    )
+                    warned = True
+                if one.pixels is None:
                     nothing = np.full(len(model.classes), np.nan)
-                    yield Predicted(source.path, "", float("nan"), outcome, nothing)
+                    yield Predicted(source.path, "", float("nan"), one.error, nothing)
                 else:
                     own = next(known)
                     yield Predicted(source.path, task.said(own, least), float(own.max()), "", own)
@@ -174,11 +181,20 @@ def _quick(model: Bundle, images: int) -> nn.Module:
     return network if folded is None else folded
 
 
+@dataclass(frozen=True)
+class _Decoded:
+    """An image's pixels, (side, side, 3) uint8, or why there are none; and whether its scale is a guess."""
+
+    pixels: NDArray[np.uint8] | None
+    error: str = ""
+    unscaled: bool = False
+
+
 def _decoded(
     sources: Sequence[InputImage], size: int, model: Bundle, pool: ThreadPoolExecutor
-) -> Iterator[tuple[tuple[InputImage, ...], list[NDArray[np.uint8] | str]]]:
-    """Batches in order with their pixels, or why there are none; a few batches are decoded ahead."""
-    ahead: deque[tuple[tuple[InputImage, ...], list[Future[NDArray[np.uint8] | str]]]] = deque()
+) -> Iterator[tuple[tuple[InputImage, ...], list[_Decoded]]]:
+    """Batches in order, decoded; a few batches are decoded ahead."""
+    ahead: deque[tuple[tuple[InputImage, ...], list[Future[_Decoded]]]] = deque()
     batches = (tuple(sources[start : start + size]) for start in range(0, len(sources), size))
     while True:
         while len(ahead) < _AHEAD and (batch := next(batches, None)):
@@ -189,12 +205,15 @@ def _decoded(
         yield batch, [future.result() for future in futures]
 
 
-def _decode(source: InputImage, model: Bundle) -> NDArray[np.uint8] | str:
+def _decode(source: InputImage, model: Bundle) -> _Decoded:
     try:
-        return decode_square(source.read(), model.input.resize, model.input.interpolation)
+        data = source.read()
+        pixels = decode_square(data, model.input.resize, model.input.interpolation, model.ranges)
+        depth = read_header(data).depth
+        return _Decoded(pixels, unscaled=depth != "uint8" and model.ranges.of(depth) is None)
     except UnreadableImageError as error:
-        return str(error)
+        return _Decoded(None, str(error))
     except OSError as error:
-        return error.strerror or str(error)
+        return _Decoded(None, error.strerror or str(error))
     except AdvisorError as error:  # a stranger's reader has failed in a way of its own
-        return error.message
+        return _Decoded(None, error.message)

@@ -347,6 +347,7 @@ def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Prog
         catalog=catalog,
         seed=plan.seed,
         skip_small_classes=plan.skip_small_classes,
+        ranges=plan.ranges,
         progress=progress,
     )
     if plan.digest and plan.digest != prepared.dataset.digest:

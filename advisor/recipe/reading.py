@@ -6,12 +6,14 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advisor.data.range import ValueRanges, problems
 from advisor.errors import RecipeError, UsageError, closest, closest_path
 from advisor.recipe.schema import (
     FREE_TABLES,
     KEYS,
     MAX_SEED,
     PLAN_TABLES,
+    RANGE_TABLE,
     SCHEMA,
     WHEN,
     Choices,
@@ -74,7 +76,7 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
     """A plan from TOML text; `source` names it in messages."""
     checker = _Checker(source, catalog)
     table = checker.parse(text)
-    recipe = checker.recipe(table, extra=(*PLAN_TABLES, *FREE_TABLES))
+    recipe = checker.recipe(table, extra=(*PLAN_TABLES, RANGE_TABLE, *FREE_TABLES))
     backbones = checker.searched_backbones(table)
     found = {name: checker.plain_table(table, name, keys) for name, keys in PLAN_TABLES.items()}
     for section, key in (("data", "location"), ("backbone", "name")):
@@ -84,6 +86,8 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
     for name in FREE_TABLES:
         if not isinstance(table.get(name, {}), dict):
             checker.problem(name, f"found {_show(table[name])}; a table [{name}] is expected")
+    for path, flaw in problems(table.get(RANGE_TABLE, {})):
+        checker.problem(f"{RANGE_TABLE}.{path}" if path else RANGE_TABLE, flaw)
     seed = found["data"].get("seed", 0)
     if not 0 <= seed <= MAX_SEED:
         checker.problem("data.seed", f"found {seed}; 0 to {MAX_SEED} is allowed")
@@ -98,6 +102,7 @@ def parse_plan(text: str, source: str, catalog: Catalog) -> Plan:
         skip_small_classes=data.get("skip_small_classes", False),
         evidence=table.get("evidence", {}),
         backbones=backbones,
+        ranges=ValueRanges.from_dict(table.get(RANGE_TABLE, {})),
     )
 
 

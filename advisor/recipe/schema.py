@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from advisor.data.augmentations import AUGMENTATIONS
+from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.network.stages import CODES
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ PLAN_TABLES: Mapping[str, Mapping[str, type]] = {
     "data": {"location": str, "digest": str, "seed": int, "skip_small_classes": bool},
     "backbone": {"name": str},
 }
+RANGE_TABLE = "range"  # of images deeper than eight bits; `advisor.data.range` has its keys
 FREE_TABLES = ("evidence", "provenance")
 
 
@@ -238,6 +240,7 @@ class Plan:
         digest: of the dataset when the plan was made; empty when not known.
         backbone: its name; where several are searched, that of the first trial.
         backbones: all that are searched; empty where there is only one.
+        ranges: what is black and white in images deeper than eight bits; measured again where it says nothing.
         seed: of the split and of every trial.
         skip_small_classes: whether classes too small to split are left out.
         evidence: plain data on why; not read by `tune`.
@@ -251,6 +254,7 @@ class Plan:
     skip_small_classes: bool = False
     evidence: Mapping[str, Any] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
+    ranges: ValueRanges = NO_RANGES
 
 
 def key_of(param: Param) -> Key:

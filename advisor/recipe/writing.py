@@ -8,7 +8,7 @@ import tomlkit
 from tomlkit import TOMLDocument
 from tomlkit.items import InlineTable
 
-from advisor.recipe.schema import KEYS, SCHEMA, Choices, Plan, Range, Recipe, Value
+from advisor.recipe.schema import KEYS, RANGE_TABLE, SCHEMA, Choices, Plan, Range, Recipe, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +44,7 @@ def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[s
             "skip_small_classes": plan.skip_small_classes,
         },
         "backbone": {"name": _value(Choices(plan.backbones, plan.backbone)) if plan.backbones else plan.backbone},
+        **({RANGE_TABLE: plan.ranges.to_dict()} if plan.ranges else {}),
     })  # fmt: skip
     for name, table in (("evidence", plan.evidence), ("provenance", provenance or {})):
         if table:

@@ -27,7 +27,8 @@ def fingerprint(plan: Plan) -> str:
     """Hash of everything in a plan that changes what a trial means; the search's length does not."""
     length = ("search.trials", "search.budget", "search.seeds")
     values = {k: repr(v) for k, v in sorted(plan.recipe.values.items()) if k not in length}
-    text = json.dumps([values, plan.backbone, list(plan.backbones), plan.seed, plan.skip_small_classes])
+    scaled = [plan.ranges.key] if plan.ranges else []
+    text = json.dumps([values, plan.backbone, list(plan.backbones), plan.seed, plan.skip_small_classes, *scaled])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

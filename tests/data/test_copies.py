@@ -106,3 +106,58 @@ def test_blurring_is_no_reason_to_lump_different_pictures(folder):
     for seed in range(12):
         Image.open(folder / "b" / f"{seed}.png").filter(ImageFilter.GaussianBlur(8)).save(folder / "b" / f"{seed}.png")
     assert ready(folder).profile.near_duplicates == ()
+
+
+def detailed(seed, size=(150, 120)):
+    """A colourful picture with detail, different for every seed."""
+    rng = np.random.default_rng(seed)
+    soft = Image.fromarray(rng.integers(0, 255, (7, 9, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    fine = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    return Image.blend(soft, fine, 0.35)
+
+
+TURNS = Image.Transpose
+CHANGES = {
+    "mirrored": lambda image: image.transpose(TURNS.FLIP_LEFT_RIGHT),
+    "upside down": lambda image: image.transpose(TURNS.FLIP_TOP_BOTTOM),
+    "quarter": lambda image: image.transpose(TURNS.ROTATE_90),
+    "half": lambda image: image.transpose(TURNS.ROTATE_180),
+    "transposed": lambda image: image.transpose(TURNS.TRANSPOSE),
+    "cropped": lambda image: image.crop((4, 9, 146, 114)),
+    "cropped much": lambda image: image.crop((14, 11, 136, 109)),
+    "cropped at a corner": lambda image: image.crop((15, 12, 150, 120)),
+    "cropped and mirrored": lambda image: image.crop((10, 3, 139, 112)).transpose(TURNS.FLIP_LEFT_RIGHT),
+    "cropped, turned, smaller": lambda image: (
+        image.crop((6, 6, 141, 114)).transpose(TURNS.ROTATE_270).resize((90, 110))
+    ),
+}
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Two classes of different pictures, and of the first ones a changed copy each."""
+    for label in "ab":
+        (tmp_path / "d" / label).mkdir(parents=True)
+        for seed in range(12):
+            detailed(seed + 100 * ord(label)).save(tmp_path / "d" / label / f"{seed}.png")
+    for seed, (name, change) in enumerate(CHANGES.items()):
+        change(detailed(seed + 100 * ord("a"))).save(tmp_path / "d" / "a" / f"{seed} {name}.jpg", quality=85)
+    return tmp_path / "d"
+
+
+def test_mirrored_turned_and_cropped_copies_are_found_and_nothing_else(changed):
+    groups = {frozenset(group) for group in ready(changed).profile.near_duplicates}
+    assert groups == {frozenset({f"a/{seed}.png", f"a/{seed} {name}.jpg"}) for seed, name in enumerate(CHANGES)}
+
+
+def test_with_cells_the_same_copies_are_found(changed, monkeypatch):
+    """More images than are all compared with each other are sorted into cells first."""
+    from advisor.data import copies
+
+    every = {frozenset(group) for group in ready(changed).profile.near_duplicates}
+    monkeypatch.setattr(copies, "_FEW", 10)
+    monkeypatch.setattr(copies, "_PER_ROOT", 2)
+    monkeypatch.setattr(copies, "_BLOCK", 7)
+    cells = {frozenset(group) for group in ready(changed).profile.near_duplicates}
+    assert len(every & cells) >= 0.9 * len(every)
+    assert cells <= every

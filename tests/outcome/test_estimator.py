@@ -84,7 +84,7 @@ def test_paths_pictures_and_floats_are_images_too(tiny, images, tmp_path):
     [
         (lambda X, y: (X, y[:-1]), UsageError, "36 images and labels of shape (35,)"),
         (lambda X, y: (X.astype(int), y), DatasetError, "type int64"),
-        (lambda X, y: (X[:, :, :, :2], y), DatasetError, "shape (40, 48, 2)"),
+        (lambda X, y: (np.concatenate([X, X], axis=3), y), DatasetError, "shape (40, 48, 6)"),
         (lambda X, y: (["nowhere.png"] * 36, y), DatasetError, "`nowhere.png` cannot be read"),
         (lambda X, y: (X, np.zeros(36)), DatasetError, "only one class"),
     ],
@@ -130,3 +130,79 @@ def test_a_second_fit_that_fails_leaves_the_first_model_and_missing_labels_are_s
     for labels in ([None, *y[1:].astype(str)], [float("nan"), *y[1:]]):
         with pytest.raises(UsageError, match="1 of 36 images have no label"):
             model.fit(X, labels)
+
+
+def in_every_mode():
+    """The same soft picture in every mode in which Pillow writes files, and what the file is saved with."""
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (6, 8, 3), dtype=np.uint8)).resize(
+        (80, 60), Image.Resampling.BICUBIC
+    )
+    gray = picture.convert("L")
+    levels, opacity = np.asarray(gray), Image.fromarray(np.linspace(0, 255, 4800).reshape(60, 80).astype(np.uint8))
+    with_alpha = [picture.copy(), gray.copy()]
+    for image in with_alpha:
+        image.putalpha(opacity)
+    plain = {
+        "1": picture.convert("1"), "L": gray, "RGB": picture, "RGBA": with_alpha[0], "LA": with_alpha[1],
+        "CMYK": picture.convert("CMYK"), "I;16": Image.fromarray(levels.astype(np.uint16) * 16),
+        "I": Image.fromarray(levels.astype(np.int32) * 5 - 200), "F": Image.fromarray(levels.astype(np.float32) / 7 + 250),
+    }  # fmt: skip
+    return [(image, {}) for image in plain.values()] + [(picture.quantize(16), {"transparency": 3})]
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "JPEG", "WEBP"])
+def test_a_path_its_open_image_and_its_array_are_the_same_image(form, tmp_path):
+    """In every mode and orientation: pixels equal bit for bit, so that probabilities are."""
+    from advisor.data.decode import decode_square
+    from advisor.outcome.estimator import _encoded
+
+    compared = 0
+    for image, options in in_every_mode():
+        for orientation in range(1, 9):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            path = tmp_path / f"{image.mode.replace(';', '')}{orientation}.{form.lower()}"
+            try:
+                image.save(path, form, exif=exif, **options)
+            except OSError:
+                continue  # not a mode of this format
+            with Image.open(path) as lazy, Image.open(path) as loaded:
+                loaded.load()
+                given = [path, lazy, loaded, str(path)]
+                if orientation == 1 and loaded.mode not in {"P", "CMYK"}:  # arrays of these do not say what they mean
+                    given.append(np.asarray(loaded))
+                first, *others = (decode_square(data, 48, in_full=True) for data in _encoded(given))
+            for other in others:
+                np.testing.assert_array_equal(other, first, err_msg=path.name)
+            compared += 1
+    assert compared >= 16
+
+
+def test_probabilities_of_a_large_photo_on_its_side_are_those_of_its_open_image_and_array(tiny, images, tmp_path):
+    X, y = images
+    model = AdvisorClassifier(backbone=tiny, recipe="small-similar", budget="60s", trials=1, device="cpu").fit(X, y)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = draw(1, 5, (900, 640)).convert("RGB")
+    photo.save(tmp_path / "side.jpg", exif=exif)
+    photo.save(tmp_path / "up.jpg")
+    for name in ("side.jpg", "up.jpg"):
+        with Image.open(tmp_path / name) as lazy, Image.open(tmp_path / name) as loaded:
+            loaded.load()
+            given = [tmp_path / name, lazy, loaded, *([np.asarray(loaded)] if name == "up.jpg" else [])]
+            probabilities = model.predict_proba(given)
+        np.testing.assert_allclose(probabilities, np.broadcast_to(probabilities[0], probabilities.shape), atol=1e-6)
+
+
+def test_sixteen_bit_arrays_are_scaled_as_the_images_that_were_learnt(tiny, images, tmp_path):
+    X, y = images
+    deep = np.asarray([np.asarray(Image.fromarray(x).convert("L")) for x in X]).astype(np.uint16) * 16
+    model = AdvisorClassifier(backbone=tiny, recipe="small-similar", budget="60s", trials=1, device="cpu").fit(deep, y)
+    assert model.bundle_.ranges.uint16.high == 4095
+    dim = deep[0] // 8  # alone it would be taken for a 9-bit image
+    Image.fromarray(dim).save(tmp_path / "dim.png")
+    as_bytes = (dim // 16).astype(np.uint8)
+    probabilities = model.predict_proba([dim, tmp_path / "dim.png", as_bytes])
+    np.testing.assert_allclose(probabilities[1], probabilities[0], atol=1e-6)
+    np.testing.assert_allclose(probabilities[2], probabilities[0], atol=0.02)

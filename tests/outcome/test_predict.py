@@ -1,13 +1,16 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import draw
+from PIL import Image
 
 import advisor
 from advisor.builtin.datasets import open_folder
+from advisor.data.range import ValueRange
 from advisor.errors import BundleError, UsageError
 from advisor.outcome import predict as predicting
 from advisor.outcome.predict import predict_each
@@ -193,3 +196,55 @@ def test_wilson():
     assert (low, high) == (pytest.approx(0.7112, abs=1e-4), pytest.approx(0.8666, abs=1e-4))
     assert wilson(10, 10)[1] == 1.0
     assert wilson(0, 10)[0] == 0.0
+
+
+@pytest.fixture
+def deep_folder(tiny_folder, tmp_path):
+    """The tiny images as twelve bits in 16-bit files."""
+    for file in tiny_folder.rglob("*.png"):
+        target = tmp_path / "deep" / file.parent.name / file.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        levels = np.asarray(Image.open(file).convert("L")).astype(np.uint16) * 16
+        Image.fromarray(levels).save(target)
+    return tmp_path / "deep"
+
+
+def test_the_range_of_the_set_goes_from_advice_to_plan_to_model_to_prediction(tiny, deep_folder, tmp_path):
+    advice = advisor.recommend(deep_folder, backbone=tiny, device="cpu")
+    assert advice.plan.ranges.uint16 == ValueRange(0.0, 4095.0)
+    assert any("1/16" in note for note in advice.profile.notes)
+    plan = replace(advice.plan, recipe=Recipe("head", values={"freeze.depth": 1.0, "search.trials": 1}))
+    best = advisor.tune(plan, runs=tmp_path / "runs", device="cpu").best
+    model = advisor.load(best)
+    assert model.ranges == plan.ranges
+    assert "range.uint16" in (best / "best.toml").read_text()
+    assert "16-bit images are scaled by 0..4095" in (best / "README.md").read_text()
+    bright = next((deep_folder / "across").iterdir())
+    dim = np.asarray(Image.open(bright)) // 8
+    Image.fromarray(dim).save(tmp_path / "dim.png")
+    Image.fromarray(np.round(dim / 4095 * 255).astype(np.uint8)).save(tmp_path / "dim8.png")
+    table = advisor.predict(model, [tmp_path / "dim.png", tmp_path / "dim8.png"])
+    scores = table[[column for column in table.columns if column.startswith("p(")]].to_numpy()
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-5)
+
+
+def test_a_deep_image_for_a_model_of_eight_bit_images_is_a_warning(best, tmp_path):
+    class Told(Silent):
+        lines: list = []  # noqa: RUF012
+
+        def say(self, text):
+            self.lines.append(text)
+
+    for number in range(3):
+        Image.fromarray(np.full((40, 40), 1000 * number, np.uint16)).save(tmp_path / f"{number}.png")
+    told = Told()
+    assert not advisor.predict(best, [tmp_path / f"{n}.png" for n in range(3)], progress=told)["error"].any()
+    assert [line for line in told.lines if "deeper than eight bits" in line] == told.lines[:1]
+
+
+def test_a_damaged_range_in_a_model_is_said(best):
+    config = json.loads((best / "config.json").read_text())
+    config["advisor"]["range"] = {"uint16": {"low": 3, "high": 1}}
+    (best / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BundleError, match="low 3 is not below high 1"):
+        advisor.load(best)

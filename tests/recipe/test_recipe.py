@@ -1,9 +1,11 @@
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from advisor.data.range import ValueRange, ValueRanges
 from advisor.errors import RecipeError, UsageError
 from advisor.plugins import load_catalog
 from advisor.recipe import (
@@ -60,8 +62,31 @@ recipes = st.builds(
 @settings(max_examples=60, deadline=None)
 def test_what_is_written_reads_back_equal(recipe):
     assert parse_recipe(recipe_to_toml(recipe), "x.toml", CATALOG) == recipe
-    plan = Plan(recipe, "./data", "lite0", digest="abc", seed=3, evidence={"why": {"a": 1.5, "b": ["x"]}})
+    ranges = ValueRanges(uint16=ValueRange(0.0, 4095.0), float32=ValueRange(270.25, 320.5, guessed=True))
+    plan = Plan(
+        recipe, "./data", "lite0", digest="abc", seed=3, evidence={"why": {"a": 1.5, "b": ["x"]}}, ranges=ranges
+    )
     assert parse_plan(plan_to_toml(plan, ["a comment", ""]), "x.toml", CATALOG) == plan
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("[range.uint8]\nlow = 0\nhigh = 1", "range.uint8: unknown; known: uint16, int32, float32"),
+        ("[range.uint16]\nlow = 0", "range.uint16.high: is missing"),
+        ("[range.uint16]\nlow = 9\nhigh = 9", "range.uint16: low 9 is not below high 9"),
+        ('[range.uint16]\nlow = "a"\nhigh = nan', "range.uint16.low: found a; a finite number is allowed"),
+        ("[range]\nuint16 = 4095", "range.uint16: found 4095; low and high are expected"),
+        ("[range.uint16]\nlow = 0\nhigh = 1\ntop = 3", "range.uint16.top: unknown; known: low, high, guessed"),
+        ("[range.uint16]\nlow = 0\nhigh = 1\nguessed = 1", "range.uint16.guessed: found 1; true or false is allowed"),
+    ],
+)
+def test_a_range_is_validated_and_a_recipe_has_none(table, problem):
+    text = f'schema = 1\nname = "x"\n[data]\nlocation = "d"\n[backbone]\nname = "lite0"\n{table}\n'
+    with pytest.raises(RecipeError, match=re.escape(problem)):
+        parse_plan(text, "x.toml", CATALOG)
+    with pytest.raises(RecipeError, match="range: unknown"):
+        parse_recipe(text, "x.toml", CATALOG)
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG.recipes))

@@ -8,28 +8,14 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from advisor.data.formats import is_readable_name, way_out
 from advisor.types import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
 TABLES = frozenset({".csv", ".tsv", ".parquet", ".jsonl"})
-_CONVERT = "convert them to JPEG or PNG"
-_DEVELOP = "export them from your photo program as JPEG or TIFF"
-_FRAMES = "save the frames that you want as JPEG or PNG"
-# Endings of pictures that may not be read here, and the way out.
-PICTURES = {
-    **dict.fromkeys((
-        ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".ppm", ".pgm", ".pbm", ".pnm",
-        ".tga", ".ico", ".icns", ".dds", ".pcx", ".sgi", ".svg", ".psd", ".xcf", ".eps", ".exr", ".hdr", ".pdf",
-        ".dcm", ".dicom", ".nii", ".mha", ".fits", ".npy", ".npz", ".mat", ".ppmx", ".apng", ".mpo", ".djvu",
-    ), _CONVERT),
-    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".raw"),
-                    _DEVELOP),
-    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mts", ".3gp"), _FRAMES),
-}  # fmt: skip
 # Written by NAS boxes, Windows, macOS and Linux; bare `trash` may be a class. Lower case.
 _JUNK = frozenset({
     "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "recycler", "recycled",
@@ -59,7 +45,7 @@ _LEAST_LABELLED = 0.9  # of the files, for labels to be seen in their names
 
 def is_image_name(name: str) -> bool:
     """Whether a file's name says that it is an image we read."""
-    return not name.startswith(".") and PurePosixPath(name).suffix.lower() in EXTENSIONS
+    return is_readable_name(name)
 
 
 def is_skipped(name: str, *, beside_images: bool) -> bool:
@@ -171,14 +157,14 @@ def ending(name: str) -> str:
 
 def unread_pictures(names: Iterable[str]) -> str:
     """One sentence on pictures whose endings are not read, by ending, with the way out; empty where there are none."""
-    counts = Counter(end for name in names if (end := ending(name)) in PICTURES and end not in EXTENSIONS)
+    counts = Counter(end for name in names if way_out(end := ending(name)))
     if not counts:
         return ""
     named = ", ".join(f"{end} ({count})" for end, count in counts.most_common())
-    ways = dict.fromkeys(PICTURES[end] for end, _ in counts.most_common())
+    ways = dict.fromkeys(way_out(end) for end, _ in counts.most_common())
     total = sum(counts.values())
-    what = "1 picture is not read, of the ending" if total == 1 else f"{total} pictures are not read, of the endings"
-    return f"{what} {named}: {'; '.join(ways)}."
+    what = "1 picture is not read" if total == 1 else f"{total} pictures are not read"
+    return f"{what}, of the ending{'s' if len(counts) > 1 else ''} {named}: {'; '.join(ways)}."
 
 
 def by_ending(names: Iterable[str], most: int = 5) -> str:

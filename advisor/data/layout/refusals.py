@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from advisor.data.formats import usual_suffixes
 from advisor.data.layout.names import (
     ARCHIVES,
-    EXTENSIONS,
     TABLES,
     ending,
     labels_in_names,
@@ -40,7 +40,7 @@ def no_images(tree: Folder, location: str) -> DatasetError:
             *([f"unpack {listed(archives)}, and give the folder that comes out"] if archives else []),
             *([pictures.rstrip(".")] if pictures else []),
             MAKE,
-            f"readable image files end in {', '.join(sorted(EXTENSIONS))}",
+            f"readable image files end in {', '.join(usual_suffixes())} or whatever else Pillow reads",
         ],
         hint=f"unzip {shlex.quote(f'{location}/{archives[0]}')} -d {shlex.quote(location)}"
         if archives and ending(archives[0]) == ".zip"

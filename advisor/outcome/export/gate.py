@@ -165,7 +165,7 @@ def _read(bundle: Bundle, listing: Listing, count: int) -> Iterator[NDArray[np.u
     paths: Sequence[str] = sorted(listing.paths)
     for place in np.unique(np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)):
         try:
-            yield decode_upright(listing.read(paths[place]), bundle.input.resize)
+            yield decode_upright(listing.read(paths[place]), bundle.input.resize, bundle.ranges)
         except (UnreadableImageError, OSError):
             continue  # a broken file was none of the run's images either
 

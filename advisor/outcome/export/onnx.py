@@ -111,10 +111,11 @@ def _translated(bundle: Bundle) -> Any:  # noqa: ANN401 - torch.onnx.ONNXProgram
     assert program is not None
     model = program.model
     model.producer_name, model.producer_version = "transfer-advisor", __version__
-    model.doc_string = f"{bundle.task.probabilities_words} Input: {_WORDS}"
+    words = " ".join((_WORDS, *(f"Before that, {line}." for line in bundle.ranges.scales)))
+    model.doc_string = f"{bundle.task.probabilities_words} Input: {words}"
     model.metadata_props.update({
         "classes": json.dumps(bundle.classes),  # in plain ASCII: some readers take nothing else
-        "input": _WORDS,
+        "input": words,
         "output": bundle.task.probabilities_words,
     })  # fmt: skip
     return program

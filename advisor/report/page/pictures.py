@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advisor.data.decode import UnreadableImageError, decode_thumbnail
+from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.errors import PluginError
 from advisor.report.page.blocks import Picture
 
@@ -39,8 +40,11 @@ class Wanted:
 class Pictures:
     """Makes the pictures of one page, until they take more room than a page should."""
 
-    def __init__(self, read: Callable[[str], bytes], *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self, read: Callable[[str], bytes], ranges: ValueRanges = NO_RANGES, *, most_bytes: int = MOST_BYTES
+    ) -> None:
         self._read = read
+        self._ranges = ranges
         self._left = most_bytes
 
     def make(self, wanted: Sequence[Wanted]) -> tuple[Picture, ...]:
@@ -50,7 +54,7 @@ class Pictures:
 
     def _make(self, wanted: Wanted) -> Picture:
         try:
-            image = decode_thumbnail(self._read(wanted.path), SIDE)
+            image = decode_thumbnail(self._read(wanted.path), SIDE, self._ranges)
         except (UnreadableImageError, OSError, PluginError) as error:
             words = error.message if isinstance(error, PluginError) else str(error)
             return Picture(wanted.path, wanted.alt, "", 0, 0, words, wanted.lines)

@@ -46,7 +46,7 @@ def recommendation_page(
         read: from an image's identifier to the bytes of its file.
         made: when.
     """
-    pictures, profile = Pictures(read), recommendation.profile
+    pictures, profile = Pictures(read, recommendation.plan.ranges), recommendation.profile
     sections = [
         scenario_section(recommendation), depth_section(recommendation), ways_section(recommendation),
         labels_section(recommendation), looks_section(recommendation, pictures),
