@@ -26,7 +26,7 @@ from advisor.errors import ExitCode
 from advisor.outcome import run as running
 from advisor.plugins import load_catalog
 from advisor.recipe import KEYS
-from advisor.recipe.reading import parse_recipe
+from advisor.recipe.reading import parse_plan, parse_recipe
 from advisor.testing.samples import tiny_images, tiny_network
 
 ROOT = Path(__file__).parents[1]
@@ -192,7 +192,12 @@ def test_recipes_in_pages_validate(page):
     for _, text in fences(page, "toml"):
         table = tomllib.loads(text)
         if "project" not in table and "build-system" not in table and "schema" not in table:
-            parse_recipe(f'schema = 1\nname = "x"\nsummary = "x"\n{text}', str(page), load_catalog())
+            head = 'schema = 1\nname = "x"\nsummary = "x"\n'
+            if "range" in table:  # a part of a plan
+                head += '[data]\nlocation = "./data"\n[backbone]\nname = "lite0"\n'
+                parse_plan(f"{head}{text}", str(page), load_catalog())
+            else:
+                parse_recipe(f"{head}{text}", str(page), load_catalog())
 
 
 def slugs(page):

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 # Pillow refuses beyond twice its warning threshold; the same bound, stated here so that it can be named.
 MAX_PIXELS = 178_956_970
-_BITS, _BANDS, _PLANAR = 258, 277, 284  # TIFF's BitsPerSample, SamplesPerPixel and PlanarConfiguration
+_BITS, _BANDS, _PLANAR, _SAMPLE_FORMAT = 258, 277, 284, 339  # TIFF's BitsPerSample, SamplesPerPixel and so on
+_SIGNED = 2  # of SampleFormat
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -190,9 +191,11 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _is_garbled(image: Image.Image) -> bool:
-    """Whether it is a TIFF whose deep bands lie one after the other, of which Pillow makes noise without a word."""
+    """Whether Pillow makes noise of a TIFF without a word: deep bands one after the other, or signed bytes."""
     tags = getattr(image, "tag_v2", {})
-    return bool(tags.get(_PLANAR) == 2 and tags.get(_BANDS, 1) > 1 and max(tags.get(_BITS, (1,))) > 8)
+    bits = max(tags.get(_BITS, (1,)))
+    divided = tags.get(_PLANAR) == 2 and tags.get(_BANDS, 1) > 1 and bits > 8
+    return bool(divided or (bits == 8 and _SIGNED in tags.get(_SAMPLE_FORMAT, ())))
 
 
 def _reason(error: Exception, data: bytes) -> str:

@@ -168,7 +168,7 @@ def test_colours_of_sixteen_bits_keep_their_lower_byte():
         assert gap(deep_png(opaque[..., [0, 3]], 4), reference[..., 0]) < 1
     assert read_header(plain_tiff(deep, 2)).depth == "uint16"
     with pytest.raises(UnreadableImageError, match="3 bands of 16 bits, one after the other"):
-        decode_square(plain_tiff(deep, 2, planar=2), SIDE)
+        decode_square(plain_tiff(deep, 2, planar=2), SIDE)  # of which Pillow makes noise
 
 
 def test_bands_that_pillow_does_not_know_are_named():

@@ -173,7 +173,7 @@ def test_timm_cannot_express_everything_and_that_is_said(tuned, tiny_folder, tmp
 def test_what_answers_otherwise_is_refused_and_leaves_nothing(best, tmp_path, monkeypatch):
     folder = best("whole")
     bundle = load(folder)
-    pictures = pictures_for(bundle, json.loads((folder / "report.json").read_text()), 5)
+    pictures = pictures_for(bundle, json.loads((folder / "report.json").read_text())["dataset"]["location"], 5)
     assert pictures.real
     assert len(pictures.pixels) == 5
     off = 1.5e-4 * torch.tensor([1.0, -1.0, 0.0]).numpy()
