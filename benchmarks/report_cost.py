@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from advisor.report.run_reading import find_run
+from advisor.records.folder import find_run
 
 
 def main() -> None:

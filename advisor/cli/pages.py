@@ -21,43 +21,38 @@ if TYPE_CHECKING:
     from advisor.report.page.console import Terminal
 
 
-def recommendation(out: Terminal, found: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
+def recommendation(out: Terminal, recommendation: Recommendation, plan: str, reports: Sequence[str] = ()) -> None:
     """The page of `advisor recommend`; it ends with where the plan and the reports are."""
     from advisor.report.page.terminal import to_terminal
     from advisor.report.recommendation import recommendation_screen
 
-    to_terminal(recommendation_screen(found, plan=plan, reports=reports), out)
+    to_terminal(recommendation_screen(recommendation, plan=plan, reports=reports), out)
 
 
-def result(out: Terminal, found: Result, reports: Sequence[str] = ()) -> None:
+def result(out: Terminal, result: Result, reports: Sequence[str] = ()) -> None:
     """The page of `advisor tune`; it ends with where the reports are."""
+    from advisor.records.folder import read_run
     from advisor.report.page.terminal import to_terminal
     from advisor.report.run import run_screen
-    from advisor.report.run_reading import read_run
 
-    to_terminal(run_screen(read_run(found.folder), reports=reports), out)
+    to_terminal(run_screen(read_run(result.folder), reports=reports), out)
 
 
-def explanation(out: Terminal, found: Explanation, folder: str) -> None:
+def explanation(out: Terminal, explanation: Explanation, folder: str) -> None:
     """The page of `advisor explain`."""
+    from advisor.records.folder import find_run
     from advisor.report.page.terminal import to_terminal
     from advisor.report.run.search import explanation_screen
-    from advisor.report.run_folder import Change, Explained
-    from advisor.report.run_reading import find_run
 
-    curve = {way: tuple((point.steps, point.accuracy) for point in points) for way, points in found.curves.items()}
-    changes = tuple(Change(one.key, one.winner, one.other, one.gain, one.gain_se) for one in found.ablations)
-    explained = Explained(changes, found.left_out, curve, found.winner_steps, found.scratch_steps)
-    winner = f"trial {found.trial}" if found.trial >= 0 else f"the closed-form probe at stage {-found.trial}"
-    to_terminal(explanation_screen(explained, found.importances, winner=winner, folder=str(find_run(folder))), out)
+    to_terminal(explanation_screen(explanation, folder=str(find_run(folder))), out)
 
 
-def profile(out: Terminal, found: DatasetProfile, inspected: Inspected | None) -> None:
+def profile(out: Terminal, profile: DatasetProfile, inspected: Inspected | None) -> None:
     """The page of `advisor profile`."""
     from advisor.report.page.terminal import to_terminal
     from advisor.report.recommendation.data import profile_screen
 
-    to_terminal(profile_screen(found, inspected), out)
+    to_terminal(profile_screen(profile, inspected), out)
 
 
 def table(out: Terminal, title: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -93,18 +88,18 @@ def finding(out: Terminal, one: Diagnosis) -> None:
     show(Check(one.state, one.about, one.words, one.advice), out)
 
 
-def diagnosis(out: Terminal, found: Sequence[Diagnosis]) -> None:
+def diagnosis(out: Terminal, diagnoses: Sequence[Diagnosis]) -> None:
     """The last line of `advisor doctor`."""
     from advisor.report.page.blocks import Text
     from advisor.report.page.terminal import show
     from advisor.report.page.words import counted
 
-    problems, notes = (sum(one.state == state for one in found) for state in ("problem", "note"))
+    problems, notes = (sum(one.state == state for one in diagnoses) for state in ("problem", "note"))
     out.print()
     if problems:
-        show(Text(f"{counted(problems, 'problem')} of {len(found)} things looked at."), out)
+        show(Text(f"{counted(problems, 'problem')} of {len(diagnoses)} things looked at."), out)
     else:
-        show(Text(f"No problem{f', {notes} to note' if notes else ''}; {len(found)} things looked at."), out)
+        show(Text(f"No problem{f', {notes} to note' if notes else ''}; {len(diagnoses)} things looked at."), out)
 
 
 def predictions(out: Terminal, rows: Sequence[dict[str, Any]]) -> None:

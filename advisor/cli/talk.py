@@ -160,7 +160,7 @@ def _live_display() -> Progress:
 @contextmanager
 def _log(work: _Work, *, nested: bool) -> Iterator[Callable[[int], None]]:
     """Lines: when work begins, every ten seconds, and when it ends; of work within other work only where it is slow."""
-    began = told = time.monotonic()
+    began = latest = time.monotonic()
     lines = 0
 
     def line(words: str) -> None:
@@ -172,11 +172,11 @@ def _log(work: _Work, *, nested: bool) -> Iterator[Callable[[int], None]]:
         line(" …" if work.total == 1 else f": {work.facts()}")
 
     def advance(count: int) -> None:
-        nonlocal told
+        nonlocal latest
         work.done += count
         now = time.monotonic()
-        if work.done < work.total and now - told >= (_LOG_EVERY if lines else _SLOW):
-            told = now
+        if work.done < work.total and now - latest >= (_LOG_EVERY if lines else _SLOW):
+            latest = now
             line(f": {work.facts()}")
 
     yield advance

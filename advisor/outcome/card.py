@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from advisor.data.range import ValueRanges
 from advisor.errors import BundleError
 from advisor.packaging.new import in_markdown, one_line, quoted
+from advisor.records.plain import UNREADABLE
 from advisor.records.run import RunRecord
 from advisor.strategy import SCENARIOS
 from advisor.version import __version__
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CLASSES = 50  # at most, in a card; the report has them all
-_FEW = 30  # test images of a class, under which its recall is known to ± .18 at best
+_FEW = 30  # test images of a class, under which its recall is known to ± 18 points at best
 
 
 def report_of(best: Path) -> RunRecord:
@@ -30,7 +31,7 @@ def report_of(best: Path) -> RunRecord:
     """
     try:
         return RunRecord.from_dict(json.loads((best / "report.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except UNREADABLE as error:
         raise BundleError(
             f"`{best}` has no report that can be read, so nothing can be said of where the model comes from.",
             ways=["give the `best` folder of a run"],
@@ -81,7 +82,10 @@ def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, plac
         timm_loads_it=timm_loads_it,
         known=known,
         activation=_Ready(task.activation),
+        class_noun=_Ready(task.noun[0]),
         class_metric=_Ready(task.class_metric_name),
+        class_figure=task.class_figure,
+        class_words=task.class_words,
         limit=_Ready(task.limit),
         scales=ranges.scales,
         splits=report.dataset.splits,

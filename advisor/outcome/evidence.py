@@ -16,6 +16,7 @@ import pandas as pd
 
 from advisor.data.cache import write_whole
 from advisor.records.evidence import EvidenceRecord, JudgedImage, Mistake, forecast_of
+from advisor.records.folder import EVIDENCE, PREDICTIONS
 from advisor.records.plain import Plain
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from advisor.data.pixels import PixelStore
     from advisor.outcome.opened import OpenRun
 
-PREDICTIONS, EVIDENCE = "predictions.csv", "evidence.json"
 _MISTAKES, _SIDE = 24, 128  # pictures and their width and height, pixels
 
 

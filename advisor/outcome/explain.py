@@ -17,6 +17,7 @@ from advisor.progress import Progress, Silent
 from advisor.recipe import for_task, load_recipe
 from advisor.recipe.values import BACKBONE, TrialValues
 from advisor.records.evidence import Ablation, Explanation
+from advisor.records.folder import EXPLANATION
 from advisor.records.trial import CurvePoint
 from advisor.tuning.confirm import paired
 from advisor.tuning.failures import OutOfTimeError, TrialFailedError
@@ -79,7 +80,7 @@ def explain(
         ablations = _ablations(search, winner, weights, deadline, left_out)
         curves = _curves(opened, winner, deadline, left_out)
         explanation = Explanation(winner.number, weights, ablations, tuple(left_out), curves, *_reached(curves))
-        write_whole(folder / "explanation.json", json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False))
+        write_whole(folder / EXPLANATION, json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False))
         write_whole(folder / "curve.csv", explanation.curve.to_csv(index=False))
     return explanation
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from advisor.records.plain import Plain
-from advisor.records.trial import CurvePoint, TrialRecord
+from advisor.records.trial import CurvePoint, TrialRecord, trial_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from advisor.types import Scalar
 
-_FORMAT = 2
+_FORMAT = 2  # 1 had the share `trained` in place of a trial's steps
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,6 @@ class JudgedImage:
     def from_dict(cls, data: object) -> JudgedImage:
         """Out of a row of `predictions.csv` or an entry of `evidence.json`; errors as of `Plain`."""
         plain = Plain(data)
-        if any(key not in plain for key in ("path", "label", "predicted")):
-            raise ValueError("a row is incomplete")
         return cls(
             plain.text("path"), plain.text("label"), plain.text("predicted"),
             min(1.0, max(0.0, plain.number("probability"))), plain.number("own"),
@@ -108,11 +106,15 @@ class EvidenceRecord:
 
     @classmethod
     def from_dict(cls, data: object) -> EvidenceRecord:
-        """The inverse of `to_dict`; errors as of `Plain`."""
+        """The inverse of `to_dict`, for this format and the one before; errors as of `Plain`."""
         plain = Plain(data)
-        trials = (TrialRecord.from_dict(one) for one in plain.list_of("trials"))
+        written = plain.maybe_whole("format") or 1
+        if written > _FORMAT:
+            raise ValueError(f"it is of format {written}, which a later version of transfer-advisor wrote")
+        read = TrialRecord.from_dict if written == _FORMAT else _trial_of_format_1
+        trials = (read(one) for one in plain.list_of("trials"))
         return cls(
-            stages=plain.texts("stages"),
+            stages=plain.texts("stages", ()),
             trials=tuple(sorted(trials, key=lambda trial: (trial.ended or 0.0, trial.number))),
             importances=plain.shares("importances"),
             mistakes=tuple(map(_mistake, plain.list_of("mistakes"))),
@@ -163,6 +165,11 @@ class Explanation:
     scratch_steps: int | None
 
     @property
+    def name(self) -> str:
+        """What the winner is called."""
+        return f"the closed-form {trial_name(self.trial)}" if self.trial < 0 else trial_name(self.trial)
+
+    @property
     def curve(self) -> pd.DataFrame:
         """All curves as one table: way, epoch, steps, seconds, accuracy."""
         import pandas as pd
@@ -196,7 +203,7 @@ class Explanation:
             trial=plain.whole("trial"),
             importances=plain.shares("importances"),
             ablations=tuple(map(_ablation, plain.tables("ablations"))),
-            left_out=plain.texts("left_out"),
+            left_out=plain.texts("left_out", ()),
             curves=curves,
             winner_steps=plain.maybe_whole("winner_steps"),
             scratch_steps=plain.maybe_whole("scratch_steps"),
@@ -218,6 +225,15 @@ def forecast_of(expected: Plain) -> ForecastRecord | None:
     """What a plan's evidence expects; None where it expects nothing, or says it in part only."""
     accuracy, low, high = (expected.maybe(key) for key in ("accuracy", "low", "high"))
     return None if accuracy is None or low is None or high is None else ForecastRecord(accuracy, low, high)
+
+
+def _trial_of_format_1(data: object) -> TrialRecord:
+    """A trial whose steps are those at the end of its curve, and the planned ones what `trained` makes of them."""
+    trial, trained = TrialRecord.from_dict(data), Plain(data).maybe("trained")
+    if not trial.curve or not trained or trained < 0:
+        return trial
+    steps = trial.curve[-1].steps
+    return replace(trial, steps=steps, planned_steps=round(steps / trained))
 
 
 def _mistake(data: object) -> Mistake:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 import math
-from typing import TYPE_CHECKING
+import reprlib
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from advisor.types import Scalar
+
+_E = TypeVar("_E", bound=StrEnum)
+# What reading a file of plain data may raise: the disk, JSON or CSV that is damaged, and `Plain`.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, csv.Error)
+
+
+def reason(error: BaseException) -> str:
+    """Why a file cannot be read, in words that go on a sentence; `error` is one of `UNREADABLE`."""
+    if isinstance(error, KeyError):
+        return f"there is no {error} in it"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return _cut(" ".join(str(error).split()).rstrip(".") or type(error).__name__, 200)
 
 
 class Plain:
@@ -24,7 +40,7 @@ class Plain:
 
     def __init__(self, data: object) -> None:
         if not isinstance(data, dict):
-            raise TypeError(f"{data!r} is no table")
+            raise TypeError(f"{short(data)} is no table")
         self._data: Mapping[str, object] = data
 
     def __contains__(self, key: str) -> bool:
@@ -36,14 +52,14 @@ class Plain:
 
     def text(self, key: str, default: str | None = None) -> str:
         """A text; numbers become one."""
-        value = self._data[key] if default is None else self._data.get(key, default)
-        return default if value is None and default is not None else str(value)
+        value = self._data[key] if default is None else self._data.get(key)
+        return default if value is None and default is not None else _text(key, value)
 
     def number(self, key: str) -> float:
         """A finite number."""
         number = finite(self._data[key])
         if number is None:
-            raise ValueError(f"{key} is no number")
+            raise ValueError(f"{key} is {short(self._data[key])}, no number")
         return number
 
     def maybe(self, key: str) -> float | None:
@@ -52,25 +68,36 @@ class Plain:
 
     def whole(self, key: str) -> int:
         """A whole number."""
-        return int(self.number(key))
+        return _whole(key, self.number(key))
 
     def maybe_whole(self, key: str) -> int | None:
         """A whole number; None where there is none."""
         number = self.maybe(key)
-        return None if number is None else int(number)
+        return None if number is None else _whole(key, number)
 
     def scalar(self, key: str) -> Scalar:
         """A text, a number, or true or false."""
         value = self._data[key]
         if not isinstance(value, bool | int | float | str):
-            raise TypeError(f"{key} is {value!r}")
+            raise TypeError(f"{key} is {short(value)}, neither a text nor a number")
+        if not isinstance(value, bool | str):
+            finite(value)  # refuses a whole number that no float can hold
         return value
+
+    def choice(self, key: str, kind: type[_E]) -> _E:
+        """One of the members of an enumeration of texts."""
+        value = self.text(key)
+        try:
+            return kind(value)
+        except ValueError as error:
+            members = ", ".join(kind)
+            raise ValueError(f"{key} is {short(value)}, none of {members}") from error
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false."""
         value = self._data.get(key, default)
         if not isinstance(value, bool):
-            raise TypeError(f"{key} is {value!r}, neither true nor false")
+            raise TypeError(f"{key} is {short(value)}, neither true nor false")
         return value
 
     def table(self, key: str) -> Plain:
@@ -81,9 +108,10 @@ class Plain:
         """A list of tables."""
         return [Plain(one) for one in listed(self._data[key])]
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; empty where it is missing."""
-        return tuple(str(one) for one in listed(self._data.get(key, ())))
+    def texts(self, key: str, default: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self._data[key] if default is None else self._data.get(key, default)
+        return tuple(_text(key, one) for one in listed(value))
 
     def list_of(self, key: str) -> list[object]:
         """A list of anything."""
@@ -93,6 +121,13 @@ class Plain:
         """A list of lists."""
         return [listed(one) for one in listed(self._data[key])]
 
+    def pair(self, key: str) -> tuple[float, float]:
+        """A list of two finite numbers."""
+        numbers = [finite(one) for one in self.list_of(key)]
+        if len(numbers) != 2 or (first := numbers[0]) is None or (second := numbers[1]) is None:
+            raise ValueError(f"{key} is no pair of numbers")
+        return first, second
+
     def shares(self, key: str) -> dict[str, float]:
         """A table of numbers."""
         table = self.table(key)
@@ -100,11 +135,11 @@ class Plain:
 
     def counts(self, key: str) -> dict[str, int]:
         """A table of whole numbers."""
-        return {name: int(value) for name, value in self.shares(key).items()}
+        return {name: _whole(name, value) for name, value in self.shares(key).items()}
 
     def words(self, key: str) -> dict[str, str]:
         """A table of texts."""
-        return {name: str(value) for name, value in self.table(key).items()}
+        return {name: _text(name, value) for name, value in self.table(key).items()}
 
     def scalars(self, key: str) -> dict[str, Scalar]:
         """A table of texts, numbers, and true or false."""
@@ -117,13 +152,16 @@ def finite(value: object) -> float | None:
 
     Raises:
         TypeError: it is neither a number nor a text.
-        ValueError: it is a text of no number.
+        ValueError: it is a text of no number, or a number beyond all bounds.
     """
     if value is None:
         return None
-    if not isinstance(value, int | float | str):
-        raise TypeError(f"{value!r} is no number")
-    number = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"{short(value)} is no number")
+    try:
+        number = float(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{short(value)} is no number") from error
     return number if math.isfinite(number) else None
 
 
@@ -134,7 +172,7 @@ def listed(value: object) -> list[object]:
         TypeError: it is none.
     """
     if not isinstance(value, list | tuple):
-        raise TypeError(f"{value!r} is no list")
+        raise TypeError(f"{short(value)} is no list")
     return list(value)
 
 
@@ -145,3 +183,24 @@ def rounded(data: object) -> object:
     if isinstance(data, dict):
         return {key: rounded(value) for key, value in data.items()}
     return [rounded(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _text(key: str, value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"{key} is {short(value)}, no text")
+    return str(value)
+
+
+def _whole(key: str, number: float) -> int:
+    if number != int(number):
+        raise ValueError(f"{key} is {number:g}, no whole number")
+    return int(number)
+
+
+def short(value: object) -> str:
+    """A value in an error, on one line however long it is."""
+    return "nothing" if value is None else _cut(reprlib.repr(value), 60)
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"

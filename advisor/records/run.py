@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from advisor.recipe.values import TrialValues
 from advisor.records.plain import Plain, rounded
-from advisor.records.trial import TrialKind, trial_name
+from advisor.records.trial import TrialKind, trial_name, values_of
 from advisor.task import ClassScore, Task, make_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from advisor.recipe.values import TrialValues
 
 _CORE = "transfer-advisor"
 
@@ -283,7 +284,6 @@ class RunRecord:
         if task.metric != metric:
             raise ValueError(f"`{metric}` is no metric of several labels an image")
         per_class, plugins = plain.table("test_per_class"), plain.table("plugins")
-        low, high = (float(str(one)) for one in plain.list_of("test_interval_95"))
         return cls(
             dataset=DatasetRecord(
                 dataset.text("location"), dataset.text("digest"), multilabel, dataset.counts("splits"),
@@ -303,15 +303,15 @@ class RunRecord:
                 search.number("seconds"), search.whole("trials_run"),
             ),
             winner=WinnerRecord(
-                winner.whole("number"), TrialKind(winner.text("kind")), 1.0 if (t := winner.maybe("trained")) is None
-                else t, TrialValues.from_flat(winner.scalars("values")),
+                winner.whole("number"), winner.choice("kind", TrialKind), 1.0 if (t := winner.maybe("trained")) is None
+                else t, values_of(winner.scalars("values")),
             ),
             choice=ChoiceRecord(
                 chosen=choice.whole("chosen"), best=choice.whole("best"), behind=choice.number("behind"),
                 behind_se=choice.number("behind_standard_error"), optimism=choice.number("optimism"),
                 sure=choice.whole("judged_under_every_seed"), unsure=choice.maybe_whole("judged_under_fewer") or 0,
                 rivals=tuple(
-                    RivalRecord(one.whole("trial"), TrialKind(one.text("kind")), one.number("accuracy"),
+                    RivalRecord(one.whole("trial"), one.choice("kind", TrialKind), one.number("accuracy"),
                                 one.number("first_seed"), one.whole("seeds"))
                     for one in choice.tables("rivals")
                 ),
@@ -323,7 +323,7 @@ class RunRecord:
             validation_images=plain.whole("validation_images"),
             probe=plain.maybe("probe_validation_accuracy"),
             test=plain.maybe("test_accuracy"),
-            test_interval=(low, high),
+            test_interval=plain.pair("test_interval_95"),
             test_balanced=plain.maybe("test_balanced_accuracy"),
             test_images=plain.whole("test_images"),
             temperature=plain.number("temperature"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from advisor.recipe.values import TrialValues
-from advisor.records.plain import Plain, finite
+from advisor.records.plain import Plain, finite, short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from advisor.types import Scalar
+
+_COLUMNS = 4  # of a learning curve
 
 
 class TrialKind(StrEnum):
@@ -143,6 +148,26 @@ class TrialRecord:
             return Way.HEAD if self.values is None or self.values.freeze.depth == 1 else Way.TUNED
         return Way.HEAD if self.tap == self.frozen else Way.TUNED
 
+    @property
+    def head(self) -> str:
+        """Name of its head; empty where it ended before it had one."""
+        return self.values.head.name if self.values else ""
+
+    @property
+    def backbone_lr(self) -> float | None:
+        """Peak learning rate of the backbone; None where that is not trained."""
+        if self.way is not Way.TUNED or self.values is None or self.values.optimizer is None:
+            return None
+        return self.values.optimizer.lr
+
+    @property
+    def lr_ratio(self) -> float | None:
+        """Learning rate of the head over that of the backbone; None where only one of them is trained."""
+        if self.way is not Way.TUNED or self.values is None or self.values.optimizer is None:
+            return None
+        ratio = self.values.optimizer.lr_ratio
+        return ratio if math.isfinite(ratio) and ratio > 0 else None
+
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return {
@@ -177,12 +202,12 @@ class TrialRecord:
             ValueError: likewise.
         """
         plain = Plain(data)
-        values = plain.scalars("values")
+        flat = plain.scalars("values")
         return cls(
             number=plain.whole("number"),
-            kind=TrialKind(plain.text("kind")),
-            state=TrialState(plain.text("state")),
-            values=TrialValues.from_flat(values) if values else None,
+            kind=plain.choice("kind", TrialKind),
+            state=plain.choice("state", TrialState),
+            values=values_of(flat) if flat else None,
             start=plain.text("scenario", ""),
             accuracy=plain.maybe("accuracy"),
             loss=plain.maybe("loss"),
@@ -195,10 +220,39 @@ class TrialRecord:
             planned_steps=plain.maybe_whole("planned_steps"),
             audit=plain.text("audit", ""),
             curve=curve_from_list(plain.rows("curve")),
-            notes=plain.texts("notes"),
+            notes=plain.texts("notes", ()),
             reason=plain.text("reason"),
             ended=plain.maybe("ended"),
         )
+
+
+def values_of(flat: Mapping[str, Scalar]) -> TrialValues:
+    """The values of a trial as a file has them, by key path.
+
+    Raises:
+        ValueError: gradient steps are described in part only.
+        TypeError: a text stands in place of a number, or the other way round.
+    """
+    try:
+        values = TrialValues.from_flat(flat)
+    except KeyError as error:
+        raise ValueError(f"the values of a trial are incomplete: {error.args[0]}") from error
+    for part in fields(values):
+        section = getattr(values, part.name)
+        if is_dataclass(section):
+            for one in fields(section):
+                _check_kind(f"{part.name}.{one.name}", getattr(section, one.name), str(one.type))
+    return values
+
+
+def _check_kind(key: str, value: object, annotation: str) -> None:
+    kinds = annotation.split(" | ")
+    if value is None and "None" in kinds:
+        return
+    if "str" in kinds and not isinstance(value, str):
+        raise TypeError(f"{key} is {short(value)}, no text")
+    if {"int", "float"} & {*kinds} and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise TypeError(f"{key} is {short(value)}, no number")
 
 
 def trial_name(number: int) -> str:
@@ -212,9 +266,16 @@ def curve_to_list(curve: tuple[CurvePoint, ...]) -> list[list[float]]:
 
 
 def curve_from_list(rows: Sequence[Sequence[object]]) -> tuple[CurvePoint, ...]:
-    """The inverse of `curve_to_list`; rows without a number are left out."""
+    """The inverse of `curve_to_list`; rows without seconds or accuracy are left out.
+
+    Raises:
+        TypeError: something is no number.
+        ValueError: likewise, or a row is of another length.
+    """
     points = []
     for row in rows:
+        if len(row) != _COLUMNS:
+            raise ValueError(f"a point of a learning curve has {len(row)} numbers in place of {_COLUMNS}")
         epoch, steps, seconds, accuracy = map(finite, row)
         if seconds is not None and accuracy is not None:
             points.append(CurvePoint(int(epoch or 0), int(steps or 0), seconds, accuracy))

@@ -56,7 +56,8 @@ class Task(ABC):
     noun: ClassVar[tuple[str, str]]  # what a class is called, one and many
     test_metric: ClassVar[str]  # of the score on the test images, the Hugging Face hub's name for it
     class_metric: ClassVar[str]  # of one class, as a key
-    class_metric_name: ClassVar[str]  # the same, for people
+    class_metric_name: ClassVar[str]  # the same, for people, at the head of a column; `class_figure` fills it
+    own_probability_name: ClassVar[str]  # what `own_probability` is, for people
     activation: ClassVar[str]  # from logits to probabilities, as torch writes it
     probabilities_words: ClassVar[str]  # what comes out of a model
     limit: ClassVar[str]  # what a person should know of every answer
@@ -76,6 +77,22 @@ class Task(ABC):
     def test_metric_name(self) -> str:
         """What the score on the test images is, for people."""
         return self.test_metric.replace("_", " ")
+
+    @abstractmethod
+    def headline(self, score: float) -> str:
+        """The score on the test images (0..1) as a title."""
+
+    @abstractmethod
+    def class_figure(self, value: float) -> str:
+        """A class's figure (0..1) in the unit that `class_metric_name` says."""
+
+    @abstractmethod
+    def class_words(self, value: float) -> str:
+        """A class's figure (0..1) with what it is."""
+
+    @abstractmethod
+    def class_meaning(self, model: str) -> str:
+        """What a class's figure is, as a sentence on `model`, such as `the model`."""
 
     @abstractmethod
     def with_metric(self, metric: str) -> Self:

@@ -32,6 +32,7 @@ class MultiLabel(Task):
     test_metric: ClassVar[str] = "mean_average_precision"
     class_metric: ClassVar[str] = "average_precision"
     class_metric_name: ClassVar[str] = "average precision"
+    own_probability_name: ClassVar[str] = "probability of the truth"
     activation: ClassVar[str] = ".sigmoid()"
     probabilities_words: ClassVar[str] = (
         "Probabilities (images, labels), each by itself, since an image may have several; calibrated on validation "
@@ -57,6 +58,22 @@ class MultiLabel(Task):
     def metric_name(self) -> str:
         """The metric for people."""
         return "mean average precision"
+
+    def headline(self, score: float) -> str:
+        """Mean average precision."""
+        return f"Mean average precision {score:.3f} on images it had never seen"
+
+    def class_figure(self, value: float) -> str:
+        """Average precision, 0..1."""
+        return f"{value:.3f}"
+
+    def class_words(self, value: float) -> str:
+        """Average precision, 0..1."""
+        return f"average precision {value:.2f}"
+
+    def class_meaning(self, model: str) -> str:
+        """What average precision is."""
+        return f"Average precision tells how high {model} ranks the images that have the label."
 
     def with_metric(self, metric: str) -> MultiLabel:
         """Itself: mean average precision counts labels alike, however many images have them."""

@@ -36,7 +36,8 @@ class SingleLabel(Task):
     noun: ClassVar[tuple[str, str]] = ("class", "classes")
     test_metric: ClassVar[str] = "accuracy"
     class_metric: ClassVar[str] = "recall"
-    class_metric_name: ClassVar[str] = "found (recall)"
+    class_metric_name: ClassVar[str] = "recognised, %"
+    own_probability_name: ClassVar[str] = "probability of the label"
     activation: ClassVar[str] = ".softmax(1)"
     probabilities_words: ClassVar[str] = (
         "Probabilities (images, classes) that sum to one, calibrated on validation images."
@@ -61,6 +62,22 @@ class SingleLabel(Task):
     def metric_name(self) -> str:
         """The metric for people."""
         return _METRICS[self.metric]
+
+    def headline(self, score: float) -> str:
+        """Right on so many of a hundred images."""
+        return f"Right on {100 * score:.1f}\u00a0% of images it had never seen"
+
+    def class_figure(self, value: float) -> str:
+        """Recall in hundredths."""
+        return f"{100 * value:.1f}"
+
+    def class_words(self, value: float) -> str:
+        """Recall as a percentage."""
+        return f"{100 * value:.0f} % recognised"
+
+    def class_meaning(self, model: str) -> str:
+        """What recall is."""
+        return f"Recognised is the share of a class's images that {model} names right."
 
     def with_metric(self, metric: str) -> SingleLabel:
         """The same task judged by `accuracy` or `balanced`."""

@@ -33,9 +33,10 @@ def test_it_says_what_the_report_says(best):
     assert (card.data.license, card.data.library_name) == ("mit", "timm")
     low, high = report["test_interval_95"]
     assert f"| test accuracy | {report['test_accuracy']:.3f} (95 % {low:.3f} to {high:.3f}" in card.text
+    assert "| class | recognised, % | 95 % interval | test images |" in card.text  # as the report says it
     for name, found in report["test_per_class"].items():
         assert re.search(
-            rf"^\| {name} \| {found['recall']:.3f} \| .* \| {found['images']} \|$", card.text, re.MULTILINE
+            rf"^\| {name} \| {100 * found['recall']:.1f} \| .* \| {found['images']} \|$", card.text, re.MULTILINE
         )
     assert f"| head.name | {report['winner']['values']['head.name']} |" in card.text
     assert all(name in card.text for name in config["advisor"]["classes"])

@@ -2,9 +2,9 @@
 
 import pytest
 
+from advisor.records.folder import read_run
 from advisor.report.page.documents import to_html
 from advisor.report.run import run_page
-from advisor.report.run_reading import read_run
 
 from .conftest import MADE
 

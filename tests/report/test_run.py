@@ -15,13 +15,12 @@ from conftest import blocks, draw
 import advisor
 from advisor.cli.main import main
 from advisor.errors import RunError
-from advisor.outcome.evidence import PREDICTIONS
+from advisor.records.evidence import JudgedImage
+from advisor.records.folder import PREDICTIONS, find_run, read_run
 from advisor.report.page.blocks import Chart, CommandLine, Fold, Gallery, Table
 from advisor.report.page.documents import to_html, to_markdown
 from advisor.report.run import run_page, write_run_report
 from advisor.report.run.judged import abstaining, answered, calibration_error, confusions, most_confused, reliability
-from advisor.report.run_folder import JudgedImage
-from advisor.report.run_reading import find_run, read_run
 
 from .conftest import MADE, ODD
 
@@ -182,7 +181,7 @@ def test_a_run_with_nothing_but_probes_is_told_so(copied):
 def test_pruned_failed_and_repeated_trials_are_told_apart(copied):
     evidence = json.loads((copied / "evidence.json").read_text())
     last = [t for t in evidence["trials"] if t["kind"] == "trial" and t["state"] == "COMPLETE"][-1]
-    odd = {"tap": None, "frozen": None, "curve": [], "trained": None}
+    odd = {"tap": None, "frozen": None, "curve": [], "steps": None}
     extra = [
         {**last, **odd, "number": 90, "state": "PRUNED", "accuracy": 0.2, "reason": "behind earlier trials"},
         {**last, **odd, "number": 91, "state": "FAIL", "accuracy": None, "reason": "loss is <b>not</b> finite"},

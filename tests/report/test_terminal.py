@@ -6,6 +6,7 @@ import sys
 import pytest
 from rich.cells import cell_len
 
+from advisor.records.folder import read_run
 from advisor.report.page.blocks import (
     Bullets,
     Chart,
@@ -33,7 +34,6 @@ from advisor.report.page.terminal import show, to_terminal
 from advisor.report.recommendation import recommendation_screen
 from advisor.report.recommendation.data import profile_screen
 from advisor.report.run import run_screen
-from advisor.report.run_reading import read_run
 
 NUMBERS = Table(
     "Numbers", (Column("stage"), Column("score", number=True), Column("more", terminal=False)),
@@ -141,9 +141,9 @@ def test_the_figures_of_a_search_are_those_of_its_report(searched, capsys):
     run = read_run(searched)
     to_terminal(run_screen(run), Terminal(wraps=False, width=120))
     shown = capsys.readouterr().out
-    assert f"{run.figures.test:.3f}" in shown
-    assert f"Right on {100 * run.figures.test:.1f}" in shown
-    best = max((trial for trial in run.trials if trial.complete), key=lambda trial: trial.accuracy)
+    assert f"{run.record.test:.3f}" in shown
+    assert f"Right on {100 * run.record.test:.1f}" in shown
+    best = max((trial for trial in run.trials if trial.scored), key=lambda trial: trial.accuracy)
     assert f"{best.accuracy:.3f}" in shown
     assert f"advisor predict {searched / 'best'} photo.jpg" in shown
 
@@ -158,7 +158,7 @@ def test_terminal_pages_need_nothing_that_draws(searched):
     program = (
         "import sys; from pathlib import Path; from advisor.report.page.console import Terminal;"
         "from advisor.report.page.terminal import to_terminal; from advisor.report.run import run_screen;"
-        "from advisor.report.run_reading import read_run;"
+        "from advisor.records.folder import read_run;"
         "to_terminal(run_screen(read_run(Path(sys.argv[1]))), Terminal(wraps=False));"
         "print(sorted({'altair', 'vl_convert', 'torch', 'pandas'} & set(sys.modules)))"
     )

@@ -198,6 +198,21 @@ def test_per_class_figures_are_those_of_scikit_learn():
 # Training
 
 
+def test_figures_are_said_in_the_unit_of_their_column():
+    assert (SINGLE.class_metric_name, SINGLE.class_figure(0.8333), SINGLE.class_words(0.8333)) == (
+        "recognised, %", "83.3", "83 % recognised",
+    )  # fmt: skip
+    assert (MULTI.class_metric_name, MULTI.class_figure(0.8333), MULTI.class_words(0.8333)) == (
+        "average precision", "0.833", "average precision 0.83",
+    )  # fmt: skip
+    for task, beginning in ((SINGLE, "Recognised is"), (BALANCED, "Recognised is"), (MULTI, "Average precision tells")):
+        meaning = task.class_meaning("the model")
+        assert meaning.startswith(beginning)
+        assert "the model" in meaning
+    assert SINGLE.headline(0.931) == "Right on 93.1\u00a0% of images it had never seen"
+    assert MULTI.headline(0.5) == "Mean average precision 0.500 on images it had never seen"
+
+
 def test_weights_make_every_class_count_the_same():
     _, labels = drawn(SINGLE)
     weights = SINGLE.class_weights(labels)

@@ -45,8 +45,8 @@ def run(options: ReportOptions) -> ExitCode:
         RunError: there is no such run, it has handed nothing over, or its figures are damaged.
         UsageError: the report cannot be written there.
     """
+    from advisor.records.folder import find_run
     from advisor.report.run import write_run_report
-    from advisor.report.run_reading import find_run
 
     folder = find_run(options.run, options.runs)
     html = Path(options.output) if options.output else folder / "report.html"

@@ -24,37 +24,40 @@ from advisor.report.page.words import counted, number, plain, points
 from advisor.units import show_duration
 
 if TYPE_CHECKING:
+    from advisor.records.evidence import Explanation
+    from advisor.records.folder import RunFolder
+    from advisor.records.trial import TrialRecord
     from advisor.report.charts.drawing import Layer, Row, Spec
-    from advisor.report.run_folder import Explained, RunFolder, Trial
 
 _LINES = (
     (ACCENT, [1, 0]),
     (SECOND, [6, 3]),
     (INK, [2, 2]),
     (MUTED, [8, 3, 2, 3]),
-)  # of curves: colour and dash  # of curves: colour and dash
+)  # of curves: colour and dash
 _ROWS = 60  # of a table
 
 
 def learning_chart(run: RunFolder) -> Chart | None:
     """Accuracy on the validation images during the winner's training and that of a few others."""
-    metric, winner = run.figures.metric, run.figures.winner
-    trained = sorted((t for t in run.trials if t.complete and len(t.curve) > 0),
+    record = run.record
+    metric, winner = record.metric_name, record.winner.number
+    trained = sorted((t for t in run.trials if t.scored and len(t.curve) > 0),
                      key=lambda t: (t.number != winner, -(t.accuracy or 0.0)))  # fmt: skip
     shown = trained[: len(_LINES)]
     if not shown:
         return None
     names = {t.number: f"{t.name}, the winner" if t.number == winner else t.name for t in shown}
     rows: list[Row] = [
-        {"s": moment.seconds, "value": moment.accuracy, "kind": names[t.number], "epoch": moment.epoch}
-        for t in shown for moment in t.curve
+        {"s": point.seconds, "value": point.accuracy, "kind": names[t.number], "epoch": point.epoch}
+        for t in shown for point in t.curve
     ]  # fmt: skip
     domain = list(names.values())
     first = shown[0]
     about = _course(first)
     if first.number != winner:
         about = f"The winner was fitted in closed form and has no curve. {about}"
-    if run.figures.folds > 1:
+    if record.folds > 1:
         about += " Of cross-validated trials this is the first fold, so the figures differ from those above."
 
     def draw() -> Spec:
@@ -81,17 +84,17 @@ def learning_chart(run: RunFolder) -> Chart | None:
             f"Validation {metric} after every epoch",
             (Column("trial"), Column("epoch", number=True), Column("seconds", number=True),
              Column(metric, number=True)),
-            tuple((names[t.number], str(m.epoch), number(m.seconds, 1), number(m.accuracy, 3))
-                  for t in shown for m in t.curve)[:_ROWS],
+            tuple((names[t.number], str(point.epoch), number(point.seconds, 1), number(point.accuracy, 3))
+                  for t in shown for point in t.curve)[:_ROWS],
             rest=max(0, len(rows) - _ROWS),
             where="all in evidence.json",
         ),
     )  # fmt: skip
 
 
-def _course(trial: Trial) -> str:
+def _course(trial: TrialRecord) -> str:
     """How a training went, in a sentence or two."""
-    best = max(trial.curve, key=lambda moment: moment.accuracy)
+    best = max(trial.curve, key=lambda point: point.accuracy)
     last = trial.curve[-1]
     words = (f"{trial.name[0].upper()}{trial.name[1:]} went from {trial.curve[0].accuracy:.3f} to {last.accuracy:.3f} "
              f"in {counted(last.epoch, 'epoch')}, {show_duration(last.seconds)}")  # fmt: skip
@@ -105,17 +108,17 @@ def _course(trial: Trial) -> str:
     )
 
 
-def changes_chart(explained: Explained, metric: str) -> Chart | None:
+def changes_chart(explanation: Explanation, metric: str) -> Chart | None:
     """What each value of the winner is worth: the winner less the same with that value changed."""
-    if not explained.changes:
+    if not explanation.ablations:
         return None
     rows: list[Row] = [
         {"key": Name(f"{c.key}: {plain(c.winner)}, not {plain(c.other)}", 44).short, "p": 100 * c.gain,
          "low": 100 * (c.gain - c.gain_se), "high": 100 * (c.gain + c.gain_se), "marked": c.gain > c.gain_se,
          "words": f"{points(c.gain)} ± {points(c.gain_se, sign=False)}"}
-        for c in explained.changes[:8]
+        for c in explanation.ablations[:8]
     ]  # fmt: skip
-    sure = [c for c in explained.changes if c.gain > c.gain_se]
+    sure = [c for c in explanation.ablations if c.gain > c.gain_se]
     clear = (
         "Clear, beyond one standard error: " + ", ".join(f"{said(c.key)} ({points(c.gain)})" for c in sure[:3]) + "."
         if sure
@@ -137,25 +140,27 @@ def changes_chart(explained: Explained, metric: str) -> Chart | None:
             (Column("value"), Column("winner"), Column("changed to"), Column("worth, points", number=True),
              Column("± error", number=True)),
             tuple((Name(c.key), Name(plain(c.winner)), Name(plain(c.other)), points(c.gain),
-                   points(c.gain_se, sign=False)) for c in explained.changes),
+                   points(c.gain_se, sign=False)) for c in explanation.ablations),
         ),
         key="Diamonds are clear, bars are one standard error.",
     )  # fmt: skip
 
 
-def scratch_chart(explained: Explained, metric: str) -> Chart | None:
+def scratch_chart(explanation: Explanation, metric: str) -> Chart | None:
     """Accuracy against steps of the winner and of the same network from random weights."""
-    curve = {way: points_ for way, points_ in explained.curve.items() if points_}
-    if not curve:
+    curves = {way: curve for way, curve in explanation.curves.items() if curve}
+    if not curves:
         return None
-    rows: list[Row] = [{"s": s, "value": a, "kind": way} for way, points_ in curve.items() for s, a in points_]
-    ways = list(curve)[: len(_LINES)]
-    best = {way: max(a for _, a in curve[way]) for way in ways}
+    rows: list[Row] = [
+        {"s": point.steps, "value": point.accuracy, "kind": way} for way, curve in curves.items() for point in curve
+    ]
+    ways = list(curves)[: len(_LINES)]
+    best = {way: max(point.accuracy for point in curves[way]) for way in ways}
     reached = "Best figures: " + ", ".join(f"{said(way)} {value:.3f}" for way, value in best.items())
-    if explained.scratch_steps is not None:
-        winner = ("the winner never did" if explained.winner_steps is None else
-                  f"the winner after {counted(explained.winner_steps, 'step')}")  # fmt: skip
-        reached += f". Random weights reached their best after {counted(explained.scratch_steps, 'step')}, {winner}"
+    if explanation.scratch_steps is not None:
+        winner = ("the winner never did" if explanation.winner_steps is None else
+                  f"the winner after {counted(explanation.winner_steps, 'step')}")  # fmt: skip
+        reached += f". Random weights reached their best after {counted(explanation.scratch_steps, 'step')}, {winner}"
 
     def draw() -> Spec:
         x = alt.X("s:Q", title="steps", axis=alt.Axis(grid=False, tickCount=5))

@@ -115,9 +115,9 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     )  # fmt: skip
 
 
-def ways_accuracy(found: Recommendation) -> Chart:
+def ways_accuracy(recommendation: Recommendation) -> Chart:
     """Expected accuracy of every way, with intervals; the numbers say what each costs, too."""
-    verdict, metric, ways = found.verdict, found.curve.metric, found.way_rows
+    verdict, metric, ways = recommendation.verdict, recommendation.curve.metric, recommendation.way_rows
     rows: list[Row] = [
         {"way": WAYS[way], "p": e.accuracy, "low": e.low, "high": e.high, "marked": way is verdict.strategy,
          "words": interval(e.accuracy, e.low, e.high)}
@@ -210,11 +210,11 @@ def ways_cost(ways: Mapping[Strategy, WayCost], chosen: Strategy) -> Chart:
     )  # fmt: skip
 
 
-def label_curve(found: Recommendation, curve: LabelCurve) -> Chart:
+def label_curve(recommendation: Recommendation, curve: LabelCurve) -> Chart:
     """Accuracy against labelled images, as measured and as the fitted curve goes on."""
-    have, metric = found.size.images, found.curve.metric
-    overtaking = found.overtaking
-    tuned = None if overtaking is None else round(overtaking / found.size.per_class * have)
+    have, metric = recommendation.size.images, recommendation.curve.metric
+    overtaking = recommendation.overtaking
+    tuned = None if overtaking is None else round(overtaking / recommendation.size.per_class * have)
     end = 2 * have if tuned is None else min(max(2 * have, 1.1 * tuned), _FARTHEST * have)
     start = curve.points[0][0]
     fitted = [{"n": n, "value": curve.at(n)} for n in geometric(start, end)]

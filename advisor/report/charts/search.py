@@ -10,6 +10,7 @@ from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
+from advisor.records.trial import TrialKind, TrialState, Way
 from advisor.report.charts.drawing import (
     ACCENT,
     CARD,
@@ -25,26 +26,31 @@ from advisor.report.charts.drawing import (
 )
 from advisor.report.page.blocks import Chart, Column, Name, Table, said
 from advisor.report.page.words import counted, number, share
-from advisor.report.run_folder import HEAD, PROBE, TUNED
 from advisor.units import show_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from advisor.records.folder import RunFolder
+    from advisor.records.trial import TrialRecord
     from advisor.report.charts.drawing import Layer, Row, Spec
     from advisor.report.page.blocks import Cell
-    from advisor.report.run_folder import RunFolder, Trial
 
 _PRUNED = "stopped early"
-_KINDS = {PROBE: ("square", MUTED), HEAD: ("circle", SECOND), TUNED: ("diamond", ACCENT), _PRUNED: ("cross", MUTED)}
+_KINDS = {
+    Way.PROBE.value: ("square", MUTED),
+    Way.HEAD.value: ("circle", SECOND),
+    Way.TUNED.value: ("diamond", ACCENT),
+    _PRUNED: ("cross", MUTED),
+}
 _PLAIN = {
-    PROBE: ("closed-form probe", "closed-form probes"),
-    HEAD: ("classifier on frozen features", "classifiers on frozen features"),
-    TUNED: ("fine-tuning", "fine-tunings"),
+    Way.PROBE: ("closed-form probe", "closed-form probes"),
+    Way.HEAD: ("classifier on frozen features", "classifiers on frozen features"),
+    Way.TUNED: ("fine-tuning", "fine-tunings"),
 }
 _NO_FIGURE = {
-    "PRUNED": "stopped early, behind earlier ones after the same time",
-    "FAIL": "ended without a figure, for the reasons below",
+    TrialState.PRUNED: "stopped early, behind earlier ones after the same time",
+    TrialState.FAIL: "ended without a figure, for the reasons below",
 }
 _ROWS = 60  # of a table
 _RATIOS = [exponent + part for exponent in range(-6, 7) for part in (0.0, math.log10(3))]  # 1, 3, 10, 30, …
@@ -53,9 +59,9 @@ _FAR = 6.0  # times the better half's spread: what lies farther below is drawn a
 
 def trials_chart(run: RunFolder) -> Chart | None:
     """Accuracy of every trial in the order in which they ended, with the best so far as a step line."""
-    metric = run.figures.metric
-    shown = [t for t in run.trials if t.accuracy is not None and (t.complete or t.state == "PRUNED")]
-    done = [trial for trial in shown if trial.complete]
+    metric, winner = run.record.metric_name, run.record.winner.number
+    shown = [t for t in run.trials if t.accuracy is not None and (t.scored or t.state is TrialState.PRUNED)]
+    done = [trial for trial in shown if trial.scored]
     if not done:
         return None
     floor = _floor([trial.accuracy or 0.0 for trial in shown])
@@ -64,11 +70,11 @@ def trials_chart(run: RunFolder) -> Chart | None:
     best, leader = -math.inf, done[0]
     for place, trial in enumerate(shown, 1):
         value = trial.accuracy or 0.0
-        kind = _PRUNED if trial.state == "PRUNED" else trial.way
+        kind = _PRUNED if trial.state is TrialState.PRUNED else trial.way.value
         rows.append({"n": place, "value": max(value, floor), "kind": kind, "name": trial.name,
                      "words": f"{value:.3f}" + (" (drawn at the foot)" if value < floor else ""),
-                     "low": value < floor, "won": trial.number == run.figures.winner, "how": _how(trial)})  # fmt: skip
-        if trial.complete and value > best:
+                     "low": value < floor, "won": trial.number == winner, "how": _how(trial)})  # fmt: skip
+        if trial.scored and value > best:
             best, leader = value, trial
         if math.isfinite(best):
             steps.append({"n": place, "value": max(best, floor)})
@@ -87,7 +93,7 @@ def trials_chart(run: RunFolder) -> Chart | None:
             chart(rows)
             .mark_point(filled=True, opacity=1, stroke=CARD, strokeWidth=0.8)
             .encode(
-                size=alt.condition(f"datum.kind == '{TUNED}'", alt.value(125), alt.value(80)),
+                size=alt.condition(f"datum.kind == '{Way.TUNED}'", alt.value(125), alt.value(80)),
                 x="n:Q",
                 y="value:Q",
                 color=alt.Color("kind:N", scale=alt.Scale(domain=kinds, range=[_KINDS[kind][1] for kind in kinds]),
@@ -116,17 +122,17 @@ def trials_chart(run: RunFolder) -> Chart | None:
     )
 
 
-def _course_of_search(run: RunFolder, shown: Sequence[Trial], leader: Trial) -> Iterable[str]:
-    done = Counter(trial.way for trial in shown if trial.complete)
+def _course_of_search(run: RunFolder, shown: Sequence[TrialRecord], leader: TrialRecord) -> Iterable[str]:
+    done = Counter(trial.way for trial in shown if trial.scored)
     tally = [counted(done[kind], *_PLAIN[kind]) for kind in _PLAIN if done[kind]]
     yield f"{', '.join(tally)}. The best under its first seed is {leader.name} with {leader.accuracy:.3f}."
     for state, words in _NO_FIGURE.items():
-        many = sum(trial.state == state and trial.kind != "repeat" for trial in run.trials)
+        many = sum(trial.state is state and trial.kind is not TrialKind.REPEAT for trial in run.trials)
         if many:
             yield f"{counted(many, 'trial')} {words}."
 
 
-def _drawn_at_foot(shown: Sequence[Trial], floor: float) -> str:
+def _drawn_at_foot(shown: Sequence[TrialRecord], floor: float) -> str:
     low = sum((trial.accuracy or 0.0) < floor for trial in shown)
     what = counted(low, "trial is", "trials are")
     return f" {what} drawn at the foot with an arrow, being under {floor:.2f}." if low else ""
@@ -134,21 +140,19 @@ def _drawn_at_foot(shown: Sequence[Trial], floor: float) -> str:
 
 def leaderboard(run: RunFolder) -> Table:
     """Trials with a figure, best first, then those without."""
-    trials = [trial for trial in run.trials if trial.kind != "repeat"]
-    trials.sort(key=lambda t: (not t.complete, -(t.accuracy or 0.0)))
-    rows: list[tuple[Cell, ...]] = []
-    for trial in trials[:_ROWS]:
-        lr = trial.values.get("optimizer.lr") if trial.way == TUNED else None
-        rows.append(
-            (trial.name, "" if trial.accuracy is None else number(trial.accuracy, 3), trial.way,
-             _stage(run, trial), "–" if trial.frozen is None else str(trial.frozen),
-             Name(str(trial.values.get("head.name", "–"))), f"{lr:.1e}" if isinstance(lr, float) else "–",
-             number(trial.lr_ratio, 1), number(trial.seconds, 1), _ended(trial))
-        )  # fmt: skip
-    marked = frozenset(i for i, trial in enumerate(trials[:_ROWS]) if trial.number == run.figures.winner)
+    trials = [trial for trial in run.trials if trial.kind is not TrialKind.REPEAT]
+    trials.sort(key=lambda t: (not t.scored, -(t.accuracy or 0.0)))
+    rows: list[tuple[Cell, ...]] = [
+        (trial.name, "" if trial.accuracy is None else number(trial.accuracy, 3), trial.way.value,
+         _stage(run, trial), "–" if trial.frozen is None else str(trial.frozen),
+         Name(trial.head or "–"), "–" if trial.backbone_lr is None else f"{trial.backbone_lr:.1e}",
+         number(trial.lr_ratio, 1), number(trial.seconds, 1), _ended(trial))
+        for trial in trials[:_ROWS]
+    ]  # fmt: skip
+    marked = frozenset(i for i, trial in enumerate(trials[:_ROWS]) if trial.number == run.record.winner.number)
     return Table(
         "Trials, best first",
-        (Column("trial"), Column(f"validation {run.figures.metric}", number=True), Column("kind", terminal=False),
+        (Column("trial"), Column(f"validation {run.record.metric_name}", number=True), Column("kind", terminal=False),
          Column("stage"),
          Column("frozen", number=True), Column("head"), Column("learning rate", number=True),
          Column("head : backbone", number=True), Column("seconds", number=True), Column("how it ended", wide=True)),
@@ -161,10 +165,10 @@ def leaderboard(run: RunFolder) -> Table:
 
 def depth_chart(run: RunFolder) -> Chart | None:
     """Frozen stages against the ratio of learning rates; heads alone have no ratio and a column of their own."""
-    metric = run.figures.metric
-    shown = [t for t in run.trials if t.complete and t.kind == "trial" and t.frozen is not None]
+    metric = run.record.metric_name
+    shown = [t for t in run.trials if t.scored and t.kind is TrialKind.TRIAL and t.frozen is not None]
     tuned = [trial for trial in shown if trial.lr_ratio]
-    heads = [trial for trial in shown if trial.way == HEAD]
+    heads = [trial for trial in shown if trial.way is Way.HEAD]
     if not tuned or len(shown) < 3:
         return None
     logs = [math.log10(trial.lr_ratio or 1.0) for trial in tuned]
@@ -173,32 +177,33 @@ def depth_chart(run: RunFolder) -> Chart | None:
     column = low - 0.22 * (high - low)
     accuracies = [trial.accuracy or 0.0 for trial in shown]
     worst, best = min(accuracies), max(accuracies)
+    head, tuning = Way.HEAD.value, Way.TUNED.value
     places: dict[int | None, int] = {}
     rows: list[Row] = []
     for trial in shown:
         value = trial.accuracy or 0.0
         weight = (value - worst) / (best - worst) if best > worst else 1.0
         at = math.log10(trial.lr_ratio or 1.0)
-        if trial.way == HEAD:  # those of one stage beside each other
+        if trial.way is Way.HEAD:  # those of one stage beside each other
             nth = places.get(trial.frozen, 0)
             places[trial.frozen] = nth + 1
             at = column + 0.022 * (high - low) * (nth + 1) // 2 * (1 if nth % 2 else -1) * 2
+        ratio = "none, the head alone" if trial.way is Way.HEAD else f"{trial.lr_ratio:.1f}"
         rows.append({"x": at, "y": trial.frozen, "value": value, "weight": weight**2, "name": trial.name,
-                     "kind": trial.way, "how": _how(trial),
-                     "ratio": "none, the head alone" if trial.way == HEAD else f"{trial.lr_ratio:.1f}"})  # fmt: skip
+                     "kind": trial.way.value, "how": _how(trial), "ratio": ratio})  # fmt: skip
     ticks = [tick for tick in _RATIOS if low - 0.01 <= tick <= high + 0.01]
     left = column - 0.12 * (high - low) if heads else low - 0.05 * (high - low)
     text = f"datum.value < {low - 1e-6} ? 'head alone' : format(pow(10, datum.value), '.1~r')"
     most = max(trial.frozen or 0 for trial in shown)
     named = sorted(rows, key=lambda row: -row["value"])[:3]
     first = max(tuned, key=lambda trial: trial.accuracy or 0.0)
-    found = (
+    finding = (
         f"The best fine-tuning is {first.name} with {first.accuracy:.3f}: {first.frozen} of {first.tap} stages frozen, "
         f"head {first.lr_ratio:.1f} times as fast as the backbone."
     )
     if heads:
         top = max(heads, key=lambda trial: trial.accuracy or 0.0)
-        found += f" The best head alone is {top.name} with {top.accuracy:.3f}, on {top.frozen} frozen stages."
+        finding += f" The best head alone is {top.name} with {top.accuracy:.3f}, on {top.frozen} frozen stages."
 
     def draw() -> Spec:
         x = alt.X("x:Q", title="learning rate of the head : of the backbone",
@@ -209,7 +214,7 @@ def depth_chart(run: RunFolder) -> Chart | None:
         base = chart(rows).encode(
             x=x, y=y,
             size=alt.Size("weight:Q", scale=alt.Scale(domain=[0, 1], range=[50, 340]), legend=None),
-            shape=alt.Shape("kind:N", scale=alt.Scale(domain=[HEAD, TUNED], range=["circle", "diamond"]), legend=None),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=[head, tuning], range=["circle", "diamond"]), legend=None),
             tooltip=tips(("name:N", "which"), ("value:Q", metric), ("ratio:N", "ratio"), ("how:N", "how")),
         )  # fmt: skip
         layers: list[Layer] = [
@@ -231,7 +236,7 @@ def depth_chart(run: RunFolder) -> Chart | None:
 
     return Chart(
         "How deep to freeze, and how fast the head learns",
-        found,
+        finding,
         draw,
         Table(
             "Trials by frozen stages and ratio",
@@ -304,29 +309,29 @@ def _columns(kinds: Sequence[str]) -> int:
     return min(len(kinds), 2)
 
 
-def _stage(run: RunFolder, trial: Trial) -> Cell:
+def _stage(run: RunFolder, trial: TrialRecord) -> Cell:
     """The stage that a trial's head reads, with its name where that is the winner's network."""
     if trial.tap is None:
         return "–"
     stages = run.evidence.stages if run.evidence else ()
-    own = trial.values.get("backbone.name") in (None, run.figures.backbone.get("name"))
-    return Name(f"{trial.tap} ({stages[trial.tap - 1]})") if own and trial.tap <= len(stages) else str(trial.tap)
+    own = trial.values is None or trial.values.backbone in ("", run.record.backbone.name)
+    named = own and 1 <= trial.tap <= len(stages)
+    return Name(f"{trial.tap} ({stages[trial.tap - 1]})") if named else str(trial.tap)
 
 
-def _how(trial: Trial) -> str:
+def _how(trial: TrialRecord) -> str:
     """A trial in a few words, for what is shown under the pointer."""
-    head = trial.values.get("head.name", "")
-    parts = [f"{head} on stage {trial.tap}" if trial.tap is not None else str(head)]
-    if trial.way == TUNED and trial.frozen is not None:
+    parts = [f"{trial.head} on stage {trial.tap}" if trial.tap is not None else trial.head]
+    if trial.way is Way.TUNED and trial.frozen is not None:
         parts.append(f"{trial.frozen} frozen")
     if trial.seconds is not None:
         parts.append(show_duration(trial.seconds))
     return ", ".join(parts)
 
 
-def _ended(trial: Trial) -> Cell:
-    if trial.complete:
+def _ended(trial: TrialRecord) -> Cell:
+    if trial.scored:
         cut = trial.trained is not None and trial.trained < 0.999
         return f"complete, {share(trial.trained or 0.0)} of its steps" if cut else "complete"
-    words = {"PRUNED": _PRUNED, "FAIL": "failed"}.get(trial.state, trial.state.lower())
+    words = {TrialState.PRUNED: _PRUNED, TrialState.FAIL: "failed"}.get(trial.state, trial.state.lower())
     return Name(f"{words}: {trial.reason}", 160) if trial.reason else words

@@ -38,9 +38,10 @@ from advisor.task.interval import wilson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from advisor.records.evidence import JudgedImage
+    from advisor.records.folder import RunFolder
     from advisor.report.charts.drawing import Layer, Row, Spec
     from advisor.report.run.judged import Confusion
-    from advisor.report.run_folder import JudgedImage, RunFolder
 
 _MOST_CLASSES = 20  # of a heat map
 _WRITTEN = 12  # classes up to which its cells hold numbers
@@ -50,22 +51,23 @@ _LONGEST = 18  # characters of a class on an axis
 
 def figures_chart(run: RunFolder) -> Chart | None:
     """What was expected, what the validation images said, and what the test images say."""
-    found = run.figures
-    tested = found.compared
+    record = run.record
+    metric, tested = record.metric_name, record.compared
     rows: list[Row] = []
     if run.evidence and run.evidence.forecast:
-        value, low, high = run.evidence.forecast
-        rows.append({"which": "expected before (80 %)", "p": value, "low": low, "high": high, "marked": False})
-    for which, value_ in (("best probe, validation", found.probe), ("winner, validation", found.validation)):
-        if value_ is not None:
+        forecast = run.evidence.forecast
+        rows.append({"which": "expected before (80 %)", "p": forecast.accuracy, "low": forecast.low,
+                     "high": forecast.high, "marked": False})  # fmt: skip
+    for which, value in (("best probe, validation", record.probe), ("winner, validation", record.validation)):
+        if value is not None:
             # Of other measures than accuracy the error is not known from the figure alone.
             low, high = (
-                wilson(round(value_ * found.validation_images), found.validation_images)
-                if found.metric == "accuracy" else (value_, value_)
+                wilson(round(value * record.validation_images), record.validation_images)
+                if record.metric == "accuracy" else (value, value)
             )  # fmt: skip
-            rows.append({"which": which, "p": value_, "low": low, "high": high, "marked": False})
+            rows.append({"which": which, "p": value, "low": low, "high": high, "marked": False})
     if tested is not None:
-        low, high = found.test_interval if found.compared == found.test else (tested, tested)
+        low, high = record.test_interval if record.compared == record.test else (tested, tested)
         rows.append({"which": "winner, test", "p": tested, "low": low, "high": high, "marked": True})
     if len(rows) < 2 or tested is None:
         return None
@@ -74,17 +76,17 @@ def figures_chart(run: RunFolder) -> Chart | None:
         row["words"] = f"{row['p']:.3f}" if bare else f"{row['p']:.3f} ({row['low']:.2f} to {row['high']:.2f})"
 
     def draw() -> Spec:
-        x = alt.X("p:Q", title=found.metric, scale=alt.Scale(zero=False, nice=True),
+        x = alt.X("p:Q", title=metric, scale=alt.Scale(zero=False, nice=True),
                   axis=alt.Axis(grid=False, tickCount=5, format=".2f"))  # fmt: skip
         return finish(dots(rows, "which", x), height=ROW * len(rows))
 
     return Chart(
         "Expected and found",
-        f"{forecast_words(run) or 'The plan held no forecast.'} {_fall(found.validation, tested)}",
+        f"{forecast_words(run) or 'The plan held no forecast.'} {_fall(record.validation, tested)}",
         draw,
         Table(
-            f"{found.metric.capitalize()}, with intervals where they are known (95 %; of the forecast 80 %)",
-            (Column("figure"), Column(found.metric, number=True), Column("from", number=True),
+            f"{metric.capitalize()}, with intervals where they are known (95 %; of the forecast 80 %)",
+            (Column("figure"), Column(metric, number=True), Column("from", number=True),
              Column("to", number=True)),
             tuple((row["which"], number(row["p"], 3), *(("–", "–") if row["low"] == row["high"] else
                   (number(row["low"], 3), number(row["high"], 3)))) for row in rows),
@@ -95,12 +97,15 @@ def figures_chart(run: RunFolder) -> Chart | None:
 
 def forecast_words(run: RunFolder) -> str:
     """What was expected, and whether it came so; nothing where the plan held no forecast."""
-    tested = run.figures.compared
+    record = run.record
+    tested = record.compared
     if run.evidence is None or run.evidence.forecast is None:
         return ""
-    value, low, high = run.evidence.forecast
+    forecast = run.evidence.forecast
+    low, high = forecast.low, forecast.high
     expected = (
-        f"The advice expected {article(run.figures.metric)} of {value:.2f} (80 % interval {low:.2f} to {high:.2f})"
+        f"The advice expected {article(record.metric_name)} of {forecast.accuracy:.2f} (80 % interval {low:.2f} to "
+        f"{high:.2f})"
     )
     if tested is None:
         return f"{expected}."
@@ -108,8 +113,8 @@ def forecast_words(run: RunFolder) -> str:
         return f"{expected}; the test images gave {tested:.3f}, within it."
     side = "below" if tested < low else "above"
     away = points(min(abs(tested - low), abs(tested - high)), sign=False)
-    bottom, top = run.figures.test_interval
-    overlap = run.figures.compared == run.figures.test and bottom <= high and top >= low
+    bottom, top = record.test_interval
+    overlap = record.compared == record.test and bottom <= high and top >= low
     more = ", though the test's own interval reaches into it" if overlap else ""
     return f"{expected}; the test images gave {tested:.3f}, {away} points {side} it{more}."
 
@@ -267,11 +272,11 @@ def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
     if not curve:
         return None
     rows: list[Row] = [{"share": one.share, "right": one.right, "least": one.least, "n": one.images} for one in curve]
-    marks = [(least, found) for least in LEAST if (found := answered(tested, least))]
-    drawn = [(least, found) for least, found in marks if found.share < 0.995]
+    marks = [(least, kept) for least in LEAST if (kept := answered(tested, least))]
+    drawn = [(least, kept) for least, kept in marks if kept.share < 0.995]
     dots_: list[Row] = [{"share": f.share, "right": f.right, "t": f"{least:g}", "n": f.images} for least, f in drawn]
     lowest = max(0.0, min(0.95, min(one.right for one in curve) - 0.02))
-    best = next((found for least, found in marks if least == 0.9), None)
+    best = next((kept for least, kept in marks if least == 0.9), None)
     all_of = curve[-1]
     words = "No answer has a probability of 0.9 or more."
     if all_of.right == 1:
@@ -321,12 +326,12 @@ def abstaining_chart(tested: Sequence[JudgedImage]) -> Chart | None:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names of which two that were cut to the same are told apart by a number."""
-    seen: dict[str, int] = {}
-    found = []
+    counts: dict[str, int] = {}
+    distinct = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
+        counts[name] = counts.get(name, 0) + 1
+        distinct.append(name if counts[name] == 1 else f"{name} ({counts[name]})")
+    return distinct
 
 
 def _spaced(rows: Sequence[Row]) -> list[Row]:

@@ -91,17 +91,17 @@ def _charts(page: Page) -> Iterable[Chart]:
 
 @cache
 def _environment() -> jinja2.Environment:
-    found = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("advisor.report.page"),
         autoescape=jinja2.select_autoescape(["html.jinja"]),  # Markdown has its own filter
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["md"] = _markdown
-    found.filters["code"] = _markdown_code
-    found.tests["name"] = lambda value: isinstance(value, Name)
-    return found
+    environment.filters["md"] = _markdown
+    environment.filters["code"] = _markdown_code
+    environment.tests["name"] = lambda value: isinstance(value, Name)
+    return environment
 
 
 def _template(name: str) -> str:

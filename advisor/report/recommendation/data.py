@@ -64,7 +64,8 @@ class Copies:
 
 def data_section(profile: DatasetProfile, *more: Block) -> Section:
     """Counts, sizes and what is odd about the files, then whatever is to be said beside."""
-    kinds = counted(len(profile.per_class), *(("label",) if profile.multilabel else ("class", "classes")))
+    noun, nouns = profile.task.noun
+    kinds = counted(len(profile.per_class), noun, nouns)
     least, most = min(profile.per_class.values()), max(profile.per_class.values())
     blocks: list[Block] = [
         Facts(
@@ -74,9 +75,8 @@ def data_section(profile: DatasetProfile, *more: Block) -> Section:
             )
         ),
         Text(
-            f"{whole(least)} to {counted(most, 'image')} per {'label' if profile.multilabel else 'class'}; median size "
-            f"{profile.width[1]} × {profile.height[1]} pixels. Colour modes: {_tally(profile.modes)}. Formats: "
-            f"{_tally(profile.formats)}."
+            f"{whole(least)} to {counted(most, 'image')} per {noun}; median size {profile.width[1]} × "
+            f"{profile.height[1]} pixels. Colour modes: {_tally(profile.modes)}. Formats: {_tally(profile.formats)}."
         ),
         Fold(
             "Sizes of the files",
@@ -167,15 +167,15 @@ def classes_section(recommendation: Recommendation) -> Section:
     advice = {entry.name: entry for entry in recommendation.classes}
     counts = recommendation.profile.per_class
     names = sorted(counts, key=lambda name: (name not in advice, advice[name].recall if name in advice else 0.0))
-    multilabel = recommendation.profile.multilabel
+    task = recommendation.profile.task
+    noun, nouns = task.noun
     far = any(entry.distance for entry in recommendation.classes)
-    columns = [Column("label" if multilabel else "class"), Column("images", number=True),
-               Column("average precision" if multilabel else "recognised, %", number=True)]  # fmt: skip
+    columns = [Column(noun), Column("images", number=True), Column(task.class_metric_name, number=True)]
     columns += [Column("distance", number=True), Column("± error", number=True)] if far else []
     rows = []
     for name in names[:_ROWS]:
         entry = advice.get(name)
-        right = "–" if entry is None else number(entry.recall, 3) if multilabel else number(100 * entry.recall, 1)
+        right = "–" if entry is None else task.class_figure(entry.recall)
         row: list[str | Name] = [Name(name), whole(counts[name]), right]
         if far:
             distance = entry.distance if entry else None
@@ -183,22 +183,15 @@ def classes_section(recommendation: Recommendation) -> Section:
         rows.append(tuple(row))
     blocks: list[Block] = [
         Text(
-            (
-                "Hardest first. Average precision tells how high the classifier at the best stage, not having seen "
-                "them, ranks the images that have the label."
-                if multilabel
-                else "Hardest first. Recognised is the share of a class's images that the classifier at the best stage "
-                "names right without having seen them."
-            )
+            f"Hardest first. {task.class_meaning('the classifier at the best stage, not having seen them,')}"
             + (" Distance is how unlike the network's training data its images are, in the late layers." if far else "")
         ),
         *farthest(recommendation.classes),
-        Table("Labels" if multilabel else "Classes", tuple(columns), tuple(rows), rest=len(names) - len(rows)),
+        Table(nouns.capitalize(), tuple(columns), tuple(rows), rest=len(names) - len(rows)),
     ]
     if recommendation.confusions and recommendation.verdict.learnable:
         blocks.append(confusions_table(recommendation.confusions))
-    title = ("Label by label", "Labels") if multilabel else ("Class by class", "Classes")
-    return Section("classes", *title, tuple(blocks))
+    return Section("classes", f"{noun.capitalize()} by {noun}", nouns.capitalize(), tuple(blocks))
 
 
 def profile_screen(profile: DatasetProfile, inspected: Inspected | None) -> Page:
@@ -209,9 +202,10 @@ def profile_screen(profile: DatasetProfile, inspected: Inspected | None) -> Page
         inspected: how a backbone sees it; None where none was asked.
     """
     most = max(profile.per_class.values())
+    noun, _ = profile.task.noun
     table = Table(
-        "Images of each label" if profile.multilabel else "Images of each class",
-        (Column("label" if profile.multilabel else "class"), Column("images", number=True)),
+        f"Images of each {noun}",
+        (Column(noun), Column("images", number=True)),
         tuple((Name(name), whole(count)) for name, count in profile.per_class.items()),
         bars=tuple(count / most for count in profile.per_class.values()),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from advisor.report.page.blocks import Column, Fold, Gallery, Heading, Name, Section, Shelf, Table, Text, said
 from advisor.report.page.pictures import Pictures, Wanted
-from advisor.report.page.words import counted, share
+from advisor.report.page.words import counted
 from advisor.report.recommendation.data import copies_of, suspects_table
 
 if TYPE_CHECKING:
@@ -22,23 +22,27 @@ _ROWS, _SHELVES, _SUSPECTS, _GROUPS, _OF_A_GROUP = 60, 24, 18, 8, 4
 
 def looks_section(recommendation: Recommendation, pictures: Pictures) -> Section | None:
     """Typical and odd images, those classes first that are recognised worst."""
+    task = recommendation.profile.task
+    noun, nouns = task.noun
     recall = {entry.name: entry.recall for entry in recommendation.classes}
     shown = sorted((e for e in recommendation.examples if e.typical), key=lambda e: recall.get(e.name, 0.0))
     if not shown:
         return None
     blocks: list[Block] = [
         Text(
-            "The images closest to their class and farthest from it, by the features that the classifier reads; the "
-            "hardest classes come first. An odd image may be mislabelled, or show what the set has too little of."
+            f"The images closest to their {noun} and farthest from it, by the features that the classifier reads; the "
+            f"hardest {nouns} come first. An odd image may be mislabelled, or show what the set has too little of."
         )
     ]
     for entry in shown[:_SHELVES]:
         galleries = tuple(
-            Gallery(label, pictures.make([Wanted(path, f"{kind} image of class {said(entry.name)}") for path in paths]))
+            Gallery(
+                label, pictures.make([Wanted(path, f"{kind} image of {noun} {said(entry.name)}") for path in paths])
+            )
             for label, kind, paths in (("Typical", "typical", entry.typical), ("Odd", "odd", entry.odd))
             if paths
         )
-        note = _recalled(recall.get(entry.name), multilabel=recommendation.profile.multilabel)
+        note = task.class_words(recall[entry.name]) if entry.name in recall else ""
         blocks.append(Shelf(Name(entry.name), note, galleries))
     rows = tuple(
         (Name(entry.name), kind, Name(path, 200, tail=True))
@@ -46,12 +50,12 @@ def looks_section(recommendation: Recommendation, pictures: Pictures) -> Section
         for kind, paths in (("typical", entry.typical), ("odd", entry.odd))
         for path in paths
     )
-    paths = Table("Paths of these images", (Column("class"), Column("kind"), Column("path", wide=True)), rows)
+    paths = Table("Paths of these images", (Column(noun), Column("kind"), Column("path", wide=True)), rows)
     blocks.append(Fold("Paths of these images", paths))
     if len(shown) > _SHELVES:
-        rest = counted(len(shown) - _SHELVES, "further class", "further classes")
+        rest = counted(len(shown) - _SHELVES, f"further {noun}", f"further {nouns}")
         blocks.append(Text(f"… and {rest}, recognised better than these; all with --json."))
-    return Section("pictures", "How the classes look", "Pictures", tuple(blocks))
+    return Section("pictures", f"How images of each {noun} look", "Pictures", tuple(blocks))
 
 
 def doubts_section(recommendation: Recommendation, pictures: Pictures) -> Section | None:
@@ -96,9 +100,3 @@ def _copies(kind: Copies, pictures: Pictures) -> Iterator[Block]:
     yield Fold("Paths of these files", table)
     if len(groups) > _GROUPS:
         yield Text(f"… and {counted(len(groups) - _GROUPS, 'group')} more; all with --json.")
-
-
-def _recalled(recall: float | None, *, multilabel: bool) -> str:
-    if recall is None:
-        return ""
-    return f"average precision {recall:.2f}" if multilabel else f"{share(recall)} recognised"

@@ -11,7 +11,7 @@ from advisor.task.interval import wilson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.report.run_folder import JudgedImage
+    from advisor.records.evidence import JudgedImage
 
 BINS = 10
 LEAST = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)  # what `predict --least` may be given
@@ -71,15 +71,15 @@ def reliability(tested: Sequence[JudgedImage]) -> tuple[Bin, ...]:
     held: list[list[JudgedImage]] = [[] for _ in range(BINS)]
     for one in tested:
         held[min(BINS - 1, int(one.probability * BINS))].append(one)
-    found = []
+    bins = []
     for place, images in enumerate(held):
         if images:
             right = sum(one.right for one in images)
-            found.append(
+            bins.append(
                 Bin(place / BINS, (place + 1) / BINS, len(images), sum(one.probability for one in images) / len(images),
                     right / len(images), wilson(right, len(images)))
             )  # fmt: skip
-    return tuple(found)
+    return tuple(bins)
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
@@ -100,14 +100,14 @@ def abstaining(tested: Sequence[JudgedImage]) -> tuple[Answered, ...]:
     """Right answers against answered images, the surest first, at about 200 places between images that differ."""
     ordered = sorted(tested, key=lambda one: -one.probability)
     every = max(1, len(ordered) // _STEPS)
-    found, right = [], 0
+    curve, right = [], 0
     for count, one in enumerate(ordered, 1):
         right += one.right
         last = count == len(ordered)
         # Images of one probability are answered together or not at all.
         if last or (count % every == 0 and ordered[count].probability < one.probability):
-            found.append(Answered(one.probability, count, count / len(ordered), right / count))
-    return tuple(found)
+            curve.append(Answered(one.probability, count, count / len(ordered), right / count))
+    return tuple(curve)
 
 
 def confusions(tested: Sequence[JudgedImage]) -> tuple[Confusion, ...]:
@@ -120,12 +120,12 @@ def confusions(tested: Sequence[JudgedImage]) -> tuple[Confusion, ...]:
     )
 
 
-def most_confused(found: Sequence[Confusion], classes: Sequence[str], most: int) -> tuple[str, ...]:
+def most_confused(pairs: Sequence[Confusion], classes: Sequence[str], most: int) -> tuple[str, ...]:
     """So many classes, those with most mistakes in or out; all of them in their own order where they are no more."""
     if len(classes) <= most:
         return tuple(classes)
     weight: Counter[str] = Counter()
-    for one in found:
+    for one in pairs:
         weight[one.label] += one.images
         weight[one.taken_for] += one.images
     chosen = {name for name, _ in weight.most_common(most)}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UsageError
+from advisor.records.folder import read_run
+from advisor.records.trial import TrialKind, TrialState, Way
 from advisor.report.charts import search as charts_of_search
 from advisor.report.charts import tested as charts
 from advisor.report.page.blocks import (
@@ -39,8 +41,6 @@ from advisor.report.run.search import (
     trials_section,
 )
 from advisor.report.run.tested import classes_section, confusions_section, mistakes_section, rough, trust_section
-from advisor.report.run_folder import TUNED, name_of
-from advisor.report.run_reading import read_run
 from advisor.units import show_duration, show_size
 from advisor.version import __version__
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from advisor.records.folder import RunFolder
     from advisor.report.page.blocks import Block, Cell
-    from advisor.report.run_folder import RunFolder
 
 _BEST = 8  # trials that the terminal shows
 _ENDED = {
@@ -99,7 +99,7 @@ def run_page(run: RunFolder, *, made: datetime) -> Page:
     return Page(
         about="Run",
         subject=Name(run.folder.resolve().name),
-        kicker=f"{counted(run.figures.trials, 'trial')} in {show_duration(run.figures.seconds)}",
+        kicker=_kicker(run),
         title=_title(run),
         first=(*_summary(run), *_notes(run), *_use(run), *_resuming(run)),
         sections=tuple(section for section in sections if section is not None),
@@ -121,7 +121,7 @@ def run_screen(run: RunFolder, *, reports: Sequence[str] = ()) -> Page:
     return Page(
         about="Run",
         subject=Name(run.folder.resolve().name),
-        kicker=f"{counted(run.figures.trials, 'trial')} in {show_duration(run.figures.seconds)}",
+        kicker=_kicker(run),
         title=_title(run),
         first=(*_summary(run), *_notes(run)),
         sections=(
@@ -137,13 +137,16 @@ def _where(reports: Sequence[str]) -> Iterator[Text]:
     return (Text(f"Report with charts and pictures: {report}") for report in reports)
 
 
+def _kicker(run: RunFolder) -> str:
+    search = run.record.search
+    return f"{counted(search.trials_run, 'trial')} in {show_duration(search.seconds)}"
+
+
 def _title(run: RunFolder) -> str:
-    found = run.figures
-    if found.test is None:
-        return f"Validation {found.metric} {found.validation:.3f}; no image was left for a test"
-    if found.multilabel:
-        return f"Mean average precision {found.test:.3f} on images it had never seen"
-    return f"Right on {100 * found.test:.1f}\u00a0% of images it had never seen"
+    record = run.record
+    if record.test is None:
+        return f"Validation {record.metric_name} {record.validation:.3f}; no image was left for a test"
+    return record.task.headline(record.test)
 
 
 def _summary(run: RunFolder) -> Iterator[Block]:
@@ -155,10 +158,10 @@ def _notes(run: RunFolder) -> Iterator[Text]:
     """What is missing from the folder, and searches that came to nothing."""
     for line in run.missing:
         yield Text(line, "note")
-    searched = [trial for trial in run.trials if trial.kind == "trial"]
-    if searched and all(trial.state == "FAIL" for trial in searched):
+    searched = [trial for trial in run.trials if trial.kind is TrialKind.TRIAL]
+    if searched and all(trial.state is TrialState.FAIL for trial in searched):
         yield Text("No searched trial succeeded, so the closed-form probe is handed over.", "note")
-    if run.evidence is not None and not searched and run.figures.ended == "time":
+    if run.evidence is not None and not searched and run.record.search.ended == "time":
         yield Text("No trial fitted into the budget, so the closed-form probe is handed over. Give more time with "
                    "--budget.", "note")  # fmt: skip
 
@@ -170,7 +173,7 @@ def _use(run: RunFolder) -> Iterator[CommandLine]:
 
 
 def _resuming(run: RunFolder) -> Iterator[Text]:
-    if run.figures.ended == "interrupted":
+    if run.record.search.ended == "interrupted":
         resume = f"advisor tune --resume {shlex.quote(str(run.folder))}"
         yield Text(f"The search was stopped. To go on, run the same command again, or {resume}", "note")
 
@@ -189,59 +192,56 @@ def _loading(run: RunFolder, best: str) -> CommandLine:
 
 
 def _facts(run: RunFolder) -> Iterable[Fact]:
-    found = run.figures
-    low, high = found.test_interval
-    if found.test is not None:
-        label = "Test mean average precision" if found.multilabel else "Test accuracy"
-        note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(found.test_images, 'image')}"
-        yield Fact(label, number(found.test, 3), note)
-    if found.compared is not None and found.compared != found.test:
-        yield Fact("Test balanced accuracy", number(found.compared, 3), "every class counts alike")
-    if found.probe is not None:
-        note = f"validation {found.metric}; the winner's is {found.validation:.3f}"
-        yield Fact("Floor: the best probe", number(found.probe, 3), note)
+    record = run.record
+    low, high = record.test_interval
+    if record.test is not None:
+        note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(record.test_images, 'image')}"
+        yield Fact(f"Test {record.task.test_metric_name}", number(record.test, 3), note)
+    if record.compared is not None and record.compared != record.test:
+        yield Fact("Test balanced accuracy", number(record.compared, 3), "every class counts alike")
+    if record.probe is not None:
+        note = f"validation {record.metric_name}; the winner's is {record.validation:.3f}"
+        yield Fact("Floor: the best probe", number(record.probe, 3), note)
     if run.evidence and run.evidence.forecast:
-        value, bottom, top = run.evidence.forecast
-        yield Fact("Expected before", number(value), f"{bottom:.2f} to {top:.2f}, 80 % interval")
+        forecast = run.evidence.forecast
+        yield Fact("Expected before", number(forecast.accuracy),
+                   f"{forecast.low:.2f} to {forecast.high:.2f}, 80 % interval")  # fmt: skip
     size = f"; a model of {show_size(run.model_bytes)}" if run.model_bytes else ""
-    note = f"{counted(found.trials, 'trial')} on {found.facts['device']}{size}"
-    yield Fact("What it cost", show_duration(found.seconds), note)
+    note = f"{counted(record.search.trials_run, 'trial')} on {record.device}{size}"
+    yield Fact("What it cost", show_duration(record.search.seconds), note)
 
 
 def _what_won(run: RunFolder) -> str:
     """The winner as a sentence."""
-    found, trial = run.figures, run.winner
-    name = said(found.backbone.get("name", "the network"), 60)
-    head = said(str(found.winner_values.get("head.name", "linear")))
+    winner, trial = run.record.winner, run.winner
+    name = said(run.record.backbone.name, 60)
+    head = said(winner.values.head.name)
     if trial is None or trial.tap is None:
-        kind = "the closed-form probe" if found.winner_kind == "probe" else name_of(found.winner)
-        return f"The winner is {kind}, with the head {head} on {name}."
+        return f"The winner is {winner.name}, with the head {head} on {name}."
     stages = run.evidence.stages if run.evidence else ()
     where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
-    if trial.way == TUNED:
+    if trial.way is Way.TUNED:
         depth = (
             "the whole network" if not trial.frozen else
             f"what is above its first {counted(trial.frozen, 'stage')}"
         )  # fmt: skip
-        start = (
-            "random weights" if found.winner_values.get("features.weights") == "random" else "the pretrained weights"
-        )
+        start = "random weights" if winner.values.features.weights == "random" else "the pretrained weights"
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
         return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
-    what = "the closed-form probe" if trial.kind == "probe" else f"the head {head}"
+    what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
     return f"A frozen network won: {what} reads {where} of {name}."
 
 
 def _against_floor(run: RunFolder) -> str:
     """The winner beside the probe, on the validation images."""
-    found = run.figures
-    if found.probe is None:
+    record = run.record
+    if record.probe is None:
         return ""
-    if found.winner_kind == "probe":
+    if record.winner.is_probe:
         return "Nothing that was trained is clearly better, so the probe itself is handed over."
-    gain = found.validation - found.probe
+    gain = record.validation - record.probe
     if gain < 0.0005:
-        return f"On the validation images it is level with the best closed-form probe ({found.probe:.3f})."
+        return f"On the validation images it is level with the best closed-form probe ({record.probe:.3f})."
     return f"On the validation images it is {points(gain, sign=False)} points above the best closed-form probe."
 
 
@@ -251,49 +251,51 @@ def _outcome(run: RunFolder) -> Section | None:
 
 
 def _limits(run: RunFolder) -> Section:
-    found = run.figures
-    low, high = found.test_interval
-    if found.test is None:
+    record = run.record
+    low, high = record.test_interval
+    if record.test is None:
         lines = ["No image was left for a test, so every figure here is from images that the winner was chosen on."]
     else:
         reach = (
-            f"The test figure rests on {counted(found.test_images, 'image')}; others of their kind may give anything "
+            f"The test figure rests on {counted(record.test_images, 'image')}; others of their kind may give anything "
             f"from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
         )
         source = "They come from the same place as those it learned from. Another camera, place or time is not tested."
         lines = [reach, source]
     lines += [sentence for sentence in (rough(run),) if sentence]
-    lines.append(f"The search ended because {_ENDED.get(found.ended, found.ended)}; what it did not try may be better.")
-    winner = run.winner
-    if winner is not None and winner.trained is not None and winner.trained < 0.999:
-        lines.append(f"The winner trained {share(winner.trained)} of its recipe's steps: more time may help it.")
-    if run.explained is None:
+    ended = _ENDED.get(record.search.ended, record.search.ended)
+    lines.append(f"The search ended because {ended}; what it did not try may be better.")
+    if record.winner.trained < 0.999:
+        lines.append(f"The winner trained {share(record.winner.trained)} of its recipe's steps: more time may help it.")
+    if run.explanation is None:
         quoted = shlex.quote(str(run.folder))
         lines.append(f"Why it won is not measured yet: advisor explain {quoted}, then advisor report {quoted}.")
     return Section("limits", "What this does not tell", "Limits", (Bullets(tuple(lines)),))
 
 
 def _origin(run: RunFolder) -> Section:
-    found, facts = run.figures, run.figures.facts
-    splits = ", ".join(f"{part} {whole(count)}" for part, count in found.splits.items())
+    record = run.record
+    dataset, backbone = record.dataset, record.backbone
+    plugins = (f"{one.name} {one.version} ({one.distribution})" for one in record.plugins if not one.is_core)
+    splits = ", ".join(f"{part} {whole(count)}" for part, count in dataset.splits.items())
     rows: list[tuple[Cell, ...]] = [
-        ("images", Name(facts["location"], 80, tail=True)),
-        ("digest of the images", Name(facts["digest"], 80)),
+        ("images", Name(dataset.location, 80, tail=True)),
+        ("digest of the images", Name(dataset.digest, 80)),
         ("parts", splits),
-        ("labels" if found.multilabel else "classes", whole(len(found.classes))),
-        ("backbone", Name(found.backbone.get("name", "–"), 80)),
-        ("weights", Name(found.backbone.get("source", "–"), 80)),
-        ("hash of the weights", Name(found.backbone.get("sha256") or "–", 80)),
-        ("trained on", Name(found.backbone.get("trained_on", "–"), 80)),
-        ("licence of the weights", Name(found.backbone.get("licence", "–"), 80)),
-        ("recipe", Name(facts["recipe"], 80)),
-        ("seed", facts["seed"]),
-        ("budget", show_duration(found.budget)),
-        ("device", Name(facts["device"])),
-        ("plugins", Name(", ".join(found.plugins) or "only the core's own", 200)),
-        ("versions", Name(", ".join(f"{name} {version}" for name, version in found.versions.items()), 300)),
+        (record.task.noun[1], whole(len(dataset.classes))),
+        ("backbone", Name(backbone.name or "–", 80)),
+        ("weights", Name(backbone.source or "–", 80)),
+        ("hash of the weights", Name(backbone.sha256 or "–", 80)),
+        ("trained on", Name(backbone.trained_on or "–", 80)),
+        ("licence of the weights", Name(backbone.licence or "–", 80)),
+        ("recipe", Name(record.recipe, 80)),
+        ("seed", str(record.seed)),
+        ("budget", show_duration(record.search.budget)),
+        ("device", Name(record.device)),
+        ("plugins", Name(", ".join(plugins) or "only the core's own", 200)),
+        ("versions", Name(", ".join(f"{name} {version}" for name, version in record.versions.items()), 300)),
     ]
-    values = tuple((Name(key), Name(str(value), 80)) for key, value in found.winner_values.items())
+    values = tuple((Name(key), Name(str(value), 80)) for key, value in record.winner.values.to_flat().items())
     return Section("origin", "Where this comes from", "Origin", (
         Table("Data, network and versions", (Column("what"), Column("which", wide=True)), tuple(rows)),
         Fold("The winner's recipe", Table("Every value of the winner, as in best/best.toml",

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from advisor.records.trial import TrialKind, TrialState, trial_name
 from advisor.report.charts import learning
 from advisor.report.charts import search as charts
 from advisor.report.page.blocks import (
@@ -22,13 +23,13 @@ from advisor.report.page.blocks import (
     said,
 )
 from advisor.report.page.words import counted, number, points
-from advisor.report.run_folder import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from advisor.records.evidence import Explanation
+    from advisor.records.folder import RunFolder
     from advisor.report.page.blocks import Block, Chart
-    from advisor.report.run_folder import Explained, RunFolder
 
 _LINES = 8
 
@@ -43,7 +44,8 @@ def trials_section(run: RunFolder) -> Section | None:
 
 def failures(run: RunFolder) -> tuple[Block, ...]:
     """Why trials ended without a figure; nothing where none did."""
-    reasons = Counter(t.reason or "no reason given" for t in run.trials if t.state == "FAIL" and t.kind != "repeat")
+    failed = (t for t in run.trials if t.state is TrialState.FAIL and t.kind is not TrialKind.REPEAT)
+    reasons = Counter(trial.reason or "no reason given" for trial in failed)
     lines = tuple(f"{count} × {said(reason, 200)}" for reason, count in reasons.most_common(_LINES))
     return (Heading("Trials without a figure"), Bullets(lines)) if lines else ()
 
@@ -65,11 +67,11 @@ def difference_section(run: RunFolder) -> Section | None:
 
 def choice_section(run: RunFolder) -> Section:
     """The rule, and those that were compared."""
-    found, choice = run.figures, run.figures.choice
+    record, choice = run.record, run.record.choice
     how = (
-        f"by {found.folds}-fold cross-validation over {counted(found.validation_images, 'image')}"
-        if found.folds > 1
-        else f"on one validation part of {counted(found.validation_images, 'image')}"
+        f"by {record.folds}-fold cross-validation over {counted(record.validation_images, 'image')}"
+        if record.folds > 1
+        else f"on one validation part of {counted(record.validation_images, 'image')}"
     )
     seeds = max((rival.seeds for rival in choice.rivals), default=1)
     among = f", those that depend on chance over up to {seeds} seeds." if seeds > 1 else " under one seed."
@@ -78,13 +80,13 @@ def choice_section(run: RunFolder) -> Section:
         "fewer trained stages first, then a shorter network, then a plain head. Nothing below the best probe is taken."
     )
     lines = [
-        f"Every trial was scored by {found.metric} {how}.",
+        f"Every trial was scored by {record.metric_name} {how}.",
         f"The leaders and the best closed-form probe were compared{among}",
         rule,
     ]
     if choice.chosen != choice.best:
         lines.append(
-            f"The winner, {name_of(choice.chosen)}, is not the most accurate one: {name_of(choice.best)} is "
+            f"The winner, {trial_name(choice.chosen)}, is not the most accurate one: {trial_name(choice.best)} is "
             f"{points(choice.behind, sign=False)} ± {points(choice.behind_se, sign=False)} points ahead but costs more."
         )
     if choice.optimism > 0:
@@ -101,9 +103,9 @@ def choice_section(run: RunFolder) -> Section:
     rivals = sorted(choice.rivals, key=lambda rival: -rival.accuracy)
     table = Table(
         "The trials that were compared",
-        (Column("trial"), Column(f"{found.metric}, all seeds", number=True), Column("under the first", number=True),
-         Column("seeds", number=True), Column("", wide=True)),
-        tuple((name_of(one.number), number(one.accuracy, 3), number(one.first, 3), str(one.seeds),
+        (Column("trial"), Column(f"{record.metric_name}, all seeds", number=True),
+         Column("under the first", number=True), Column("seeds", number=True), Column("", wide=True)),
+        tuple((trial_name(one.number), number(one.accuracy, 3), number(one.first_seed, 3), str(one.seeds),
                _role(run, one.number)) for one in rivals),
         marked=frozenset(i for i, one in enumerate(rivals) if one.number == choice.chosen),
     )  # fmt: skip
@@ -118,43 +120,39 @@ def learning_section(run: RunFolder) -> Section | None:
 
 def explanation_section(run: RunFolder) -> Section | None:
     """What `advisor explain` found, where somebody asked it."""
-    if run.explained is None:
+    if run.explanation is None:
         return None
-    blocks = explanation(run.explained, run.figures.metric)
+    blocks = explanation_blocks(run.explanation, run.record.metric_name)
     return Section("explanation", "Why it won", "Why it won", tuple(blocks))
 
 
-def explanation(explained: Explained, metric: str) -> list[Block]:
+def explanation_blocks(explanation: Explanation, metric: str) -> list[Block]:
     """The winner with one value changed, and beside random weights."""
-    blocks = beside([learning.changes_chart(explained, metric), learning.scratch_chart(explained, metric)])
+    blocks = beside([learning.changes_chart(explanation, metric), learning.scratch_chart(explanation, metric)])
     if not blocks:
         blocks.append(Text("Nothing fitted into the budget of the explanation."))
-    if explained.left_out:
-        lines = tuple(said(line, 200) for line in explained.left_out[:_LINES])
+    if explanation.left_out:
+        lines = tuple(said(line, 200) for line in explanation.left_out[:_LINES])
         blocks += [Heading("Left out"), Bullets(lines)]
     return blocks
 
 
-def explanation_screen(
-    explained: Explained, importances: Mapping[str, float], *, winner: str, folder: str, metric: str = "figure"
-) -> Page:
+def explanation_screen(explanation: Explanation, *, folder: str, metric: str = "figure") -> Page:
     """The page of `advisor explain` on the terminal.
 
     Args:
-        explained: what was measured.
-        importances: by key, share of the differences between trials.
-        winner: what it is called.
+        explanation: what was measured.
         folder: of the run.
         metric: of the figures, in words.
     """
-    importance = charts.importance_chart(importances)
+    importance = charts.importance_chart(explanation.importances)
     few = Text("Too few trials can be compared to tell which value made the difference between them.")
     return Page(
         about="Why",
-        subject=Name(winner),
+        subject=Name(explanation.name),
         kicker="",
-        title=f"Why {winner} won",
-        first=(importance or few, *explanation(explained, metric)),
+        title=f"Why {explanation.name} won",
+        first=(importance or few, *explanation_blocks(explanation, metric)),
         sections=(
             Section("files", "", "", (
                 Text(f"Written to {folder}/explanation.json and curve.csv."),
@@ -166,11 +164,11 @@ def explanation_screen(
 
 def beside(charts: Sequence[Chart | None]) -> list[Block]:
     """Those charts that there are; two of them beside each other."""
-    found = [chart for chart in charts if chart is not None]
-    return [Pair((found[0], found[1]))] if len(found) == 2 else [*found]
+    shown = [chart for chart in charts if chart is not None]
+    return [Pair((shown[0], shown[1]))] if len(shown) == 2 else [*shown]
 
 
 def _role(run: RunFolder, trial: int) -> str:
-    choice = run.figures.choice
+    choice = run.record.choice
     roles = {"handed over": choice.chosen, "most accurate": choice.best}
     return ", ".join(role for role, holder in roles.items() if holder == trial)
