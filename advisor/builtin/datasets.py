@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from advisor.data.formats import ARCHIVES, is_image_name
 from advisor.data.layout import read_layout, scan
-from advisor.data.layout.names import ARCHIVES, is_image_name, is_skipped, part_names
+from advisor.data.layout.names import is_skipped, part_names
 from advisor.data.layout.reading import CHOICES
+from advisor.data.layout.twins import DECISIONS
 from advisor.errors import UsageError
 from advisor.hookspecs import hookimpl
 from advisor.types import DatasetFormat, Listing
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _HARMLESS = frozenset({"", ".md", ".txt", ".pdf", *ARCHIVES})  # beside class folders
 _FEW = 20  # files of a folder looked at before it is opened
+_WORDS = ("layout=", "alike=")  # behind the `?`
 _LAYOUT = "one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
 
 
@@ -39,8 +42,10 @@ def advisor_datasets() -> Iterator[DatasetFormat]:
 def recognise(location: str) -> float:
     """How sure we are that this is ours: any existing path, so that a wrong one gets our own message."""
     where, mark, query = location.rpartition("?")
-    if mark and query.startswith("layout=") and not os.path.lexists(location):
-        return float(os.path.lexists(where))
+    if mark and not os.path.lexists(location) and query.startswith(_WORDS):
+        if not os.path.lexists(where):
+            return 0.0
+        return 1.0 if "layout=" in query or _holds_classes(where) else 0.5
     if not os.path.lexists(location):
         return 0.0
     return 1.0 if _holds_classes(location) else 0.5
@@ -74,13 +79,13 @@ def open_folder(location: str) -> Listing:
     """List a class-per-folder tree without reading any file; see `advisor.data.layout` for how it is understood.
 
     Args:
-        location: a folder, perhaps with `?layout=` and one of `CHOICES` behind it.
+        location: a folder, perhaps with `?layout=` and one of `CHOICES`, or `alike=` and one of `DECISIONS`, behind it.
 
     Raises:
         UsageError: the location is not a folder, or what stands behind the `?` means nothing.
         DatasetError: it may not be read, holds no images in class folders, or can be read in two ways.
     """
-    where, choice = _parse(location)
+    where, words = _parse(location)
     root = Path(where)
     if not root.is_dir():
         raise UsageError(
@@ -89,7 +94,7 @@ def open_folder(location: str) -> Listing:
             hint=f"advisor recommend {root.parent}",
         )
     tree = scan(root)
-    layout = read_layout(tree, where.rstrip("/") or where, choice)
+    layout = read_layout(tree, where.rstrip("/") or where, words.get("layout", ""), words.get("alike", ""))
     images = sorted(layout.images, key=lambda row: _natural(row[0]))
     ignored = [
         *tree.other_paths(),
@@ -111,23 +116,24 @@ def folder_of(location: str) -> str:
     return _parse(location)[0]
 
 
-def _parse(location: str) -> tuple[str, str]:
-    """The folder and the layout that was asked for; a folder may have a `?` in its name.
+def _parse(location: str) -> tuple[str, dict[str, str]]:
+    """The folder and what was said behind its `?`; a folder may have a `?` in its name.
 
     Raises:
         UsageError: what stands behind the `?` means nothing.
     """
     where, mark, query = location.rpartition("?")
     if not mark or os.path.lexists(location):
-        return location, ""
+        return location, {}
     words = dict(parse_qsl(query, keep_blank_values=True))
-    if set(words) - {"layout"} or words.get("layout") not in CHOICES:
+    known = {"layout": CHOICES, "alike": DECISIONS}
+    if not words or any(value not in known.get(word, ()) for word, value in words.items()):
         raise UsageError(
             f"`?{query}` means nothing for a folder of images.",
-            ways=[f"?layout= with one of {', '.join(CHOICES)}"],
+            ways=[f"?{word}= with one of {', '.join(values)}" for word, values in known.items()],
             hint=f"advisor recommend '{where}?layout={CHOICES[0]}'",
         )
-    return where, words["layout"]
+    return where, words
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
-from advisor.data.layout.names import unread_pictures
+from advisor.data.formats import unread_pictures
 from advisor.data.multilabel import draw_jointly
 from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.data.scale import measure_ranges

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from importlib.util import find_spec
-from pathlib import PurePath
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+TABLES = frozenset({".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson"})
 # Pillow opens these, but they are documents, films, vector drawings, or boxes whose content it cannot read.
 _NO_IMAGES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"})
 _OTHERS = frozenset({".gbr", ".fit"})  # far more often plans of circuits and records of sports than images
@@ -93,14 +100,39 @@ def usual_suffixes() -> tuple[str, ...]:
     return tuple(suffix for suffix in _USUAL if suffix in readable_suffixes())
 
 
-def is_readable_name(name: str) -> bool:
+def is_image_name(name: str) -> bool:
     """Whether a file's name says that it is an image that can be read here; hidden files are none."""
-    return not name.startswith(".") and PurePath(name).suffix.lower() in readable_suffixes()
+    return not name.startswith(".") and ending(name) in readable_suffixes()
 
 
 def way_out(suffix: str) -> str:
     """What to do with files of an ending, such as `.nef`, that hold images or films and are not read; or nothing."""
     return "" if suffix in readable_suffixes() else _UNREAD.get(suffix, ("", ""))[1]
+
+
+def ending(name: str) -> str:
+    """The ending of a file's name in lower case."""
+    return PurePosixPath(name).suffix.lower()
+
+
+def unread_pictures(names: Iterable[str]) -> str:
+    """One sentence on pictures whose endings are not read, by ending, with the way out; empty where there are none."""
+    counts = Counter(end for name in names if way_out(end := ending(name)))
+    if not counts:
+        return ""
+    named = ", ".join(f"{end} ({count})" for end, count in counts.most_common())
+    ways = dict.fromkeys(way_out(end) for end, _ in counts.most_common())
+    total = sum(counts.values())
+    what = "1 picture is not read" if total == 1 else f"{total} pictures are not read"
+    return f"{what}, of the ending{'s' if len(counts) > 1 else ''} {named}: {'; '.join(ways)}."
+
+
+def by_ending(names: Iterable[str], most: int = 5) -> str:
+    """Counts of files by ending, the most frequent first: `.txt 12, .json 3, without ending 1`."""
+    counts = Counter(ending(name) or "without ending" for name in names)
+    more = len(counts) - most
+    named = ", ".join(f"{end} {count}" for end, count in counts.most_common(most))
+    return f"{named} and {more} more endings" if more > 0 else named
 
 
 def kind_of(data: bytes) -> str:

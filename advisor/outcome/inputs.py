@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from advisor.data.formats import is_image_name, unread_pictures
 from advisor.data.layout import scan
-from advisor.data.layout.names import is_image_name, unread_pictures
 from advisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,8 +75,10 @@ def find_images(
 
 def _folder_read_otherwise(given: str) -> Path | None:
     """The folder of `./data?layout=classes`; how its classes are read does not matter to a prediction."""
-    place = Path(given.rpartition("?layout=")[0])
-    return place if "?layout=" in given and not Path(given).exists() and place.is_dir() else None
+    where, mark, words = given.rpartition("?")
+    place = Path(where)
+    read = mark and words.startswith(("layout=", "alike="))
+    return place if read and not Path(given).exists() and place.is_dir() else None
 
 
 def _below(folder: Path, say: Callable[[str], None] = lambda _text: None) -> list[Path]:

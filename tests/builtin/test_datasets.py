@@ -76,6 +76,19 @@ def test_a_location_may_choose_the_layout(tmp_path):
     assert recognise(f"{tmp_path}/none?layout=classes") == 0.0
 
 
+def test_a_location_may_decide_on_classes_that_look_like_one(tmp_path):
+    for name in ("Ant", "ant", "bee"):
+        fill(tmp_path / name)
+    with pytest.raises(DatasetError, match=r"differ only in capital letters") as error:
+        open_dataset(str(tmp_path))
+    assert f"{tmp_path}?alike=keep" in str(error.value)
+    assert recognise(f"{tmp_path}?alike=merge") == 1.0
+    assert open_dataset(f"{tmp_path}?alike=merge").classes == ("Ant", "bee")
+    assert open_dataset(f"{tmp_path}?layout=classes&alike=keep").classes == ("Ant", "ant", "bee")
+    with pytest.raises(UsageError, match="means nothing for a folder"):
+        open_dataset(f"{tmp_path}?alike=maybe")
+
+
 def test_a_folder_whose_name_has_a_question_mark(tmp_path):
     odd = tmp_path / "what?layout=classes"
     for name in ("a", "b"):

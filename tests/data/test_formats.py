@@ -9,7 +9,7 @@ from PIL import Image
 from advisor.data import formats
 from advisor.data.dataset import open_dataset
 from advisor.data.decode import UnreadableImageError, decode_square, read_header
-from advisor.data.layout.names import unread_pictures
+from advisor.data.formats import unread_pictures
 
 HEIC_HEAD = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(4000)
 
@@ -26,13 +26,13 @@ def encoded(form, **options):
      ("SGI", ".sgi"), ("DDS", ".dds"), ("ICO", ".ico"), ("MPO", ".mpo"), ("WEBP", ".webp")],
 )  # fmt: skip
 def test_whatever_pillow_reads_is_read_under_any_name(form, suffix):
-    assert formats.is_readable_name(f"photo{suffix.upper()}")
+    assert formats.is_image_name(f"photo{suffix.upper()}")
     assert decode_square(encoded(form), 32).std() > 5
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.eps", "a.mpg", "a.h5", "a.wmf", ".hidden.jpg", "a.txt", "a", "a.svg"])
 def test_documents_films_and_hidden_files_are_no_images(name):
-    assert not formats.is_readable_name(name)
+    assert not formats.is_image_name(name)
 
 
 def test_a_document_is_not_opened_as_an_image():

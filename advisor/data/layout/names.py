@@ -8,14 +8,12 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from advisor.data.formats import is_readable_name, way_out
+from advisor.data.layout.twins import alike
 from advisor.types import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
-TABLES = frozenset({".csv", ".tsv", ".parquet", ".jsonl"})
 # Written by NAS boxes, Windows, macOS and Linux; bare `trash` may be a class. Lower case.
 _JUNK = frozenset({
     "@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "@recently-snapshot", "$recycle.bin", "recycler", "recycled",
@@ -41,11 +39,6 @@ _FILLERS, _PARTS = "|".join(_FILLER), "|".join(sorted(PARTS, key=len, reverse=Tr
 _COMPOUND = re.compile(f"(?:{_FILLERS})*({_PARTS})(?:{_FILLERS})*")
 _NUMBERED = re.compile(r"(.*?)[\s._\-]*\(?\d+\)?")
 _LEAST_LABELLED = 0.9  # of the files, for labels to be seen in their names
-
-
-def is_image_name(name: str) -> bool:
-    """Whether a file's name says that it is an image we read."""
-    return is_readable_name(name)
 
 
 def is_skipped(name: str, *, beside_images: bool) -> bool:
@@ -110,31 +103,6 @@ def _spelled(name: str) -> tuple[str, tuple[str, ...]] | None:
     return (parts[0], tuple(rest)) if len(set(parts)) == 1 else None
 
 
-def alike(name: str) -> str:
-    """What remains of a name without case, spelling of accents, blanks, `_` and `-`."""
-    return re.sub(r"[\s_\-]+", "", unicodedata.normalize("NFC", name).casefold())
-
-
-def twins(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Names that are one name, differently written."""
-    same: dict[str, list[str]] = {}
-    for name in sorted(set(names)):
-        same.setdefault(alike(name), []).append(name)
-    return [tuple(group) for group in same.values() if len(group) > 1]
-
-
-def difference(first: str, second: str) -> str:
-    """What two names that are `alike` differ in."""
-    one, two = (unicodedata.normalize("NFC", name) for name in (first, second))
-    if one == two:
-        return "in how accents are stored (NFC and NFD)"
-    if one.casefold() == two.casefold():
-        return "in capital letters"
-    if one.strip() == two.strip():
-        return "in blanks at an end"
-    return "in blanks, `_`, `-` or capital letters"
-
-
 def label_in_name(name: str) -> str:
     """The words before the number in `cat.12.jpg` or `american_bulldog_203.jpg`; empty where there are none."""
     match = _NUMBERED.fullmatch(PurePosixPath(name).stem)
@@ -148,28 +116,3 @@ def labels_in_names(names: Sequence[str]) -> Counter[str]:
     if total < _LEAST_LABELLED * len(names) or len(labels) < 2 or min(labels.values()) < 2:
         return Counter()
     return labels if 2 * len(labels) <= total else Counter()
-
-
-def ending(name: str) -> str:
-    """The ending of a file's name in lower case."""
-    return PurePosixPath(name).suffix.lower()
-
-
-def unread_pictures(names: Iterable[str]) -> str:
-    """One sentence on pictures whose endings are not read, by ending, with the way out; empty where there are none."""
-    counts = Counter(end for name in names if way_out(end := ending(name)))
-    if not counts:
-        return ""
-    named = ", ".join(f"{end} ({count})" for end, count in counts.most_common())
-    ways = dict.fromkeys(way_out(end) for end, _ in counts.most_common())
-    total = sum(counts.values())
-    what = "1 picture is not read" if total == 1 else f"{total} pictures are not read"
-    return f"{what}, of the ending{'s' if len(counts) > 1 else ''} {named}: {'; '.join(ways)}."
-
-
-def by_ending(names: Iterable[str], most: int = 5) -> str:
-    """Counts of files by ending, the most frequent first: `.txt 12, .json 3, without ending 1`."""
-    counts = Counter(ending(name) or "without ending" for name in names)
-    more = len(counts) - most
-    named = ", ".join(f"{end} {count}" for end, count in counts.most_common(most))
-    return f"{named} and {more} more endings" if more > 0 else named

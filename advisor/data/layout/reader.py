@@ -6,17 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from advisor.data.layout import refusals
-from advisor.data.layout.names import (
-    alike,
-    difference,
-    is_mask_name,
-    is_neutral_name,
-    is_unlabelled_name,
-    labels_in_names,
-    part_names,
-)
+from advisor.data.layout.names import is_mask_name, is_neutral_name, is_unlabelled_name, labels_in_names, part_names
 from advisor.data.layout.record import Layout, LeftOut, listed, loose_in, unlabelled_in
 from advisor.data.layout.shape import class_folders, is_set, repeats, unwrapped
+from advisor.data.layout.twins import alike, difference
 from advisor.types import PARTS
 
 if TYPE_CHECKING:
@@ -272,20 +265,14 @@ class Reader:
         """Whether a part's folders are classes; one folder of another name holds images without a class.
 
         Raises:
-            DatasetError: they are classes of their own, or one of them is a class under another name.
+            DatasetError: they are classes of their own.
         """
-        train = next(iter(trained.values())).path.rpartition("/")[0]
-        for name, own in below.items():
-            if name in trained:
-                continue
-            for known, other in trained.items():
-                if known not in below and alike(name) == alike(known):
-                    raise refusals.twin_classes(self.location, other.path, own.path, difference(known, name))
-        if set(below) & set(trained):
+        if set(map(alike, below)) & set(map(alike, trained)):
             return True
         if len(below) == 1:
             self.layout.left_out.append(unlabelled_in(next(iter(below.values())), self.location))
             return False
+        train = next(iter(trained.values())).path.rpartition("/")[0]
         raise refusals.other_classes(self.location, train, folder.path, sorted(below))
 
     def inner(self) -> Layout:

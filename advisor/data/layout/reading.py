@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from advisor.data.layout import refusals
@@ -10,6 +11,7 @@ from advisor.data.layout.names import part_names
 from advisor.data.layout.reader import Reader
 from advisor.data.layout.record import Layout, LeftOut, listed, loose_in
 from advisor.data.layout.shape import innermost_set
+from advisor.data.layout.twins import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,16 +22,18 @@ CHOICES = ("classes", "parts", "inner", "names")
 _VERSION_CONTROL = frozenset({".git", ".svn", ".hg", ".dvc", ".github"})
 
 
-def read_layout(tree: Folder, location: str, choice: str = "") -> Layout:
+def read_layout(tree: Folder, location: str, choice: str = "", decision: str = "") -> Layout:
     """How a tree is read: which images, of which classes, in which parts.
 
     Args:
         tree: of a place.
         location: what a person typed for it, for messages.
         choice: one of `CHOICES`; empty to find out.
+        decision: whether classes that look like one are to `merge` or to `keep` apart; empty to refuse them.
 
     Raises:
-        DatasetError: there are no images, or none in class folders, or there are two plausible readings.
+        DatasetError: there are no images, or none in class folders, there are two plausible readings,
+            or two classes look like one.
     """
     if not tree.total:
         raise refusals.no_images(tree, location)
@@ -44,6 +48,10 @@ def read_layout(tree: Folder, location: str, choice: str = "") -> Layout:
     }
     layout = read[choice]()
     layout.inside = here.path
+    counts = Counter(label for _, label, _ in layout.images)
+    renamed, sentences = settle(counts, decision, location, lambda word: refusals.recommend(location, choice, word))
+    layout.rename(renamed)
+    layout.doubts += sentences
     _tell_of_the_way(tree, here, layout)
     if untold := tree.total - len(layout.images) - sum(gone.images for gone in layout.left_out):
         layout.left_out.append(LeftOut("elsewhere", untold, "in no class folder"))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from advisor.data.layout.names import difference, twins
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from advisor.data.layout.tree import Folder
 
@@ -78,6 +76,15 @@ class Layout:
             classes[label] = classes.get(label, 0) + 1
         self.parts.append(Part(folder, split, classes))
 
+    def rename(self, renamed: Mapping[str, str]) -> None:
+        """Give classes other names; several may become one."""
+        self.images = [(path, renamed.get(label, label), split) for path, label, split in self.images]
+        for place, part in enumerate(self.parts):
+            classes: dict[str, int] = {}
+            for label, count in part.classes.items():
+                classes[renamed.get(label, label)] = classes.get(renamed.get(label, label), 0) + count
+            self.parts[place] = replace(part, classes=classes)
+
     def sentences(self) -> tuple[str, ...]:
         """The reading for people: parts and classes, then what is left out and why, then doubts."""
         classes = self.classes
@@ -92,7 +99,6 @@ class Layout:
             first,
             *self._left_out(),
             *self._gaps(),
-            *self._twins(),
             *self.doubts,
         )
 
@@ -124,15 +130,6 @@ class Layout:
             if extra := sorted(set(part.classes) - trained):
                 sentences.append(f"Only {part.folder}/ has images of {listed(extra)}: there are none to learn from.")
         return sentences
-
-    def _twins(self) -> list[str]:
-        pairs = twins(self.classes)
-        sentences = [
-            f"{listed([f'`{name}`' for name in names], len(names), 'and')} are {len(names)} classes, and differ only "
-            f"{difference(names[0], names[1])}; bring their images into one folder if they are one class."
-            for names in pairs[:_FEW]
-        ]
-        return [*sentences, *([f"So do {len(pairs) - _FEW} more names of classes."] if len(pairs) > _FEW else [])]
 
 
 def loose_in(folder: Folder) -> LeftOut:

@@ -5,14 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from advisor.data.formats import usual_suffixes
-from advisor.data.layout.names import (
-    ARCHIVES,
-    TABLES,
-    ending,
-    labels_in_names,
-    unread_pictures,
-)
+from advisor.data.formats import ARCHIVES, TABLES, ending, unread_pictures, usual_suffixes
+from advisor.data.layout.names import labels_in_names
 from advisor.data.layout.record import images_of, listed
 from advisor.errors import DatasetError
 
@@ -24,9 +18,10 @@ if TYPE_CHECKING:
 MAKE = "make one folder per class: data/cats/1.jpg, data/dogs/2.jpg"
 
 
-def recommend(location: str, choice: str = "") -> str:
-    """The command for a place, read in one way."""
-    return f"advisor recommend {shlex.quote(f'{location}?layout={choice}' if choice else location)}"
+def recommend(location: str, choice: str = "", decision: str = "") -> str:
+    """The command for a place, read in one way, with a decision on classes that look like one."""
+    words = "&".join(f"{word}={value}" for word, value in (("layout", choice), ("alike", decision)) if value)
+    return f"advisor recommend {shlex.quote(f'{location}?{words}' if words else location)}"
 
 
 def no_images(tree: Folder, location: str) -> DatasetError:
@@ -176,17 +171,6 @@ def other_classes(location: str, train: str, other: str, names: Sequence[str]) -
               f"take {other}/ away if its folders are no classes"],
         hint=f"ls {shlex.quote(f'{location}/{train}')} {shlex.quote(f'{location}/{other}')}",
     )  # fmt: skip
-
-
-def twin_classes(location: str, first: str, second: str, why: str) -> DatasetError:
-    """One class under two names in two parts."""
-    forms = " (convmv -f utf8 -t utf8 --nfc -r --notest brings them into one form)" if "NFC" in why else ""
-    renamed = f"{second.rpartition('/')[0]}/{first.rpartition('/')[2]}"
-    return DatasetError(
-        f"`{second}` and `{first}` in `{location}` differ only {why}, so they would be two classes.",
-        ways=[f"give both the same name{forms}"],
-        hint=f"mv {shlex.quote(f'{location}/{second}')} {shlex.quote(f'{location}/{renamed}')}",
-    )
 
 
 def _tables(folder: Folder) -> list[str]:

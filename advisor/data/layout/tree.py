@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from advisor.data.layout.names import is_image_name, is_skipped
+from advisor.data.formats import is_image_name
+from advisor.data.layout.names import is_skipped
 from advisor.errors import DatasetError
 
 if TYPE_CHECKING:

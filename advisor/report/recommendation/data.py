@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
-from advisor.data.layout.names import by_ending, unread_pictures
+from advisor.data.formats import by_ending, unread_pictures
 from advisor.report.page.blocks import (
     Bullets,
     Column,

@@ -277,7 +277,7 @@ def test_a_plus_is_a_plus(rows, write):
     [lambda kind, i: (kind, kind.title(), f"{kind} ")[i // 3 % 3],
      lambda kind, i: f"{CLASSES.index(kind)}{('', '.0', '.')[i // 3 % 3]}",
      lambda kind, i: f"{'0' * (i // 3 % 2)}{CLASSES.index(kind)}",
-     lambda kind, i: f"a{(' ', '_')[i // 3 % 2]}{kind}",
+     lambda kind, i: f"a{(' ', '_', '-')[i // 3 % 3]}{kind}",
      lambda kind, i: ("é", "e\u0301")[i // 3 % 2] + kind],
 )  # fmt: skip
 def test_labels_written_in_several_ways_are_named_and_one_word_decides(rows, write, spell):

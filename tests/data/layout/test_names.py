@@ -1,17 +1,8 @@
 import pytest
 
-from advisor.data.layout.names import (
-    alike,
-    by_ending,
-    is_image_name,
-    is_neutral_name,
-    is_skipped,
-    label_in_name,
-    labels_in_names,
-    part_names,
-    twins,
-    unread_pictures,
-)
+from advisor.data.formats import by_ending, is_image_name, unread_pictures
+from advisor.data.layout.names import is_neutral_name, is_skipped, label_in_name, labels_in_names, part_names
+from advisor.data.layout.twins import alike, twins
 
 
 @pytest.mark.parametrize(
@@ -55,6 +46,10 @@ def test_twins_are_one_name_differently_written():
     names = ["Ant", "ant", "caf\u00e9", "cafe\u0301", "big dog", "big_dog ", "bee"]
     assert twins(names) == [("Ant", "ant"), ("big dog", "big_dog "), ("cafe\u0301", "caf\u00e9")]
     assert alike("a") != alike("b")
+    assert alike("a") != alike("A")
+    assert alike("bigdog") != alike("big dog")
+    assert alike("1-2") != alike("12")
+    assert twins(["0", "0.0", "00", "1.5", "-1", "1"]) == [("0", "0.0", "00")]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ def sets(*roots, classes=("ant", "bee", "cow"), count=3):
     return images(*(f"{root}/{name}".strip("/") for root in roots for name in classes), count=count)
 
 
-def read(files, choice="", folders=()):
-    return read_layout(Folder.of(files, folders), "data", choice)
+def read(files, choice="", folders=(), decision=""):
+    return read_layout(Folder.of(files, folders), "data", choice, decision)
 
 
 def splits(layout):
@@ -265,10 +265,49 @@ def test_parts_that_do_not_fit_are_refused(files, message):
         read(files)
 
 
-def test_classes_that_are_one_name_are_named():
-    text = read(images("Ant", "ant", "big bird", "big_bird", "caf\u00e9", "cafe\u0301", "cow", "cow ")).sentences()
-    assert sum("bring their images into one folder" in sentence for sentence in text) == 4
-    assert "`Ant` and `ant` are 2 classes, and differ only in capital letters" in " ".join(text)
+TWINS = {
+    "in capital letters": ("Ant", "ant"),
+    "in blanks at an end": ("cow", "cow "),
+    "in blanks, `_`, `-` or capital letters": ("big-bird", "big_bird"),
+    "in how accents are stored (NFC and NFD)": ("caf\u00e9", "cafe\u0301"),
+    "in how a number is written": ("1", "01"),
+}
+
+
+@pytest.mark.parametrize("why", TWINS)
+@pytest.mark.parametrize("where", ["", "train/"])
+def test_classes_that_are_one_name_are_refused_and_one_word_decides(why, where):
+    first, second = TWINS[why]
+    files = images(*(f"{where}{name}" for name in (first, second, "bee")))
+    if where:
+        files += images(f"test/{second}", "test/bee")
+    with pytest.raises(DatasetError) as error:
+        read(files)
+    assert f"differ only {why}" in str(error.value)
+    assert error.value.hint == "advisor recommend 'data?alike=merge'"
+    kept = read(files, decision="keep")
+    assert set(kept.classes) == {first, second, "bee"}
+    assert "kept apart" in " ".join(kept.sentences())
+    merged = read(files, decision="merge")
+    assert len(merged.images) == len(files)
+    assert len(merged.classes) == 2
+    assert "are one class" in " ".join(merged.sentences())
+    assert merged.parts[0].classes["bee"] == 3
+    assert merged.parts[0].classes[next(name for name in merged.classes if name != "bee")] == 6
+
+
+def test_one_class_in_two_spellings_over_the_parts_is_merged():
+    files = images("train/Ant", "train/Bee", "test/ant", "test/bee")
+    with pytest.raises(DatasetError, match="written in several ways"):
+        read(files)
+    assert splits(read(files, decision="merge")) == {"train": {"Ant": 3, "Bee": 3}, "test": {"Ant": 3, "Bee": 3}}
+
+
+def test_the_decision_stands_beside_the_layout_and_letters_are_not_twins():
+    assert read(images("a", "A", "b")).classes == ("A", "a", "b")
+    with pytest.raises(DatasetError) as error:
+        read(images("Ant", "ant", "train"), "classes")
+    assert error.value.hint == "advisor recommend 'data?layout=classes&alike=merge'"
 
 
 def test_labels_in_the_names_of_files():

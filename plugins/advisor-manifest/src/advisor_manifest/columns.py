@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from advisor.data.layout.names import is_image_name
+from advisor.data.formats import is_image_name
 from advisor.errors import DatasetError, closest
 from advisor_manifest.cells import distinct, is_index, plain, text_of
 from advisor_manifest.labels import marks_in

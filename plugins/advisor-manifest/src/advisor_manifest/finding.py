@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from advisor.data.layout.names import is_image_name, is_skipped
+from advisor.data.formats import is_image_name
+from advisor.data.layout.names import is_skipped
 from advisor.errors import UsageError, closest_path
 from advisor_manifest.location import Place
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 _MARKS = ("|", ";", ",")  # between several labels in a cell; the first that occurs in the column
 _MISSING = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "?", "-", "--"})
-_FEW = 5  # things named in a message
 
 
 def marks_in(cells: Sequence[str], *, plural: bool) -> str:
@@ -109,52 +107,11 @@ def require_one(cells: Sequence[str], place: Place, name: str) -> None:
     )
 
 
-def settle(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[str, ...]]:
-    """From each label that is renamed to its name, and what a person should know about the labels.
-
-    Args:
-        counts: rows of each label.
-        place: what was said: `alike`.
-
-    Raises:
-        DatasetError: two labels look like one, and nobody said what they are.
-    """
-    groups: dict[str, list[str]] = {}
-    for label in sorted(counts, key=lambda one: (-counts[one], one)):
-        groups.setdefault(_folded(label), []).append(label)
-    twins = [group for group in groups.values() if len(group) > 1]
-    notes: list[str] = []
-    renamed: dict[str, str] = {}
-    if twins:
-        shown = "; ".join(" and ".join(f"`{one}` ({counts[one]})" for one in group[:_FEW]) for group in twins[:_FEW])
-        match place.options.get("alike"):
-            case "keep":
-                notes.append(f"labels that look alike are kept apart: {shown}")
-            case "merge":
-                renamed = {one: group[0] for group in twins for one in group[1:]}
-                notes.append(f"labels that look alike are one class: {shown}")
-            case _:
-                raise DatasetError(
-                    f"Some labels of `{place.file}` look like one, written in several ways: {shown}.",
-                    ways=[f"one class: {place.command(alike='merge')}",
-                          f"classes of their own: {place.command(alike='keep')}",
-                          "or make them equal in the table"],
-                    hint=place.command(alike="merge"),
-                )  # fmt: skip
-    notes += [
+def what_may_be_missing(counts: Counter[str]) -> tuple[str, ...]:
+    """A sentence for each label that often means that there is none."""
+    return tuple(
         f"{counts[label]} rows have the label `{label}`, which is read as a class of this name; if it means that there "
         "is no label, take these rows out"
         for label in sorted(counts)
         if label.lower() in _MISSING
-    ]
-    return renamed, tuple(notes)
-
-
-def _folded(label: str) -> str:
-    """What remains of a label without case, blanks, `_`, accents' spelling, and zeros that change no number."""
-    text = unicodedata.normalize("NFKC", label).strip()
-    if match := re.fullmatch(r"([+-]?)0*(\d+)(?:\.0*)?", text):
-        return match[1].replace("+", "") + match[2]
-    if len(text) == 1:
-        return text  # `a` and `A` are letters
-    return re.sub(r"[\s_]+", " ", text.casefold()).strip()
+    )

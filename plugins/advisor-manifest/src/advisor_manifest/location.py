@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from advisor.data.layout.twins import DECISIONS
 from advisor.errors import UsageError, closest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
 MEANINGS = ("path", "label", "labels", "classes", "split", "group")
 OPTIONS = ("separator", "folder", "ending", "encoding", "alike")
 BLANK = "blank"  # as a separator: a shell and a URL both make blanks hard to type
-ALIKE = ("merge", "keep")
 _STEMS = ("metadata", "labels", "manifest")  # of a table beside its images
 _SEPARATORS = {BLANK: " ", "space": " ", "tab": "\t"}
 
@@ -91,7 +91,7 @@ def parse_location(location: str) -> Place:
             ways=["keep one of `label`, `labels` and `classes`"],
             hint="photos.csv?labels=tags",
         )
-    if words.get("alike", "keep") not in ALIKE:
+    if words.get("alike", "keep") not in DECISIONS:
         raise UsageError(
             f"`alike={words['alike']}` in `{location}` means nothing here.",
             ways=["`alike=merge` makes labels that look alike one class", "`alike=keep` keeps them apart"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pyarrow import csv, json, parquet
 
-from advisor.data.layout.names import is_image_name
+from advisor.data.formats import is_image_name
 from advisor.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from advisor.data.layout.twins import settle
 from advisor.errors import DatasetError
 from advisor.types import Listing
 from advisor_manifest.cells import distinct, shared, text_of
 from advisor_manifest.columns import choose, refuse_guesses
 from advisor_manifest.finding import locate
-from advisor_manifest.labels import require_one, settle, tags_of
+from advisor_manifest.labels import require_one, tags_of, what_may_be_missing
 from advisor_manifest.location import parse_location
 from advisor_manifest.onehot import one_hot
 from advisor_manifest.parts import read_parts
@@ -133,7 +134,7 @@ def _labels(table: pa.Table, place: Place, columns: Columns) -> tuple[Labels, tu
         return classes, (sentence,)
     if columns.labels:
         tagged, assumed = tags_of(table[columns.labels], place, columns.labels)
-        renamed, notes = settle(Counter(label for own in tagged for label in own), place)
+        renamed, notes = _settled(Counter(label for own in tagged for label in own), place)
         if renamed:
             unlike = {own: tuple(dict.fromkeys(renamed.get(one, one) for one in own)) for own in set(tagged)}
             tagged = [unlike[own] for own in tagged]
@@ -142,8 +143,15 @@ def _labels(table: pa.Table, place: Place, columns: Columns) -> tuple[Labels, tu
     _require_filled(text, "label", columns.label, place.file)
     require_one(distinct(text), place, columns.label)
     single = shared(text)
-    renamed, notes = settle(Counter(single), place)
+    renamed, notes = _settled(Counter(single), place)
     return ([renamed.get(one, one) for one in single] if renamed else single), notes
+
+
+def _settled(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Labels that are renamed, since they look like another one, and what a person should know about labels."""
+    decision = place.options.get("alike", "")
+    renamed, notes = settle(counts, decision, str(place.file), lambda word: place.command(alike=word))
+    return renamed, (*(note.rstrip(".") for note in notes), *what_may_be_missing(counts))
 
 
 def _require_filled(column: pa.ChunkedArray, meaning: str, name: str, file: Path) -> None:
