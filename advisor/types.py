@@ -15,7 +15,7 @@ Scalar = bool | int | float | str
 # What people call the parts of a dataset, lower case, and what they are here.
 PARTS = {
     "train": "train", "training": "train", "trains": "train", "trn": "train", "trainval": "train",
-    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "vals": "val",
+    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "vals": "val", "vld": "val",
     "test": "test", "testing": "test", "tests": "test", "tst": "test", "holdout": "test",
     "eval": "test", "evaluation": "test",
 }  # fmt: skip

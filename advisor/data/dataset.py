@@ -12,6 +12,7 @@ import pandas as pd
 
 from advisor.data.decode import Header, UnreadableImageError, read_header
 from advisor.data.formats import unread_pictures
+from advisor.data.gaps import gaps_between_parts
 from advisor.data.multilabel import draw_jointly
 from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.data.scale import measure_ranges
@@ -23,7 +24,7 @@ from advisor.task import Labels, Task, make_task
 from advisor.types import Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -55,6 +56,7 @@ class ImageDataset:
         broken: identifiers of unreadable files with the reason.
         ignored: what was found and is not an image.
         reading: how the location was understood, in sentences.
+        gaps: of a given part the classes that it lacks, which `reading` says.
         notes: what a person should know about the splits.
         drawn: splits that were drawn rather than given.
         ranges: what is black and what is white in images deeper than eight bits.
@@ -70,6 +72,7 @@ class ImageDataset:
     broken: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     reading: tuple[str, ...] = ()
+    gaps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     drawn: tuple[str, ...] = ()
     ranges: ValueRanges = NO_RANGES
@@ -135,7 +138,9 @@ def open_dataset(
     classes = task.classes
     _require_classes(location, classes)
     progress = progress or Silent()
-    for sentence in listing.reading if tell else ():
+    gaps, sentences = gaps_between_parts(listing)
+    reading = (*listing.reading, *sentences)
+    for sentence in reading if tell else ():
         progress.say(sentence)
     if pictures := unread_pictures(listing.ignored) if tell else "":
         progress.say(pictures)
@@ -180,7 +185,8 @@ def open_dataset(
         read=listing.read,
         broken=tuple((listing.paths[i], reason) for i, reason in sorted(broken.items())),
         ignored=tuple(listing.ignored),
-        reading=tuple(listing.reading),
+        reading=reading,
+        gaps=gaps,
         notes=ranges.sentences,
         ranges=ranges,
     )
@@ -222,11 +228,11 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     frame = dataset.frame.copy()
     notes = list(dataset.notes)
     frame["family"] = _bound(_families(frame, notes, dataset.classes), frame["given_group"])
-    given = set(frame["split"]) - {""}
+    given, gaps = set(frame["split"]) - {""}, dict(dataset.gaps)
     if "val" in given and "test" not in given:
         frame.loc[frame["split"] == "val", "split"] = "test"
         notes.append("the given validation part serves as the untouched test part")
-        given = {"train", "test"}
+        given, gaps = {"train", "test"}, {"test": gaps.get("val", ())}
     share_of = {"val": VALIDATION_SHARE} if "test" in given else {"test": TEST_SHARE, "val": VALIDATION_SHARE}
     if given >= {"train", "val", "test"}:
         share_of = {}
@@ -243,8 +249,9 @@ def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: b
     if share_of:
         _require_trainable(frame, task)
     for name, words in (("test", "test"), ("val", "validation")):
-        if missing := _absent(frame, name, task):
-            notes.append(f"no {words} images for: {', '.join(missing)}")
+        untold = [label for label in _absent(frame, name, task) if label not in gaps.get(name, ())]
+        if untold:
+            notes.append(f"no {words} images for: {', '.join(untold)}")
     return replace(dataset, frame=frame, classes=classes, notes=tuple(notes), drawn=tuple(share_of))
 
 

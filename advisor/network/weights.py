@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +115,8 @@ def _load(path: Path) -> object:
             head = file.read(64)
         if path.suffix.lower() == ".safetensors" or head[8:9] == b"{":
             return load_file(path)
-        with torch.serialization.safe_globals(_harmless()):
+        with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # on TorchScript, which is refused below
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
@@ -175,6 +177,8 @@ def _unwrapped(path: Path, content: object, inside: tuple[str, ...]) -> tuple[di
                     f"; {' and '.join(others)} beside them {'is' if len(others) == 1 else 'are'} left" if others else ""
                 )
                 notes = (f"the averaged weights (EMA) in `{name}` are taken{left}", *notes)
+            elif beside := [f"`{one}`" for one in tables if one != name and _is_network(content[one], tensors)]:  # type: ignore[index]
+                notes = (f"the tensors in `{name}` are taken; other networks are left: {', '.join(beside)}", *notes)
             return tensors, notes
     own = {name: value for name, value in content.items() if isinstance(value, torch.Tensor)} if isinstance(
         content, dict) else {}  # fmt: skip
@@ -195,6 +199,12 @@ def _unwrapped(path: Path, content: object, inside: tuple[str, ...]) -> tuple[di
         ways=["save the tensors alone: torch.save(network.state_dict(), FILE)"],
         hint="a state dict is wanted, not a whole network",
     )
+
+
+def _is_network(value: object, other: Mapping[str, Tensor]) -> bool:
+    """Whether a table is of a network like another one, not of the state of an optimizer."""
+    count = sum(isinstance(one, torch.Tensor) for one in value.values()) if isinstance(value, dict) else 0
+    return 2 * count >= len(other)
 
 
 def _holds_tensors(value: object, depth: int = 0) -> bool:

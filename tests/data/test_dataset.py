@@ -2,6 +2,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from advisor.data.dataset import open_dataset, split_dataset, without
+from advisor.data.gaps import gaps_between_parts
 from advisor.data.pixels import store_pixels
 from advisor.data.profile import profile_dataset
 from advisor.errors import AdvisorError, DatasetError, UsageError
-from advisor.types import InputSpec
+from advisor.types import InputSpec, Listing
 
 SPEC = InputSpec(size=28, crop_pct=0.875)
 
@@ -213,12 +215,45 @@ def test_leaving_out_small_classes_fails_with_the_true_cause(tmp_path):
         split_dataset(open_dataset(parts(tmp_path / "y", counts)), skip_small_classes=True)
 
 
-def test_classes_that_a_given_part_lacks_are_noted(tmp_path):
+def test_classes_that_a_given_part_lacks_are_told_once(tmp_path):
     counts = {(part, label): 6 for part in ("train", "val", "test") for label in ("a", "bb")}
     del counts["val", "bb"], counts["test", "a"]
-    notes = split_dataset(open_dataset(parts(tmp_path / "x", counts))).notes
-    assert "no test images for: a" in notes
-    assert "no validation images for: bb" in notes
+    dataset = split_dataset(open_dataset(parts(tmp_path / "x", counts | {("test", "ccc"): 3})), skip_small_classes=True)
+    assert "The validation part has no images of bb." in dataset.reading
+    assert "The test part has no images of a." in dataset.reading
+    assert "Only the test part has images of ccc: there are none to learn from." in dataset.reading
+    assert not [note for note in dataset.notes if note.startswith("no ")]
+
+
+def test_a_validation_part_that_serves_as_the_test_part_has_its_gaps_told_once(tmp_path):
+    counts = {("train", "a"): 9, ("train", "bb"): 9, ("train", "ccc"): 9, ("val", "a"): 6, ("val", "bb"): 6}
+    dataset = split_dataset(open_dataset(parts(tmp_path / "x", counts)))
+    assert "The validation part has no images of ccc." in dataset.reading
+    assert not [note for note in dataset.notes if note.startswith("no ")]
+
+
+def test_gaps_of_several_labels_and_of_rows_without_a_part():
+    labels = [("a", "b"), ("c",), (), ("a",), ("d",)]
+    listing = Listing("x", list("12345"), labels, str.encode, splits=["", "train", "val", "val", "test"])
+    assert gaps_between_parts(listing) == (
+        {"val": ("b", "c"), "test": ("a", "b", "c")},
+        (
+            "The validation part has no images of b, c.",
+            "The test part has no images of a, b, c.",
+            "Only the test part has images of d: there are none to learn from.",
+        ),
+    )
+    assert gaps_between_parts(Listing("x", ["1", "2"], ["a", "b"], str.encode)) == ({}, ())
+
+
+def test_a_class_whose_files_in_a_part_are_broken_is_a_gap_that_the_split_tells(tmp_path):
+    counts = {(part, label): 6 for part in ("train", "val", "test") for label in ("a", "bb")}
+    folder = Path(parts(tmp_path / "x", counts))
+    for file in (folder / "test" / "a").iterdir():
+        file.write_bytes(b"")
+    dataset = open_dataset(str(folder))
+    assert not dataset.gaps
+    assert "no test images for: a" in split_dataset(dataset).notes
 
 
 def test_no_permission(tiny_folder, tmp_path):

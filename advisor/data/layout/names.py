@@ -32,6 +32,7 @@ _FILLER = (
     "datasets", "dataset", "data", "sets", "set", "images", "image", "imgs", "img", "pictures", "pics", "photos",
     "samples", "splits", "split", "part", "seg", "folder", "files", "dir", "cropped", "crops", "resized", "processed",
     "raw", "original", "final", "new", "my", "the", "jpg", "jpeg", "png", "full", "small", "large", "all", "stg", "x",
+    "labelled", "labeled", "annotated",
 )  # fmt: skip
 _NEUTRAL = frozenset({*_FILLER, "google", "bing", "flickr", "baidu", "yahoo", "duckduckgo", "originals", "jpegimages"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]")
@@ -90,7 +91,8 @@ def _spelled(name: str) -> tuple[str, tuple[str, ...]] | None:
     """The part that a name speaks of, and its words that say something else."""
     parts: list[str] = []
     rest: list[str] = []
-    for word in _WORD.findall(unicodedata.normalize("NFKC", name)):
+    whole = re.sub(r"(?i)hold[\s_\-]out", "holdout", unicodedata.normalize("NFKC", name))
+    for word in _WORD.findall(whole):
         lower = word.lower()
         if lower in PARTS:
             parts.append(PARTS[lower])

@@ -62,8 +62,15 @@ class Reader:
                                         (self._as_classes(), "classes"))  # fmt: skip
         if self._holds_classes_beside(labelled, others):
             return self._without_training()
+        if labelled and not trained and (same := self._with_classes_of(labelled, others)):
+            raise refusals.no_training(self.location, list(labelled), same)
         self._require_labels(others)
         return self._decide_classes()
+
+    def _with_classes_of(self, labelled: Mapping[str, Folder], others: Mapping[str, Folder]) -> list[str]:
+        """Those of some folders that hold the classes of a part: they may be the training part."""
+        known = {name for folder in labelled.values() for name in class_folders(folder)}
+        return [name for name, folder in others.items() if len(known & set(class_folders(folder))) > 1]
 
     def _parts_of(self, names: Iterable[str]) -> list[str]:
         """Those of some names that are called like parts, training first."""
@@ -81,8 +88,9 @@ class Reader:
             stray = shared and name not in classes and not set(class_folders(folder)) & set(classes)
             if stray or is_unlabelled_name(name) or self._is_copy_of_parts(folder):
                 continue
+            called = [f"if {name}/ is a part, call it train, val or test"] if class_folders(folder) else []
             raise refusals.two_readings(self.location, (self._as_parts(labelled, others), "parts"),
-                                        (self._as_classes(), "classes"))  # fmt: skip
+                                        (self._as_classes(), "classes"), called)  # fmt: skip
 
     def _require_labels(self, others: Mapping[str, Folder]) -> None:
         """Refuse where a folder beside class folders is called like unlabelled images, or like a part."""

@@ -65,7 +65,7 @@ def _tell_of_the_way(tree: Folder, here: Folder, layout: Layout) -> None:
         if above.images:
             layout.left_out.append(loose_in(above))
         empty = [name for name in part_names(above.folders) if not above.folders[name].total]
-        layout.doubts += [f"{above.join(name)}/ holds no images." for name in empty]
+        layout.doubts += [f"There are no images in {above.join(name)}/." for name in empty]
         above = next(iter(above.filled.values()))
     skipped = sorted(folder.join(name) for folder in tree.walk() for name in folder.skipped)
     if names := [f"{name}/" for name in skipped if name.rpartition("/")[2] not in _VERSION_CONTROL]:

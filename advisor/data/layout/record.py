@@ -98,7 +98,6 @@ class Layout:
         return (
             first,
             *self._left_out(),
-            *self._gaps(),
             *self.doubts,
         )
 
@@ -115,21 +114,6 @@ class Layout:
         for gone in self.left_out:
             reasons.setdefault(gone.why, []).append(f"{gone.what} ({images_of(gone.images)})")
         return [f"Left out: {listed(what, 4, 'and')}: {why}." for why, what in reasons.items()]
-
-    def _gaps(self) -> list[str]:
-        """Classes that some parts have and others lack."""
-        if not self.divided:
-            return []
-        trained = {label for part in self.parts if part.split == "train" for label in part.classes}
-        sentences = []
-        for part in self.parts:
-            if part.split == "train":
-                continue
-            if lacking := sorted(trained - set(part.classes)):
-                sentences.append(f"{part.folder}/ has no images of {listed(lacking)}.")
-            if extra := sorted(set(part.classes) - trained):
-                sentences.append(f"Only {part.folder}/ has images of {listed(extra)}: there are none to learn from.")
-        return sentences
 
 
 def loose_in(folder: Folder) -> LeftOut:

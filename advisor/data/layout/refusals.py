@@ -98,15 +98,18 @@ def flat_parts(root: Folder, folders: Sequence[Folder], location: str) -> Datase
         ],
         hint=recommend(location, "names") if labels else
         recommend(f"{location}/{table}") if table else
+        "a set for detection has no class for each image" if boxes else
         recommend(location, "classes") if len(folders) > 1 else "train/cats/1.jpg, train/dogs/2.jpg",
     )  # fmt: skip
 
 
-def two_readings(location: str, first: tuple[str, str], second: tuple[str, str]) -> DatasetError:
-    """Both ways to read it, as a sentence goes on behind `as`, each with the choice for it."""
+def two_readings(
+    location: str, first: tuple[str, str], second: tuple[str, str], ways: Sequence[str] = ()
+) -> DatasetError:
+    """Both ways to read it, as a sentence goes on behind `as`, each with the choice for it; and further ways out."""
     return DatasetError(
         f"`{location}` can be read in two ways: as {first[0]}, or as {second[0]}.",
-        ways=[f"{words}: {recommend(location, choice)}" for words, choice in (first, second)],
+        ways=[*(f"{words}: {recommend(location, choice)}" for words, choice in (first, second)), *ways],
         hint=recommend(location, first[1]),
     )
 
@@ -152,12 +155,19 @@ def same_part(location: str, split: str, names: Sequence[str], why: str) -> Data
     )  # fmt: skip
 
 
-def no_training(location: str, names: Sequence[str]) -> DatasetError:
-    """Parts with classes, and none to train on."""
+def no_training(location: str, names: Sequence[str], others: Sequence[str] = ()) -> DatasetError:
+    """Parts with classes, and none to train on; others may be that part under another name."""
+    renamed = [
+        f"if {name}/ is the training part, call it so: mv {shlex.quote(f'{location}/{name}')} "
+        f"{shlex.quote(f'{location}/train')}"
+        for name in others
+    ]
+    inner = [f"if the innermost folders are the classes: {recommend(location, 'inner')}"] if others else []
     return DatasetError(
         f"`{location}` holds {listed([f'{name}/' for name in names], 9, 'and')}, but no training images in class "
         "folders.",
-        ways=["add train/ with the same class folders", "give one of these folders: parts are drawn from it",
+        ways=[*(renamed or ["add train/ with the same class folders"]), *inner,
+              "give one of these folders: parts are drawn from it",
               f"if these folders are classes: {recommend(location, 'classes')}"],
         hint=recommend(f"{location}/{names[0]}"),
     )  # fmt: skip

@@ -113,7 +113,9 @@ def test_rows_that_repeat_or_contradict(rows, tmp_path):
     with pytest.raises(DatasetError, match=r"several rows with different labels: `photos/03\.png`"):
         open_manifest(str(write(tmp_path, again, "other.csv")))
     rows[4]["label"] = " "
-    with pytest.raises(DatasetError, match=r"1 of 12 rows .* have no label, the first of them row 5"):
+    with pytest.raises(
+        DatasetError, match=r"1 of 12 rows .* have no label in the column `label`, the first of them row 5"
+    ):
         open_manifest(str(write(tmp_path, rows, "empty.csv")))
 
 

@@ -264,6 +264,34 @@ def test_names_of_classes_may_have_blanks_and_commas(rows, write):
     )
 
 
+def test_excels_own_first_line_names_the_delimiter(rows, write, tmp_path):
+    table = write(("path", "label"), [(f"train/{name}", kind) for name, kind in rows], mark=";")
+    (tmp_path / "list.csv").write_text("sep=;\n" + (tmp_path / "list.csv").read_text())
+    sound(table)
+
+
+def test_json_that_is_one_list_and_lines_of_more_cells_name_the_way_out(rows, write, tmp_path):
+    records = [{"path": f"train/{name}", "label": kind} for name, kind in rows]
+    (tmp_path / "list.jsonl").write_text(json.dumps(records))
+    with pytest.raises(DatasetError, match="holds one list") as refused:
+        open_manifest(str(tmp_path / "list.jsonl"))
+    assert refused.value.hint.startswith("jq -c '.[]'")
+    (tmp_path / "cut.jsonl").write_text('{"path": ')
+    with pytest.raises(DatasetError, match="cannot be read as JSONL") as refused:
+        open_manifest(str(tmp_path / "cut.jsonl"))
+    assert refused.value.hint.startswith('{"path"')
+    with pytest.raises(DatasetError, match="as many cells as the first"):
+        open_manifest(write(("path", "label"), [*((f"train/{name}", kind) for name, kind in rows), ("a", "b", "c")]))
+
+
+def test_a_part_that_is_held_out(rows, write):
+    parts = ["training", "validation", "hold-out"]
+    table = write(
+        ("path", "label", "phase"), [(f"train/{name}", kind, parts[i // 3 % 3]) for i, (name, kind) in enumerate(rows)]
+    )
+    assert set(sound(table).splits) == {"train", "val", "test"}
+
+
 def test_a_plus_is_a_plus(rows, write):
     table = write(("path", "words"), [(f"train/{name}", f"{kind}+c++") for name, kind in rows])
     assert open_manifest(f"{table}?labels=words&separator=+").labels[0] == ("bird", "c")
@@ -318,6 +346,25 @@ def test_what_may_be_no_label_is_said(rows, write, tmp_path):
     frame.to_parquet(tmp_path / "list.parquet")
     with pytest.raises(DatasetError, match=r"1 of 18 rows .* have no label"):
         open_manifest(str(tmp_path / "list.parquet"))
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_rows_without_a_label_or_path_are_counted_and_left_out_if_asked(rows, write, column):
+    lines = [[f"train/{name}", kind] for name, kind in rows]
+    for row in (2, 7):
+        lines[row][column] = " "
+    table = write(("path", "label"), lines)
+    meaning = ("path", "label")[column]
+    with pytest.raises(DatasetError, match=f"2 of 18 rows of `.*` have no {meaning} .* row 3") as refused:
+        open_manifest(table)
+    assert "leave these rows out" in str(refused.value)
+    listing = open_manifest(hint(refused))
+    assert listing.paths == [f"train/{name}" for row, (name, _) in enumerate(rows) if row not in {2, 7}]
+    assert f"2 of 18 rows have no {meaning} in the column `{meaning}`, and are left out." in listing.reading
+    with pytest.raises(DatasetError, match=f"No row of .* has a {meaning}"):
+        open_manifest(write(("path", "label"), [(a, "") if column else ("", b) for a, b in lines], name="none.csv"))
+    with pytest.raises(UsageError, match="empty=drop"):
+        open_manifest(f"{table}?empty=drop")
 
 
 PARTS = ["train", "val", "test"] * 6

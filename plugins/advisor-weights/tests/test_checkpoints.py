@@ -181,6 +181,20 @@ def test_two_networks_in_one_file_are_asked_about(state, tmp_path):
         add(tmp_path / "a.pth")
 
 
+def test_a_network_beside_the_one_that_is_taken_is_said(state, tmp_path, capsys):
+    torch.save(
+        {"model": state, "teacher": state, "optimizer": {"state": {0: {"step": torch.ones(1)}}}}, tmp_path / "a.pth"
+    )
+    add(tmp_path / "a.pth")
+    assert "The tensors in `model` are taken; other networks are left: `teacher`." in capsys.readouterr().out
+
+
+def test_a_stem_of_four_channels_is_named(tmp_path):
+    torch.save(timm.create_model("test_resnet", in_chans=4).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(BackboneError, match="its first layer takes 4 channels"):
+        add(tmp_path / "a.pth")
+
+
 def test_numbers_that_are_none_are_refused(state, tmp_path):
     broken = {name: value.clone() for name, value in state.items()}
     name = next(name for name, value in state.items() if value.ndim == 4)

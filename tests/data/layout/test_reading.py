@@ -43,7 +43,8 @@ ABC = {"ant": 3, "bee": 3, "cow": 3}
         ("imagesTrain", "imagesVal", "imagesTest"), ("birds/train", "birds/val", "birds/test"),
         ("train/images", "val/images", "test/images"), ("seg_train/seg_train", "seg_val/seg_val", "seg_test/seg_test"),
         ("a/b/Training", "a/b/Validate", "a/b/Holdout"), ("ILSVRC2012_img_train", "ILSVRC2012_img_val", "test"),
-        (" train", "val ", "test "),
+        (" train", "val ", "test "), ("Train_Set", "01_val", "test_set_labelled"), ("trn", "vld", "hold-out"),
+        ("training data", "validation data", "testing data"), ("train", "val", "Hold Out"),
     ],
 )  # fmt: skip
 def test_every_spelling_of_the_parts(train, val, test):
@@ -108,7 +109,7 @@ def test_two_plausible_readings_are_refused_with_both_and_the_option(kind):
     with pytest.raises(DatasetError, match=r"can be read in two ways: as .*, or as ") as error:
         read(files)
     assert "?layout=classes'" in str(error.value) or kind in {"groups in parts", "more of the classes within"}
-    assert error.value.hint.startswith("advisor recommend")
+    assert error.value.hint.startswith("a set for detection" if kind == "boxes" else "advisor recommend")
     chosen = read(files, "classes")
     assert not chosen.divided
     assert {path for path, _, _ in chosen.images} == {file for file in files if file.endswith(".jpg")}
@@ -188,7 +189,7 @@ def test_wrapped_sets_are_read_and_named():
     assert "directly in the folder (1 image): in no class folder" in text
     assert "__MACOSX/" in text
     assert "inside train/" in read(sets("train"), folders=["test"]).sentences()[0]
-    assert "test/ holds no images." in read(sets("train"), folders=["test"]).sentences()
+    assert "There are no images in test/." in read(sets("train"), folders=["test"]).sentences()
 
 
 def test_whole_sets_side_by_side_name_the_inner_folder():
@@ -232,14 +233,30 @@ def test_folders_within_class_folders_count_to_the_class():
     assert "counts to the class, here in cat" in " ".join(within.sentences())
 
 
-def test_gaps_between_the_parts_are_said():
-    text = " ".join(
-        read(
-            [*sets("train"), *images("val/ant", "val/bee", "test/ant", "test/bee", "test/cow", "test/elk")]
-        ).sentences()
-    )
-    assert "val/ has no images of cow." in text
-    assert "Only test/ has images of elk" in text
+def test_parts_without_one_that_is_called_like_training_name_the_folder_to_rename():
+    for beside in ("learn", "2019"):
+        with pytest.raises(DatasetError, match=r"dev/ and evaluation/, but no training images") as error:
+            read(sets(beside, "dev", "evaluation"))
+        assert f"if {beside}/ is the training part, call it so: mv data/{beside} data/train" in str(error.value)
+        assert "data?layout=inner" in str(error.value)
+
+
+def test_a_part_of_another_name_may_be_renamed():
+    with pytest.raises(DatasetError, match="two ways") as error:
+        read(sets("train", "check", "test"))
+    assert "if check/ is a part, call it train, val or test" in str(error.value)
+
+
+@pytest.mark.parametrize("root", ["images/", ""])
+def test_boxes_beside_flat_parts_are_not_advised_to_be_classes(root):
+    files = images(f"{root}train2017", f"{root}val2017")
+    files += [f"{'labels' if root else 'annotations'}/a.txt"]
+    with pytest.raises(DatasetError, match="two ways") as error:
+        read(files)
+    assert "a set for detection" in error.value.hint
+
+
+def test_folders_without_images_are_said():
     empty = " ".join(read(sets("train", "test"), folders=["train/void", "test/nought", "docs"]).sentences())
     assert "There are no images in train/void/." in empty
     assert "There are no images in test/nought/." in empty

@@ -11,8 +11,14 @@ from advisor.errors import UsageError, closest
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
 MEANINGS = ("path", "label", "labels", "classes", "split", "group")
-OPTIONS = ("separator", "folder", "ending", "encoding", "alike")
+OPTIONS = ("separator", "folder", "ending", "encoding", "alike", "empty")
 BLANK = "blank"  # as a separator: a shell and a URL both make blanks hard to type
+SKIP = "skip"
+_MEANT = {
+    ("alike", "merge"): "`alike=merge` makes labels that look alike one class",
+    ("alike", "keep"): "`alike=keep` keeps labels that look alike apart",
+    ("empty", SKIP): "`empty=skip` leaves out rows without a label, or without a path",
+}
 _STEMS = ("metadata", "labels", "manifest")  # of a table beside its images
 _SEPARATORS = {BLANK: " ", "space": " ", "tab": "\t"}
 
@@ -26,7 +32,8 @@ class Place:
         columns: by meaning (`path`, `label`, `labels`, `classes`, `split`, `group`), the column that was named for it;
             of `classes` several, between commas.
         options: by name, as typed: the `separator` between several labels in a cell, the `folder` that the images are
-            in, the `ending` of their names, the `encoding` of the table, and what to do with labels that look `alike`.
+            in, the `ending` of their names, the `encoding` of the table, what to do with labels that look `alike`, and
+            with rows whose path or label is `empty`.
     """
 
     file: Path
@@ -91,12 +98,13 @@ def parse_location(location: str) -> Place:
             ways=["keep one of `label`, `labels` and `classes`"],
             hint="photos.csv?labels=tags",
         )
-    if words.get("alike", "keep") not in DECISIONS:
-        raise UsageError(
-            f"`alike={words['alike']}` in `{location}` means nothing here.",
-            ways=["`alike=merge` makes labels that look alike one class", "`alike=keep` keeps them apart"],
-            hint="photos.csv?alike=merge",
-        )
+    for word, values in (("alike", DECISIONS), ("empty", (SKIP,))):
+        if words.get(word, values[0]) not in values:
+            raise UsageError(
+                f"`{word}={words[word]}` in `{location}` means nothing.",
+                ways=[_MEANT[word, value] for value in values],
+                hint=f"photos.csv?{word}={values[0]}",
+            )
     return Place(file, columns, {word: value for word, value in words.items() if word in OPTIONS})
 
 

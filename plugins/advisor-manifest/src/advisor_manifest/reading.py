@@ -19,6 +19,8 @@ from advisor.errors import DatasetError
 if TYPE_CHECKING:
     from advisor_manifest.location import Place
 
+_LINES = (".jsonl", ".ndjson")
+_LINE = '{"path": "a.jpg", "label": "cat"}, on a line of its own for each image'
 _DELIMITERS = ",;\t|"
 _BLOCK = 1 << 24  # bytes; a line must not be longer
 _PROBED = 50  # rows that tell the delimiter
@@ -40,12 +42,13 @@ def read_table(place: Place) -> tuple[pa.Table, tuple[str, ...]]:
             table = parquet.read_table(file)
         else:
             data, notes = _utf8(place)
-            table = _lines(data) if suffix in {".jsonl", ".ndjson"} else _delimited(data, suffix)
+            _require_rows(data, place)
+            table = _lines(data) if suffix in _LINES else _delimited(data, suffix)
     except (pa.ArrowException, OSError, UnicodeError, LookupError, ValueError) as error:
         raise DatasetError(
             f"`{file}` cannot be read as {suffix.lstrip('.').upper()}: {(str(error) or 'it is empty').splitlines()[0]}",
-            ways=["check that it is whole, and of the format that its name says", "say its encoding: ?encoding=cp1250"],
-            hint="a first line of column names, then a line per image: path,label",
+            ways=_ways(str(error)),
+            hint=_LINE if suffix in _LINES else "a first line of column names, then a line per image: path,label",
         ) from error
     names = [re.sub(r"^(['\"])(.*)\1$", r"\2", name.strip("\ufeff \t\r\n")) for name in table.column_names]
     if suffix in {".csv", ".tsv"} and any(is_image_name(re.split(r"[\\/]", name)[-1]) for name in names):
@@ -55,6 +58,37 @@ def read_table(place: Place) -> tuple[pa.Table, tuple[str, ...]]:
             hint=f"sed -i '1i {'path,label' if len(names) > 1 else 'path'}' {file}",
         )
     return table.rename_columns(names), notes
+
+
+def _ways(reason: str) -> list[str]:
+    """What to do about a table that cannot be read."""
+    if re.search(r"Expected \d+ columns, got \d+", reason):
+        return [
+            "give every line as many cells as the first has",
+            "put cells that hold the mark between columns in quotes",
+        ]
+    return ["check that it is whole, and of the format that its name says", "say its encoding: ?encoding=cp1250"]
+
+
+def _require_rows(data: bytes, place: Place) -> None:
+    """Refuse an empty file, and JSON that is one list.
+
+    Raises:
+        DatasetError: with what to do.
+    """
+    start = data[:_HEAD].strip()
+    if not start:
+        raise DatasetError(
+            f"`{place.file}` cannot be read: it is empty.",
+            ways=["write it again", "give another table"],
+            hint="a row is an image: path,label",
+        )
+    if place.file.suffix.lower() in _LINES and start.startswith(b"["):
+        raise DatasetError(
+            f"`{place.file}` holds one list, where every line should be an object of its own.",
+            ways=["write each object of the list on a line"],
+            hint=f"jq -c '.[]' {place.file} > {place.file.with_name(f'lines{place.file.suffix}')}",
+        )
 
 
 def _utf8(place: Place) -> tuple[bytes, tuple[str, ...]]:
@@ -82,7 +116,10 @@ def _utf8(place: Place) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _delimited(data: bytes, suffix: str) -> pa.Table:
-    delimiter = _delimiter(data[:_HEAD].decode(errors="ignore"), "\t" if suffix == ".tsv" else ",")
+    if mark := re.match(rb"sep=(.)\r?\n", data):  # Excel's own line
+        data, delimiter = data[mark.end() :], mark[1].decode("latin-1")
+    else:
+        delimiter = _delimiter(data[:_HEAD].decode(errors="ignore"), "\t" if suffix == ".tsv" else ",")
     read = csv.ReadOptions(block_size=min(_BLOCK, max(len(data), 1 << 10)) if len(data) < _BLOCK else _BLOCK)
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     with csv.open_csv(pa.BufferReader(data), read_options=read, parse_options=parse) as head:

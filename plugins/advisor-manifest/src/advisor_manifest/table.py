@@ -15,14 +15,13 @@ from advisor_manifest.cells import distinct, shared, text_of
 from advisor_manifest.columns import choose, refuse_guesses
 from advisor_manifest.finding import locate
 from advisor_manifest.labels import require_one, tags_of, what_may_be_missing
-from advisor_manifest.location import parse_location
+from advisor_manifest.location import SKIP, parse_location
 from advisor_manifest.onehot import one_hot
 from advisor_manifest.parts import read_parts
 from advisor_manifest.reading import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from advisor_manifest.columns import Columns
     from advisor_manifest.finding import Located
@@ -48,8 +47,8 @@ def read_manifest(location: str) -> Listing:
     if not len(table):
         raise DatasetError(f"`{place.file}` has no rows.", hint="a row is an image: path,label")
     columns = choose(table, place)
+    table, skipped = _filled(table, place, columns)
     located = _located(table, place, columns)
-    _require_filled(text_of(table[columns.path], columns.path), "path", columns.path, place.file)
     labels, label_notes = _labels(table, place, columns)
     _require_there(located, place)
     taken = {columns.path, columns.label, columns.labels, columns.group, *columns.classes}
@@ -73,7 +72,7 @@ def read_manifest(location: str) -> Listing:
         splits=splits,
         groups=groups,
         read=lambda path: (root / path).read_bytes(),
-        reading=_sentences(*notes, *located.reading, *label_notes, *part_notes),
+        reading=_sentences(*notes, *skipped, *located.reading, *label_notes, *part_notes),
     )
 
 
@@ -140,7 +139,6 @@ def _labels(table: pa.Table, place: Place, columns: Columns) -> tuple[Labels, tu
             tagged = [unlike[own] for own in tagged]
         return tagged, (*assumed, *notes)
     text = text_of(table[columns.label], columns.label)
-    _require_filled(text, "label", columns.label, place.file)
     require_one(distinct(text), place, columns.label)
     single = shared(text)
     renamed, notes = _settled(Counter(single), place)
@@ -154,15 +152,37 @@ def _settled(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[
     return renamed, (*(note.rstrip(".") for note in notes), *what_may_be_missing(counts))
 
 
-def _require_filled(column: pa.ChunkedArray, meaning: str, name: str, file: Path) -> None:
-    empty = pc.sum(pc.equal(column, "")).as_py()
-    if empty:
-        first = pc.index(column, "").as_py() + 1
-        raise DatasetError(
-            f"{empty} of {len(column)} rows of `{file}` have no {meaning}, the first of them row {first}.",
-            ways=["fill them in, or take these rows out"],
-            hint=f"the column is `{name}`",
-        )
+def _filled(table: pa.Table, place: Place, columns: Columns) -> tuple[pa.Table, tuple[str, ...]]:
+    """The rows that have a path and, where each image has one label, a label; and how many were left out.
+
+    Raises:
+        DatasetError: some have not, and nobody said that they are to be left out; or none has.
+    """
+    notes = []
+    for meaning, name in (("path", columns.path), ("label", columns.label)):
+        if not name or any(meaning == guess for guess, _ in columns.guessed):
+            continue  # a guess is asked about first
+        empty = pc.equal(text_of(table[name], name), "")
+        count = pc.sum(empty).as_py() or 0
+        if not count:
+            continue
+        what = f"{count} of {len(table)} rows"
+        if count == len(table):
+            raise DatasetError(
+                f"No row of `{place.file}` has a {meaning}: the column `{name}` is empty.",
+                ways=["fill it in", "name another column"],
+                hint=place.command(**{meaning: next((one for one in table.column_names if one != name), name)}),
+            )
+        if place.options.get("empty") != SKIP:
+            raise DatasetError(
+                f"{what} of `{place.file}` have no {meaning} in the column `{name}`, the first of them row "
+                f"{pc.index(empty, True).as_py() + 1}.",
+                ways=[f"leave these rows out: {place.command(empty=SKIP)}", "fill them in"],
+                hint=place.command(empty=SKIP),
+            )
+        notes.append(f"{what} have no {meaning} in the column `{name}`, and are left out")
+        table = table.filter(pc.invert(empty))
+    return table, tuple(notes)
 
 
 def _once(paths: list[str], others: dict[str, Sequence[object]], place: Place, label: str) -> list[int] | None:

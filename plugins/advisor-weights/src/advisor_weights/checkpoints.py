@@ -78,7 +78,15 @@ def _refuse(path: Path, difference: Difference, architecture: str, checkpoint: C
     better = nearest(architecture, checkpoint.tensors, stem, difference.count) if architecture else None
     ways = ["name the architecture that it was made for with --architecture"]
     hint = "advisor backbones 'timm/*'"
-    if better:
+    channels = [
+        there[1]
+        for _, there, own in difference.shapes
+        if len(there) == len(own) == 4 and own[1] == 3 and there[::2] == own[::2]
+    ]
+    if channels and difference.count == 1:
+        ways = [f"its first layer takes {channels[0]} channels: write the file again with the three of a colour image"]
+        hint = "images are read as red, green and blue"
+    elif better:
         name, rest = better
         ways.insert(0, f"`{name}` fits{f' better: {rest}' if rest.count else ''}")
         hint = f"--architecture {name}"

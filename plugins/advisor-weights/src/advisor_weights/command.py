@@ -20,6 +20,12 @@ _PREFERRED = ("model.safetensors", "pytorch_model.bin", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar", ".tar")
 
 
+_EXAMPLE = """\
+example:
+  advisor weights add run7.ckpt --architecture resnet50
+  advisor recommend ./data --backbone run7"""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
@@ -37,12 +43,30 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="advisor weights", description=f"Checkpoints of one's own, kept in {weights_dir()}.")
+    parser = _Parser(
+        prog="advisor weights",
+        description=f"Use checkpoints of your own as backbones. They are kept in {weights_dir()}; ADVISOR_WEIGHTS names "
+        "another folder.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    add = actions.add_parser("add", help="copy a checkpoint into the folder and write down what it is")
+    add = actions.add_parser(
+        "add",
+        help="copy a checkpoint into the folder and write down what it is",
+        description="Copies a checkpoint of a timm network into the folder, after trying that it fits. What trainers put "
+        "around the tensors is seen through: tables such as state_dict, model and EMA, and names that begin with module., "
+        "_orig_mod. or model. A classifier of another size, none at all, half precision and a first layer for grey images "
+        "are taken, and said. Nothing in the file is executed.",
+        epilog="example: advisor weights add run7.ckpt --architecture resnet50 --licence MIT",
+    )
     add.add_argument("file", help=".safetensors, .pth, .pt, .bin, .ckpt or .pth.tar, or a folder with config.json")
     add.add_argument("--name", default="", help="of the backbone; by default the file's")
-    add.add_argument("--architecture", default="", help="timm's name; a folder with config.json knows its own")
+    add.add_argument(
+        "--architecture",
+        default="",
+        help="timm's name, such as resnet50; not needed where the file or config.json says it",
+    )
     add.add_argument("--licence", default="unknown", help="of the weights, SPDX")
     add.add_argument("--source", default="", help="where they came from; by default the file's path")
     add.add_argument("--trained-on", default="unknown", help="such as ImageNet-1k")
