@@ -37,9 +37,10 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Those of `DataOptions`."""
     parser.add_argument(
         "data",
-        help="a folder with one subfolder per class, also within train/, val/ and test/; a table such as photos.csv; or "
-        "another location such as digits: (see `advisor datasets`). Where a folder or table can be read in two ways, "
-        "nothing is read, and the message says what to add, such as './data?layout=classes' or 'photos.csv?label=kind'",
+        help="a folder with one subfolder per class, also within train/, val/ and test/; a table such as photos.csv; "
+        "or another location such as digits: (see `advisor datasets`). Where a folder or table can be read in two "
+        "ways, nothing is read, and the message says what to add, such as './data?layout=classes' or "
+        "'photos.csv?label=kind'",
     )
     parser.add_argument(
         "--backbone",

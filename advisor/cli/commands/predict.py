@@ -42,9 +42,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "inputs",
         nargs="+",
         metavar="image",
-        help="image files; folders, searched at every depth; patterns such as '*.jpg'; tables such as photos.csv, of which "
-        "only the paths are looked at, one prediction for each row; locations such as digits:; or - to read paths from "
-        "stdin. A file that cannot be read has a row that says why",
+        help="image files; folders, searched at every depth; patterns such as '*.jpg'; tables such as photos.csv, of "
+        "which only the paths are looked at, one prediction for each row; locations such as digits:; or - to read "
+        "paths from stdin. A file that cannot be read has a row that says why",
     )
     parser.add_argument(
         "--top", type=int, default=3, metavar="K", help="show this many classes for each image; default %(default)s"

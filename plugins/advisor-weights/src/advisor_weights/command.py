@@ -20,6 +20,12 @@ _PREFERRED = ("model.safetensors", "pytorch_model.bin", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar", ".tar")
 
 
+_ADD = (
+    "Copies a checkpoint of a timm network into the folder, after trying that it fits. What trainers put around the "
+    "tensors is seen through: tables such as state_dict, model and EMA, and names that begin with module., _orig_mod. "
+    "or model. A classifier of another size, none at all, half precision and a first layer for grey images are taken, "
+    "and said. Nothing in the file is executed."
+)
 _EXAMPLE = """\
 example:
   advisor weights add run7.ckpt --architecture resnet50
@@ -45,8 +51,8 @@ def run(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="advisor weights",
-        description=f"Use checkpoints of your own as backbones. They are kept in {weights_dir()}; ADVISOR_WEIGHTS names "
-        "another folder.",
+        description="Use checkpoints of your own as backbones.\n"
+        f"They are kept in {weights_dir()}; ADVISOR_WEIGHTS names another folder.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -54,10 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add = actions.add_parser(
         "add",
         help="copy a checkpoint into the folder and write down what it is",
-        description="Copies a checkpoint of a timm network into the folder, after trying that it fits. What trainers put "
-        "around the tensors is seen through: tables such as state_dict, model and EMA, and names that begin with module., "
-        "_orig_mod. or model. A classifier of another size, none at all, half precision and a first layer for grey images "
-        "are taken, and said. Nothing in the file is executed.",
+        description=_ADD,
         epilog="example: advisor weights add run7.ckpt --architecture resnet50 --licence MIT",
     )
     add.add_argument("file", help=".safetensors, .pth, .pt, .bin, .ckpt or .pth.tar, or a folder with config.json")
