@@ -169,7 +169,7 @@ def no_training(location: str, names: Sequence[str], others: Sequence[str] = ())
         ways=[*(renamed or ["add train/ with the same class folders"]), *inner,
               "give one of these folders: parts are drawn from it",
               f"if these folders are classes: {recommend(location, 'classes')}"],
-        hint=recommend(f"{location}/{names[0]}"),
+        hint=renamed[0].rpartition(": ")[2] if renamed else recommend(f"{location}/{names[0]}"),
     )  # fmt: skip
 
 

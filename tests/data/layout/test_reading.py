@@ -238,6 +238,7 @@ def test_parts_without_one_that_is_called_like_training_name_the_folder_to_renam
         with pytest.raises(DatasetError, match=r"dev/ and evaluation/, but no training images") as error:
             read(sets(beside, "dev", "evaluation"))
         assert f"if {beside}/ is the training part, call it so: mv data/{beside} data/train" in str(error.value)
+        assert error.value.hint == f"mv data/{beside} data/train"
         assert "data?layout=inner" in str(error.value)
 
 

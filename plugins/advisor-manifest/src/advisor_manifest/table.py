@@ -168,10 +168,19 @@ def _filled(table: pa.Table, place: Place, columns: Columns) -> tuple[pa.Table, 
             continue
         what = f"{count} of {len(table)} rows"
         if count == len(table):
+            others = [one for one in table.column_names if one and one not in {columns.path, columns.label}]
             raise DatasetError(
                 f"No row of `{place.file}` has a {meaning}: the column `{name}` is empty.",
-                ways=["fill it in", "name another column"],
-                hint=place.command(**{meaning: next((one for one in table.column_names if one != name), name)}),
+                ways=[
+                    "fill it in",
+                    *([f"name another column: {place.command(**{meaning: others[0]})}"] if others else []),
+                    *(
+                        [f"to predict its images: advisor predict runs/NAME/best {place.file}"]
+                        if meaning == "label"
+                        else []
+                    ),
+                ],
+                hint=f"its columns: {', '.join(table.column_names)}",
             )
         if place.options.get("empty") != SKIP:
             raise DatasetError(
