@@ -56,10 +56,14 @@ class AdvisorError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        lines = [self.message, *(f"  - {way}" for way in self.ways)]
+        lines = [*self._what(), *(f"  - {way}" for way in self.ways)]
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(map(printable, lines))
+
+    def _what(self) -> list[str]:
+        """What is wrong, in lines for a terminal."""
+        return [self.message]
 
 
 class UsageError(AdvisorError):
@@ -69,7 +73,22 @@ class UsageError(AdvisorError):
 
 
 class RecipeError(UsageError):
-    """A recipe or plan does not validate."""
+    """A recipe or plan does not validate.
+
+    Args:
+        message: one sentence; without its full stop where problems follow.
+        problems: all of them. A terminal has a line for each, and `message` has them in one.
+        ways: what a person can do about it, one line each.
+        hint: the single most likely next step.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[str] = (), ways: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(f"{message}: {'; '.join(problems)}" if problems else message, ways=ways, hint=hint)
+        self.problems = tuple(problems)
+        self._title = message
+
+    def _what(self) -> list[str]:
+        return [f"{self._title}:", *(f"  {problem}" for problem in self.problems)] if self.problems else [self.message]
 
 
 class DatasetError(AdvisorError):

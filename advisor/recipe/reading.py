@@ -133,9 +133,9 @@ class _Checker:
     def finish(self) -> None:
         if self.problems:
             count = len(self.problems)
-            listed = "".join(f"\n  {line}" for line in self.problems)
             raise RecipeError(
-                f"{count} {'problem' if count == 1 else 'problems'} in {self.source}:{listed}",
+                f"{count} {'problem' if count == 1 else 'problems'} in {self.source}",
+                problems=self.problems,
                 hint="advisor recipes --keys lists every key with its default",
             )
 
@@ -226,9 +226,12 @@ class _Checker:
             if path.startswith("head.") and isinstance(value, dict):
                 self._head_table(path, value, into)
                 return
-            known = [*KEYS, *(f"head.{name}" for name in self.catalog.heads)]
-            section = [name for name in known if name.startswith(path.split(".", maxsplit=1)[0] + ".")]
-            self.problem(path, f"unknown; {closest(path, known) or 'known: ' + ', '.join(section)}")
+            section, _, word = path.partition(".")
+            known = [name for name in (*KEYS, *(f"head.{name}" for name in self.catalog.heads))
+                     if name.startswith(f"{section}.")]  # fmt: skip
+            # Within the section: the part that all keys share would make any two of them look alike.
+            near = closest(word, [name.removeprefix(f"{section}.") for name in known])
+            self.problem(path, f"unknown; {near.replace('`', f'`{section}.', 1) or 'known: ' + ', '.join(known)}")
             return
         checked = self._checked(path, value, key)
         if checked is not None:
