@@ -14,9 +14,13 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from advisor.testing.samples import draw as draw  # noqa: PLC0414 - tests take it from here
 from advisor.testing.samples import tiny_images
+
+settings.register_profile("here", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("here")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
