@@ -51,9 +51,7 @@ labels_of_any_kind = st.lists(st.integers(0, 6), min_size=1, max_size=120).map(n
 @given(labels_of_any_kind, st.integers(0, 2**32 - 1), st.floats(0.01, 1.0), st.integers(0, 10))
 @settings(max_examples=80)
 def test_an_order_is_a_permutation_that_its_seed_repeats(labels, seed, share, enough):
-    one, again = (
-        stratified_order(labels, np.random.default_rng(seed), share=share, enough=enough) for _ in range(2)
-    )
+    one, again = (stratified_order(labels, np.random.default_rng(seed), share=share, enough=enough) for _ in range(2))
     assert sorted(one.tolist()) == list(range(len(labels)))
     np.testing.assert_array_equal(one, again)
 
