@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from advisor.network.ridge import fit_ridge, standardise
 from advisor.task import SingleLabel
@@ -116,3 +118,102 @@ def test_temperature_improves_the_likelihood():
         return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(200), labels])
 
     assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature), nll(1.0)) + 1e-9
+
+
+def problem(seed, n=40, d=9, classes=3):
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(0, classes, n - classes)])
+    return rng.normal(1, 2, (n, d)) + labels[:, None] * 0.5, labels
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=15)
+def test_the_order_of_images_does_not_matter(seed):
+    features, labels = problem(seed)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    one, other = fit_ridge(features, labels, 3), fit_ridge(features[order], labels[order], 3)
+    np.testing.assert_allclose(other.weight, one.weight, atol=1e-9)
+    np.testing.assert_allclose(other.loo, one.loo[order], atol=1e-9)
+    assert other.lam == one.lam
+
+
+@given(st.integers(0, 200), st.floats(-50, 50), st.floats(0.01, 100))
+@settings(max_examples=15)
+def test_a_shift_and_a_common_scale_of_the_features_change_no_prediction(seed, shift, scale):
+    features, labels = problem(seed)
+    one, other = fit_ridge(features, labels, 3), fit_ridge(features * scale + shift, labels, 3)
+    np.testing.assert_allclose(other.loo, one.loo, atol=1e-6)
+    np.testing.assert_allclose(
+        (features * scale + shift) @ other.weight.T + other.bias, features @ one.weight.T + one.bias, atol=1e-6
+    )
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=10)
+def test_renamed_classes_are_renamed_answers(seed):
+    features, labels = problem(seed)
+    names = np.random.default_rng(seed).permutation(3)
+    one, other = fit_ridge(features, labels, 3), fit_ridge(features, names[labels], 3)
+    np.testing.assert_allclose(other.loo[:, names], one.loo, atol=1e-9)
+
+
+@pytest.mark.parametrize("lam", [0.01, 1.0])
+def test_it_is_scikit_learns_ridge(lam):
+    from sklearn.linear_model import Ridge
+
+    features, labels = problem(0)
+    X, _, _ = standardise(features)
+    model = Ridge(alpha=lam).fit(X, np.where(labels[:, None] == np.arange(3), 1.0, -1.0))
+    fit = fit_ridge(features, labels, 3, (lam,))
+    np.testing.assert_allclose(features @ fit.weight.T + fit.bias, model.predict(X), atol=1e-8)
+
+
+def test_it_is_scikit_learns_ridge_under_weights_whatever_their_sum():
+    from sklearn.linear_model import Ridge
+
+    features, labels = problem(1)
+    weights = np.random.default_rng(0).uniform(0.2, 3, len(labels))
+    X, _, _ = standardise(features)
+    model = Ridge(alpha=0.5).fit(
+        X, np.where(labels[:, None] == np.arange(3), 1.0, -1.0), sample_weight=weights / weights.mean()
+    )
+    for factor in (1, 7):
+        fit = fit_ridge(features, labels, 3, (0.5,), weights * factor)
+        np.testing.assert_allclose(features @ fit.weight.T + fit.bias, model.predict(X), atol=1e-8)
+
+
+def test_a_class_without_images_is_never_said():
+    features, labels = problem(2)
+    fit = fit_ridge(features, labels, 5)
+    assert fit.weight.shape == (5, 9)
+    assert set((features @ fit.weight.T + fit.bias).argmax(1)) <= {0, 1, 2}
+
+
+def test_no_penalty_to_choose_from_is_an_error():
+    with pytest.raises(ValueError, match="no penalty"):
+        fit_ridge(*problem(0), 3, ())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_not_fitted_in_silence(value):
+    features, labels = problem(0)
+    features[3, 2] = value
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="infs or NaNs"):
+        fit_ridge(features, labels, 3)
+
+
+@given(st.integers(2, 40), st.integers(1, 9), st.integers(0, 99))
+@settings(max_examples=30)
+def test_standardised_rows_have_length_at_most_one_on_average_and_lead_back(n, d, seed):
+    features = np.random.default_rng(seed).normal(3, 5, (n, d))
+    X, mean, scale = standardise(features)
+    assert (X**2).sum(1).mean() <= 1 + 1e-9
+    np.testing.assert_allclose(X.mean(0), 0, atol=1e-9)
+    np.testing.assert_allclose(X * scale + mean, features, atol=1e-8)
+
+
+def test_memory_order_and_single_precision_are_no_matter():
+    features, labels = problem(3)
+    one = fit_ridge(features, labels, 3)
+    for same in (np.asfortranarray(features), np.repeat(features, 2, axis=0)[::2], features.astype(np.float32)):
+        np.testing.assert_allclose(fit_ridge(same, labels, 3).loo, one.loo, atol=1e-4)

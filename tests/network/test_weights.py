@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 
 from advisor.errors import BackboneError
-from advisor.network.weights import check_file, read_checkpoint, read_state_dict, read_tensors
+from advisor.network.weights import check_file, load_by_position, read_checkpoint, read_state_dict, read_tensors
 
 STATE = {"weight": torch.arange(3.0)}
 
@@ -120,3 +120,70 @@ def test_a_link_to_nowhere_and_a_folder_are_said(tmp_path, name):
     for read in (read_tensors, lambda path: check_file(path, "0" * 64)):
         with pytest.raises(BackboneError, match=name):
             read(tmp_path / name)
+
+
+def network():
+    return torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 4))
+
+
+def test_weights_under_other_names_are_taken_by_their_order():
+    source, target = network(), network()
+    state = {f"backbone.{number}": value for number, value in enumerate(source.state_dict().values())}
+    load_by_position(target, state)
+    for own, other in zip(source.state_dict().values(), target.state_dict().values(), strict=True):
+        assert torch.equal(own, other)
+
+
+@pytest.mark.parametrize("change", ["fewer", "more", "shape"])
+def test_weights_that_do_not_fit_leave_the_network_as_it_was(change):
+    target = network()
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    state = {name: torch.zeros_like(value) for name, value in before.items()}
+    if change == "fewer":
+        state.popitem()
+    elif change == "more":
+        state["more"] = torch.zeros(1)
+    else:
+        state["1.bias"] = torch.zeros(5)
+    with pytest.raises(BackboneError, match=f"{len(state)} tensors for 4"):
+        load_by_position(target, state)
+    assert all(torch.equal(before[name], value) for name, value in target.state_dict().items())
+
+
+def test_a_file_is_checked_whatever_the_case_of_its_hash(tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"content")
+    digest = hashlib.sha256(b"content").hexdigest()
+    check_file(path, digest)
+    check_file(path, digest.upper())
+    with pytest.raises(BackboneError, match="is not the declared one") as refused:
+        check_file(path, "0" * 64)
+    assert digest[:12] in refused.value.message
+    assert "w.pth" in refused.value.hint
+
+
+def test_a_trainers_notes_beside_the_tensors_say_the_architecture(tmp_path):
+    path = tmp_path / "last.pth.tar"
+    path.write_bytes(pth({"arch": "resnet18", "epoch": 3, "state_dict": STATE}))
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.architecture == "resnet18"
+    assert torch.equal(checkpoint.tensors["weight"], STATE["weight"])
+    path.write_bytes(pth({"arch": 7, "state_dict": STATE}))
+    assert read_checkpoint(path).architecture == ""
+
+
+def test_the_only_table_there_is_needs_no_known_name(tmp_path):
+    path = tmp_path / "x.pth"
+    path.write_bytes(pth({"mine": {"deeper": STATE}}))
+    checkpoint = read_checkpoint(path)
+    assert set(checkpoint.tensors) == {"weight"}
+    assert [note.split("`")[1] for note in checkpoint.notes] == ["mine", "deeper"]
+
+
+def test_tables_too_deep_are_not_searched_for_ever(tmp_path):
+    path, nested = tmp_path / "x.pth", STATE
+    for _ in range(12):
+        nested = {"a": nested}
+    path.write_bytes(pth(nested))
+    with pytest.raises(BackboneError, match="no table of tensors"):
+        read_checkpoint(path)
