@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+import tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from advisor.data.dataset import open_dataset, split_dataset
+from advisor.data.multilabel import draw_jointly, keep_labels
 from advisor.data.profile import profile_dataset
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
@@ -103,3 +107,67 @@ def test_labels_of_another_kind_are_refused(tagged, source):
 def test_the_digest_knows_the_labels(tagged):
     first = opened(tagged([["a"], ["a", "b"]] * 4)).digest
     assert opened(tagged([["a"], ["b"]] * 4)).digest != first
+
+
+# -- the draw itself
+
+
+truths = st.integers(0, 10_000).map(
+    lambda seed: np.random.default_rng(seed).random((60, 4)) < np.random.default_rng(seed + 1).uniform(0.05, 0.9, 4)
+)
+
+
+def family_of(seed, count=60, families=30):
+    return np.array([f"f{number:02d}" for number in np.random.default_rng(seed).integers(0, families, count)])
+
+
+@given(truths, st.integers(0, 99), st.floats(0.05, 0.6))
+@settings(max_examples=40)
+def test_a_draw_is_some_of_the_families_and_its_seed_repeats_it(truth, seed, share):
+    family = family_of(seed)
+    one, again = (draw_jointly(family, truth, share, np.random.default_rng(seed)) for _ in range(2))
+    assert one == again
+    assert one < set(family.tolist())
+
+
+@given(truths, st.integers(0, 99), st.floats(0.1, 0.5))
+@settings(max_examples=40)
+def test_a_label_of_several_families_is_on_both_sides_where_it_drew_first(truth, seed, share):
+    family = family_of(seed)
+    chosen = np.isin(family, list(draw_jointly(family, truth, share, np.random.default_rng(seed))))
+    first = int(truth.sum(0).argmin())  # the rarest draws before anything is taken or left
+    if len(set(family[truth[:, first]].tolist())) >= 2:
+        assert truth[chosen, first].any()
+        assert truth[~chosen, first].any()
+
+
+def test_without_families_the_share_of_every_label_is_met():
+    truth = np.random.default_rng(0).random((400, 3)) < (0.5, 0.3, 0.1)
+    family = np.array([f"{i:03d}" for i in range(400)])
+    chosen = np.isin(family, list(draw_jointly(family, truth, 0.2, np.random.default_rng(0))))
+    np.testing.assert_allclose(truth[chosen].sum(0) / truth.sum(0), 0.2, atol=0.05)
+
+
+def test_the_names_of_families_do_not_matter_to_their_number():
+    truth = np.eye(4, dtype=bool).repeat(10, axis=0)
+    family = np.array([f"{i:02d}" for i in range(40)])
+    drawn = [len(draw_jointly(np.array(names), truth, 0.2, np.random.default_rng(3)))
+             for names in (family, [f"x{name}" for name in family])]  # fmt: skip
+    assert drawn[0] == drawn[1] == 8
+
+
+def test_one_large_family_is_not_taken_for_a_small_share():
+    truth = np.ones((100, 1), bool)
+    family = np.array(["large"] * 80 + [f"{i}" for i in range(20)])
+    for seed in range(5):
+        assert draw_jointly(family, truth, 0.1, np.random.default_rng(seed)) != {"large"}
+
+
+def test_kept_labels_are_renumbered_in_the_order_asked_for():
+    from advisor.task import MultiLabel
+
+    frame = tables.dataset([(0, 1), (2,), (), (0, 2)], classes=("a", "b", "c")).frame
+    kept = keep_labels(frame, [2, 0], MultiLabel(("c", "a")))
+    assert kept["labels"].map(sorted).tolist() == [[1], [0], [], [0, 1]]
+    assert kept["label"].tolist()[2] == -1
+    assert frame["labels"].tolist() == [(0, 1), (2,), (), (0, 2)]

@@ -3,30 +3,10 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
+from tables import dataset
 
-from advisor.data.dataset import ImageDataset
 from advisor.data.profile import profile_dataset
-
-
-def dataset(labels, *, splits=None, classes=("a", "b", "c"), **columns):
-    n = len(labels)
-    several = bool(n) and isinstance(labels[0], tuple)
-    frame = pd.DataFrame({
-        "row": np.arange(n), "path": [f"{i}.png" for i in range(n)],
-        "label": [own[0] if own else -1 for own in labels] if several else labels,
-        "split": splits or ["train"] * n, "given_group": "", "content": [f"c{i}" for i in range(n)],
-        "width": 200, "height": 100, "mode": "RGB", "format": "JPEG", "depth": "uint8",
-    })  # fmt: skip
-    if several:
-        frame["labels"] = pd.Series(labels, dtype=object)
-    for name, values in columns.items():
-        frame[name] = values
-    return ImageDataset(
-        "toy", "./toy", "folder", classes, frame, "digest", lambda path: b"", broken=(("x.png", "it is empty"),),
-        ignored=("readme.md",), reading=("Read as folders.",), notes=("a note",),
-    )  # fmt: skip
 
 
 def test_images_are_counted_by_class_and_by_part():

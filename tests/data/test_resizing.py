@@ -39,3 +39,36 @@ def test_a_batch_is_its_images():
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 50, 70, 3), dtype=np.uint8))
     resize = CentralSquare(spec)
     assert torch.equal(resize(pixels), torch.cat([resize(one[None]) for one in pixels]))
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize("level", [0, 1, 127, 255])
+def test_a_picture_of_one_level_stays_so(level, interpolation):
+    resize = CentralSquare(InputSpec(size=32, crop_pct=0.8, interpolation=interpolation))
+    found = resize(torch.full((1, 41, 67, 3), level, dtype=torch.uint8))
+    assert found.shape == (1, 3, 32, 32)
+    assert found.dtype == torch.float32
+    assert bool((found == level).all())
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_weights_of_a_line_sum_to_one_and_are_whole_steps(interpolation):
+    resize = CentralSquare(InputSpec(size=24, interpolation=interpolation))
+    weights = resize._weights(torch.arange(100, dtype=torch.float64), torch.tensor([80.0], dtype=torch.float64))
+    assert weights.shape == (24, 100)
+    torch.testing.assert_close(weights.sum(1), torch.ones(24, dtype=torch.float64), atol=1e-4, rtol=0)
+    steps = weights * 2**22
+    assert torch.equal(steps, steps.round())
+
+
+def test_a_mirrored_picture_is_mirrored():
+    resize = CentralSquare(InputSpec(size=32, crop_pct=1.0))
+    pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), dtype=np.uint8))
+    assert float((resize(pixels.flip(2)) - resize(pixels).flip(3)).abs().max()) <= 1
+
+
+def test_levels_stay_whole_and_within_eight_bits():
+    hard = (np.indices((50, 50)).sum(0) % 2 * 255).astype(np.uint8)
+    found = CentralSquare(InputSpec(size=33, crop_pct=0.9))(torch.from_numpy(np.stack([hard] * 3, -1)[None]))
+    assert bool((found == found.round()).all())
+    assert 0 <= float(found.min()) <= float(found.max()) <= 255

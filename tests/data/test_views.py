@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from advisor.data.views import AUGMENTATIONS, augmented_view, clean_view
+from advisor.data.views import AUGMENTATIONS, augmented_view, clean_view, normalise
 from advisor.types import InputSpec
 
 
@@ -117,3 +117,52 @@ def test_small_images_are_enlarged_before_they_are_shifted():
 def test_the_names_need_no_torch():
     code = "import sys, advisor.data.augmentations; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_a_picture_of_one_level_is_that_level_normalised(level):
+    spec = InputSpec(size=28, crop_pct=0.875, mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.5))
+    found = clean_view(torch.full((2, 32, 32, 3), level, dtype=torch.uint8), spec)
+    expected = (level / 255 - torch.tensor(spec.mean)) / torch.tensor(spec.std)
+    torch.testing.assert_close(found, expected.view(1, 3, 1, 1).expand(2, 3, 28, 28), atol=1e-5, rtol=1e-5)
+
+
+def test_normalising_is_undone_by_its_mean_and_deviation():
+    spec = InputSpec(size=8)
+    levels = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (spec.mean, spec.std))
+    torch.testing.assert_close(normalise(levels, spec) * std + mean, levels.float(), atol=1e-3, rtol=0)
+    assert normalise(levels, spec).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_crop_is_of_the_middle():
+    spec = InputSpec(size=16, crop_pct=0.5)
+    pixels = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
+    pixels[:, 8:24, 8:24] = 255
+    found = clean_view(pixels, spec)
+    assert len(found[0, 0].unique()) == 1
+    assert float(found[0, 0, 0, 0]) == pytest.approx((1 - 0.485) / 0.229, rel=1e-4)
+
+
+def test_pixels_that_are_not_contiguous_are_read_as_they_stand():
+    spec = InputSpec(size=28, crop_pct=0.875)
+    pixels = torch.randint(0, 256, (4, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(clean_view(pixels[::2], spec), clean_view(pixels, spec)[::2])
+    assert torch.equal(clean_view(pixels.flip(2), spec), clean_view(pixels.flip(2).clone(), spec))
+
+
+@pytest.mark.parametrize("kind", AUGMENTATIONS)
+def test_no_images_are_an_empty_batch_or_one_image_a_batch_of_one(kind):
+    spec = InputSpec(size=28, crop_pct=0.875)
+    one = augmented_view(torch.zeros(1, 32, 32, 3, dtype=torch.uint8), spec, kind, torch.Generator().manual_seed(0))
+    assert one.shape == (1, 3, 28, 28)
+    assert torch.isfinite(one).all()
+
+
+def test_crops_stay_within_the_levels_of_the_picture():
+    spec = InputSpec(size=28, crop_pct=0.875, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    pixels = torch.randint(60, 200, (8, 32, 32, 3), dtype=torch.uint8)
+    for kind in ("crop", "flip_crop"):
+        found = augmented_view(pixels, spec, kind, torch.Generator().manual_seed(0)) * 255
+        assert float(found.min()) >= float(pixels.min()) - 1e-2
+        assert float(found.max()) <= float(pixels.max()) + 1e-2
