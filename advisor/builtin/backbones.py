@@ -118,8 +118,12 @@ def _create(timm_name: str, *, pretrained: bool, file: str = "") -> Any:  # noqa
         if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
             raise
         architecture = timm_name.partition(".")[0]
-        known = timm.list_pretrained_tags(architecture) if timm.is_model(architecture) else timm.list_models()
-        names = [f"{architecture}.{tag}" for tag in known] if timm.is_model(architecture) else known
+        # With their tags; an architecture that has none in timm is known by its own name.
+        names = (
+            timm.list_models(f"{architecture}.*", pretrained=True)
+            if timm.is_model(architecture)
+            else timm.list_models()
+        )
         suggestion = closest(timm_name, names) or (f"one of {', '.join(names[:5])}" if names else "")
         raise BackboneError(
             f"timm has no network `{timm_name}`.",
