@@ -75,5 +75,5 @@ def test_optional_fields_have_defaults_that_promise_nothing():
     assert backbone.reference is None
     assert not backbone.imagenet_top1
     head = Head("h", lambda width, classes: None)
-    assert not (head.multilabel or head.linear or head.tokens or head.params)
+    assert (head.multilabel, head.linear, head.tokens, head.params) == (False, False, False, ())
     assert Param("p", 1).choices == ()

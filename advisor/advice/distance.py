@@ -169,6 +169,8 @@ def read_sources(data: bytes) -> list[SourceStatistics]:
     Raises:
         ValueError: it is no such archive.
     """
+    if not zipfile.is_zipfile(io.BytesIO(data)):  # NumPy would take it for a pickle and propose to run it
+        raise ValueError("not a file of stage statistics: it is no NumPy archive")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return [

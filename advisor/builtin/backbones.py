@@ -118,7 +118,6 @@ def _create(timm_name: str, *, pretrained: bool, file: str = "") -> Any:  # noqa
         if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
             raise
         architecture = timm_name.partition(".")[0]
-        # With their tags; an architecture that has none in timm is known by its own name.
         names = (
             timm.list_models(f"{architecture}.*", pretrained=True)
             if timm.is_model(architecture)

@@ -1,17 +1,29 @@
+import io
+import math
+import pickle
+
 import numpy as np
 import pytest
 import timm
 import torch
+import verdicts
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from advisor.advice.distance import (
     Observed,
     SourceStatistics,
+    _thirds,
+    class_distances,
     hellinger,
     mean_kurtosis,
     measure_distance,
     mutual_information,
+    pool_moments,
+    read_sources,
     scramble_phases,
     statistics_of,
+    write_sources,
 )
 from advisor.network.sweep import batchnorms
 from advisor.types import Reference, Vote
@@ -134,3 +146,193 @@ def test_sources_are_the_running_statistics():
     sources = statistics_of(batchnorms(network))
     assert len(sources) == 15
     assert sources[0].mean.shape == sources[0].variance.shape
+
+
+def random_observed(seed, n=30, channels=4, layers=3, classes=6, std=1.0):
+    rng = np.random.default_rng(seed)
+    return Observed(
+        tuple(rng.normal(0, std, (n, channels)).astype(np.float32) for _ in range(layers)),
+        tuple(rng.uniform(0.5, 2, (n, channels)).astype(np.float32) for _ in range(layers)),
+        rng.normal(0, 3, (n, classes)).astype(np.float32),
+    )
+
+
+def random_sources(seed, channels=4, layers=3):
+    rng = np.random.default_rng(seed)
+    return [SourceStatistics(rng.normal(size=channels), rng.uniform(0.5, 2, channels), 1e-5) for _ in range(layers)]
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=30)
+def test_the_squared_hellinger_distance_lies_within_0_and_1_and_does_not_depend_on_order(seed):
+    observed, (source, *_) = random_observed(seed), random_sources(seed)
+    value = hellinger(observed.means[0], observed.variances[0], source)
+    order = np.random.default_rng(seed).permutation(30)
+    assert 0 <= value <= 1
+    assert hellinger(observed.means[0][order], observed.variances[0][order], source) == pytest.approx(value)
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=10, deadline=None)
+def test_it_is_the_integral_of_the_two_densities(seed):
+    from scipy.integrate import quad
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(seed)
+    (m, m0), (v, v0) = rng.normal(0, 2, 2), rng.uniform(0.3, 3, 2)
+    closeness = quad(lambda x: math.sqrt(norm.pdf(x, m, v**0.5) * norm.pdf(x, m0, v0**0.5)), -40, 40, limit=200)[0]
+    source = SourceStatistics(np.array([m0]), np.array([v0]), 0.0)
+    assert hellinger(np.array([[m]]), np.array([[v]]), source) == pytest.approx(1 - closeness, abs=1e-6)
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=30)
+def test_mutual_information_is_never_negative_nor_more_than_there_are_classes_or_images(seed):
+    rng = np.random.default_rng(seed)
+    n, classes = rng.integers(1, 30), rng.integers(2, 10)
+    logits = rng.normal(0, rng.uniform(0, 20), (n, classes))
+    value = mutual_information(logits)
+    assert -1e-9 <= value <= math.log(min(n, classes)) + 1e-9
+    assert mutual_information(logits + rng.normal(size=(n, 1))) == pytest.approx(value, abs=1e-9)
+    assert mutual_information(logits[:, ::-1]) == pytest.approx(value, abs=1e-9)
+
+
+def test_very_sure_and_very_unsure_predictions_are_finite():
+    assert mutual_information(np.eye(4) * 1e5) == pytest.approx(math.log(4))
+    assert mutual_information(np.zeros((3, 4))) == pytest.approx(0)
+
+
+@given(st.integers(0, 500), st.floats(0.01, 100), st.floats(-100, 100))
+@settings(max_examples=30)
+def test_kurtosis_is_scipys_and_knows_no_scale(seed, scale, shift):
+    from scipy.stats import kurtosis
+
+    logits = np.random.default_rng(seed).normal(size=(5, 40))
+    assert mean_kurtosis(logits) == pytest.approx(kurtosis(logits, axis=1, fisher=False).mean())
+    assert mean_kurtosis(logits * scale + shift) == pytest.approx(mean_kurtosis(logits), rel=1e-5)
+
+
+def test_logits_that_are_all_alike_have_a_finite_kurtosis():
+    assert mean_kurtosis(np.full((3, 5), 2.0)) == 0
+
+
+@given(st.integers(0, 500))
+@settings(max_examples=20)
+def test_sources_survive_their_file_in_single_precision(seed):
+    sources = random_sources(seed)
+    for one, back in zip(sources, read_sources(write_sources(sources)), strict=True):
+        np.testing.assert_allclose(back.mean, one.mean, rtol=1e-6)
+        np.testing.assert_allclose(back.variance, one.variance, rtol=1e-6)
+        assert back.eps == pytest.approx(one.eps)
+
+
+def saved(save, *args, **values):
+    file = io.BytesIO()
+    save(file, *args, **values)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"no archive", write_sources(random_sources(0))[:-30], saved(np.save, np.ones(3)),
+        saved(np.savez, mean_0=np.ones(2), variance_0=np.ones(2), other=np.ones(1)), pickle.dumps([1]),
+    ],
+    ids=["empty", "text", "cut", "an array", "other names", "a pickle"],
+)  # fmt: skip
+def test_what_is_no_file_of_sources_is_refused(data):
+    with pytest.raises(ValueError, match="not a file of stage statistics") as refused:
+        read_sources(data)
+    assert "unsafe" not in str(refused.value)
+
+
+def test_images_are_their_own_source_at_no_distance():
+    observed = random_observed(3)
+    for means, variances, source in zip(observed.means, observed.variances, pool_moments(observed), strict=True):
+        assert hellinger(means, variances, source) == pytest.approx(0, abs=1e-12)
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=10)
+def test_every_number_of_a_distance_is_within_its_bounds(seed):
+    measured = measure_distance(
+        random_observed(seed), random_observed(seed + 1, n=12), random_sources(seed), None, seed=0
+    )
+    assert 0 <= measured.different <= 1
+    assert measured.different == pytest.approx(np.mean(list(measured.votes.values())))
+    assert 0 <= measured.interval[0] <= measured.different <= measured.interval[1] <= 1
+    assert set(measured.votes) == set(measured.vote_intervals) == {"late", "gain", "kurtosis"}
+    for name, (low, high) in measured.vote_intervals.items():
+        assert 0 <= low <= measured.votes[name] <= high <= 1
+    assert measured.side in {"similar", "different", "borderline"}
+    assert measured.to_dict()["side"] == measured.side
+
+
+def test_the_same_images_have_the_same_distance_and_another_seed_nearly_so():
+    arguments = random_observed(0, n=200), random_observed(1, n=60), random_sources(0), None
+    one, again, other = (measure_distance(*arguments, seed=seed) for seed in (0, 0, 1))
+    assert one == again
+    assert other.different == pytest.approx(one.different, abs=0.05)
+    assert other.interval != one.interval
+
+
+@pytest.mark.parametrize(("layers", "places"), [(1, (0, 0, 0)), (2, (0, 0, 1)), (3, (0, 1, 2)), (9, (0, 3, 6))])
+def test_few_layers_are_early_middle_and_late_all_the_same(layers, places):
+    thirds = _thirds(np.arange(layers))
+    assert tuple(int(part[0]) for part in thirds) == places
+    assert all(len(part) for part in thirds)
+
+
+def test_selected_images_are_the_same_images():
+    observed = random_observed(0)
+    rows = np.array([5, 2])
+    part = observed.select(rows)
+    assert len(part) == 2
+    np.testing.assert_array_equal(part.means[1], observed.means[1][rows])
+    np.testing.assert_array_equal(part.logits, observed.logits[rows])
+    assert len(Observed((), (), None)) == 0
+
+
+def test_classes_of_few_images_have_no_distance_of_their_own():
+    observed = random_observed(0, n=40)
+    truth = np.zeros((40, 3), bool)
+    truth[:8, 0], truth[8:15, 1] = True, True
+    found = class_distances(observed, random_sources(0), truth, seed=0)
+    assert set(found) == {0}
+    assert 0 <= found[0].se < 1
+    assert class_distances(observed, [], truth, seed=0) == {}
+
+
+def test_a_class_that_lies_apart_is_further_away():
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(60, 4)).astype(np.float32)
+    means[:30] += 4
+    observed = Observed((means,) * 3, (np.ones((60, 4), np.float32),) * 3, None)
+    sources = [SourceStatistics(np.zeros(4), np.full(4, 2.0), 1e-5)] * 3
+    truth = np.repeat(np.eye(2, dtype=bool), 30, axis=0)
+    found = class_distances(observed, sources, truth, seed=0)
+    assert found[0].value > 3 * found[1].value
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "vote", "shift"),
+    [(0.1, 0.3, 0.7, "content"), (0.5, 0.1, 0.2, "low-level"), (0.1, 0.1, 0.2, "none"), (None, None, None, "unknown")],
+)
+def test_the_kind_of_shift_follows_from_early_and_late(early, late, vote, shift):
+    votes = {} if vote is None else {"late": vote}
+    assert verdicts.distance(0.3, early=early, late=late, votes=votes).shift == shift
+
+
+@pytest.mark.parametrize(
+    ("different", "side"),
+    [
+        (0.0, "similar"),
+        (0.39, "similar"),
+        (0.40, "borderline"),
+        (0.60, "borderline"),
+        (0.61, "different"),
+        (1.0, "different"),
+    ],
+)
+def test_the_side_has_a_borderland(different, side):
+    assert verdicts.distance(different).side == side

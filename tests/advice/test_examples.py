@@ -1,5 +1,7 @@
 import numpy as np
 from conftest import clouds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from advisor.advice.examples import find_examples
 
@@ -40,3 +42,24 @@ def test_images_with_several_labels_stand_under_each():
     found = find_examples(features, truth, [str(i) for i in range(20)], ["some", "all"], each=20)
     assert len(found[0].typical + found[0].odd) == 10
     assert len(found[1].typical + found[1].odd) == 20
+
+
+@given(st.integers(0, 300), st.integers(1, 6))
+@settings(max_examples=30)
+def test_no_image_is_both_and_every_one_is_of_its_class(seed, each):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, 25)
+    features = rng.normal(size=(25, 6)).astype(np.float32)
+    paths = [f"{label}-{i}" for i, label in enumerate(labels)]
+    for label, found in enumerate(
+        find_examples(features, labels[:, None] == range(3), paths, ["0", "1", "2"], each=each)
+    ):
+        shown = [*found.typical, *found.odd]
+        assert len(set(shown)) == len(shown) == min(2 * each, int((labels == label).sum()))
+        assert len(found.typical) - len(found.odd) in {0, 1}
+        assert all(path.startswith(f"{label}-") for path in shown)
+
+
+def test_features_that_say_nothing_give_examples_all_the_same():
+    found = find_examples(np.ones((4, 3), np.float32), np.ones((4, 1), bool), list("abcd"), ["x"])
+    assert sorted(found[0].typical + found[0].odd) == list("abcd")

@@ -39,3 +39,41 @@ def test_the_pair_that_is_mixed_up_comes_first():
     first = find_confusions(curve, labels, NAMES)[0]
     assert {first.label, first.taken_for} == {"cat", "bird"}
     assert 0 < first.share <= 1
+
+
+def test_confusions_are_shares_of_the_given_class_the_most_images_first():
+    features, labels = clouds([40, 40, 40], 0.3)
+    curve = probe([features] * 3, labels, TASK, STAGES)
+    said = curve.fits[curve.best.stage - 1].loo.argmax(1)
+    pairs = find_confusions(curve, labels, NAMES, most=99)
+    assert [pair.images for pair in pairs] == sorted((pair.images for pair in pairs), reverse=True)
+    for pair in pairs:
+        label, other = NAMES.index(pair.label), NAMES.index(pair.taken_for)
+        assert pair.images == ((labels == label) & (said == other)).sum() >= 2
+        assert pair.share == round(pair.images / 40, 4)
+        assert pair.label != pair.taken_for
+    assert find_confusions(curve, labels, NAMES, most=2) == pairs[:2]
+
+
+def test_one_mistake_is_an_accident_and_none_is_nothing():
+    features, labels = clouds([40, 40, 40], 6.0)
+    assert find_confusions(probe([features] * 3, labels, TASK, STAGES), labels, NAMES) == ()
+    labels = labels.copy()
+    labels[0] = 1
+    assert find_confusions(probe([features] * 3, labels, TASK, STAGES), labels, NAMES) == ()
+
+
+def test_suspects_are_surest_first_with_probabilities():
+    features, labels = clouds([60, 60, 60], 1.2)
+    wrong = labels.copy()
+    rows = np.arange(0, 180, 12)
+    wrong[rows] = (wrong[rows] + 1) % 3
+    curve = probe([features] * 3, wrong, TASK, STAGES)
+    suspects = find_suspects(curve, [features] * 3, wrong, [str(i) for i in range(180)], NAMES)
+    assert len(suspects) >= 5
+    for one in suspects:
+        assert 0.5 <= one.probability <= 1
+        assert one.label == NAMES[wrong[int(one.path)]]
+        assert one.looks_like != one.label
+    right = sum(one.looks_like == NAMES[labels[int(one.path)]] for one in suspects)
+    assert right >= 0.9 * len(suspects)

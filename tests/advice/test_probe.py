@@ -1,9 +1,15 @@
+import json
+
 import numpy as np
 import pytest
 from conftest import clouds
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from advisor.advice import probe as module
 from advisor.advice.probe import nearest_votes, probe
+from advisor.network.ridge import standardise
 from advisor.network.stages import Stage, Stages
 from advisor.task import MultiLabel, SingleLabel
 
@@ -59,3 +65,64 @@ def test_neighbours_are_others_and_follow_the_cosine():
     assert (nearest_votes(features, SingleLabel.numbered(2).truth(labels)).argmax(1) == labels).all()
     votes = nearest_votes(features, np.eye(30, dtype=bool))  # one image per class: no neighbour can be right
     assert (votes.diagonal() == 0).all()
+
+
+@given(st.integers(0, 200))
+@settings(max_examples=8)
+def test_votes_are_those_of_the_ten_nearest_by_brute_force(seed):
+    features, labels = clouds([9, 7, 5], 1.0, seed=seed)
+    truth = labels[:, None] == np.arange(3)
+    votes = nearest_votes(features, truth)
+    X = standardise(features)[0]
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    for image in range(len(X)):
+        similar = X @ X[image]
+        similar[image] = -np.inf
+        near = np.argsort(-similar)[:10]
+        np.testing.assert_allclose(votes[image], ((1 + similar[near])[:, None] * truth[near]).sum(0), atol=1e-5)
+
+
+def test_blocks_do_not_change_the_votes(monkeypatch):
+    features, labels = clouds([20, 20], 1.0)
+    truth = labels[:, None] == np.arange(2)
+    whole = nearest_votes(features, truth)
+    monkeypatch.setattr(module, "_BLOCK", 7)
+    np.testing.assert_allclose(nearest_votes(features, truth), whole, atol=1e-6)
+
+
+def test_two_images_vote_for_each_other_and_equal_ones_are_no_accident():
+    truth = np.eye(2, dtype=bool)
+    assert (nearest_votes(np.array([[0.0, 1.0], [1.0, 0.0]], np.float32), truth).argmax(1) == [1, 0]).all()
+    assert np.isfinite(nearest_votes(np.ones((5, 3), np.float32), np.ones((5, 1), bool))).all()
+
+
+def test_the_order_of_images_does_not_change_a_curve():
+    features, labels = clouds([30, 30, 30], 0.6)
+    order = np.random.default_rng(0).permutation(90)
+    task = SingleLabel.numbered(3)
+    one = probe([features] * 3, labels, task, STAGES)
+    other = probe([features[order]] * 3, labels[order], task, STAGES)
+    for first, second in zip(one.points, other.points, strict=True):
+        assert second.accuracy == pytest.approx(first.accuracy)
+        assert second.neighbours == pytest.approx(first.neighbours, abs=0.02)
+        assert second.penalty == first.penalty
+
+
+def test_a_curve_is_told_stage_by_stage_and_is_a_table_and_plain_data():
+    features, labels = clouds([20, 20], 1.0)
+    told = []
+    curve = probe([features, features, features[:, :5]], labels, SingleLabel.numbered(2), STAGES, told.append)
+    assert told == [1, 1, 1]
+    assert curve.frame.index.tolist() == [1, 2, 3]
+    assert curve.frame["width"].tolist() == [12, 12, 5]
+    assert [point.tap for point in curve.points] == pytest.approx([1 / 3, 2 / 3, 1])
+    plain = json.loads(json.dumps(curve.to_dict()))
+    assert [point["name"] for point in plain["points"]] == ["early", "middle", "late"]
+    assert plain["images"] == 40
+    assert curve.last.gain == 0
+    assert curve.points[0].gain == pytest.approx(curve.points[0].accuracy - curve.last.accuracy)
+
+
+def test_of_equally_good_stages_the_last_is_best():
+    features, labels = clouds([20, 20], 1.0)
+    assert probe([features] * 3, labels, SingleLabel.numbered(2), STAGES).best.stage == 3

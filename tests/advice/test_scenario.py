@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from advisor.advice import scenario
 from advisor.advice.distance import Distance
@@ -242,3 +244,51 @@ def test_the_shipped_models_say_which_panel_they_come_from():
     assert panel.cells >= 16
     assert len(panel.sets) >= 6
     assert len(panel.sha256) == 64
+
+
+@given(st.integers(0, 10**7), st.floats(0, 10**6), st.floats(1, 100))
+def test_more_images_never_make_a_set_smaller(images, per_class, factor):
+    size = judge_size(images, per_class)
+    assert 0 <= size.large <= 1
+    assert judge_size(round(images * factor), per_class).large >= size.large - 1e-9
+    assert judge_size(images, per_class * factor).large >= size.large - 1e-9
+    assert size.to_dict()["side"] == size.side
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1), st.lists(st.floats(0, 1), min_size=1, max_size=6), st.floats(0, 0.2))
+@settings(max_examples=80)
+def test_whatever_is_measured_the_verdict_is_whole(images, different, accuracies, gain_se):
+    verdict = decide(judge_size(images, images / 10), far(different), curve(accuracies, gain_se=gain_se))
+    assert sum(verdict.probabilities.values()) == pytest.approx(1)
+    assert verdict.strategy.fine_tunes != verdict.rival.fine_tunes
+    assert {verdict.head.fine_tunes, verdict.tuning.fine_tunes} == {False, True}
+    assert SCENARIOS[verdict.scenario].size == ("large" if verdict.strategy.fine_tunes else "small")
+    assert SCENARIOS[verdict.scenario].distance == ("different" if different >= 0.5 else "similar")
+    assert 1 <= verdict.tap_stage <= len(accuracies)
+    assert verdict.earlier_helps == (verdict.strategy is Strategy.EARLIER_LAYER)
+    assert verdict.strategy.fine_tunes == (verdict.lead > verdict.required_lead)
+    one, other = SCENARIOS[verdict.scenario], SCENARIOS[verdict.runner_up]
+    assert (one.size == other.size) != (one.distance == other.distance)
+    assert all(line and line[-1] != "." for line in (*verdict.reasons, *verdict.flips))
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(-0.05, 0.05), st.floats(0, 0.05))
+def test_a_larger_lead_required_never_brings_fine_tuning_back(head, tuned, required, more):
+    expected = expect(w1=head, w2=tuned)
+    if choose(0.1, expected, required + more).fine_tunes:
+        assert choose(0.1, expected, required).fine_tunes
+
+
+def test_a_pilot_decides_with_its_own_gain_and_keeps_the_heads_expectations():
+    size, distance = judge_size(100, 10), far(0.05)
+    plain = decide(size, distance, FLAT)
+    for gain, tunes in ((0.05, True), (0.0, False), (-0.3, False)):
+        verdict = decide(size, distance, FLAT, Pilot(gain, 0.01, 0.5, 80, 20, 30.0))
+        assert verdict.strategy.fine_tunes is tunes
+        assert verdict.expected[Strategy.LAST_LAYER] == plain.expected[Strategy.LAST_LAYER]
+        tuned = {verdict.expected[way] for way in Strategy if way.fine_tunes}
+        assert len(tuned) == 1
+        assert tuned.pop().accuracy == pytest.approx(
+            min(1.0, max(0.0, plain.expected[Strategy.LAST_LAYER].accuracy + gain))
+        )
+        assert verdict.required_lead == 0.01
