@@ -171,3 +171,11 @@ def test_kept_labels_are_renumbered_in_the_order_asked_for():
     assert kept["labels"].map(sorted).tolist() == [[1], [0], [], [0, 1]]
     assert kept["label"].tolist()[2] == -1
     assert frame["labels"].tolist() == [(0, 1), (2,), (), (0, 2)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_one_family_of_a_label_is_left_however_large_the_share(count):
+    truth, family = np.ones((count, 1), bool), np.array([f"{i}" for i in range(count)])
+    drawn = draw_jointly(family, truth, 0.99, np.random.default_rng(0))
+    assert len(drawn) == count - 1
+    assert len(draw_jointly(family[:1], truth[:1], 0.99, np.random.default_rng(0))) <= 1
