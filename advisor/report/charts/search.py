@@ -187,7 +187,8 @@ def depth_chart(run: RunFolder) -> Chart | None:
         if trial.way is Way.HEAD:  # those of one stage beside each other
             nth = places.get(trial.frozen, 0)
             places[trial.frozen] = nth + 1
-            at = column + 0.022 * (high - low) * (nth + 1) // 2 * (1 if nth % 2 else -1) * 2
+            step = (nth + 1) // 2 % 6 * (1 if nth % 2 else -1)
+            at = column + 0.02 * (high - low) * step
         ratio = "none, the head alone" if trial.way is Way.HEAD else f"{trial.lr_ratio:.1f}"
         rows.append({"x": at, "y": trial.frozen, "value": value, "weight": weight**2, "name": trial.name,
                      "kind": trial.way.value, "how": _how(trial), "ratio": ratio})  # fmt: skip

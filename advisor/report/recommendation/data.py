@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # What a page can hold; the rest is counted.
 _ROWS, _LINES, _FEW = 60, 8, 5
-_LONGEST_NOTE = 400  # characters
+_LONGEST_NOTE, _LONGEST_REASON = 400, 120  # characters
 _PARTS = (
     ("train", "Training part", "weights are fitted to it"),
     ("val", "Validation part", "settings are chosen by it"),
@@ -233,7 +233,7 @@ def _notes(profile: DatasetProfile) -> Iterator[str]:
     if profile.imbalance >= priors.IMBALANCED:
         yield f"The largest class has {profile.imbalance:.0f} times as many images as the smallest."
     if profile.broken:
-        some = "; ".join(f"{_path(path)}: {reason}" for path, reason in profile.broken[:_FEW])
+        some = "; ".join(f"{_path(path)}: {said(reason, _LONGEST_REASON)}" for path, reason in profile.broken[:_FEW])
         files = counted(len(profile.broken), "file cannot be read and is", "files cannot be read and are")
         yield f"{files} left out{', such as' if len(profile.broken) > _FEW else ':'} {some}."
     if profile.ignored:
