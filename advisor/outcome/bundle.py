@@ -345,6 +345,8 @@ def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], cat
     head = catalog.head(ours["head"]["name"]).create(
         len(standardise.mean), len(ours["classes"]), **ours["head"]["params"]
     )
+    if ours["tap"] not in range(1, len(stages) + 1):
+        raise ValueError(f"it reads stage {ours['tap']!r} of a network that has {len(stages)}")
     tuned = TransferNetwork(network, stages, ours["tap"], standardise, head)
     tuned.load_state_dict(state, strict=True)
     return tuned
