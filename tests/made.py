@@ -221,7 +221,7 @@ def recommendation(**changes):
             ClassAdvice("auk", 32, 0.9, Estimate(0.05, 0.004)),
             ClassAdvice("bee", 24, 0.8, Estimate(0.08, 0.005)),
             ClassAdvice("cat", 16, 0.4, None),
-        ),  # fmt: skip
+        ),
         suspects=(Suspect("cat/9.png", "cat", "bee", 0.93), Suspect("auk/1.png", "auk", "bee", 0.71)),
         confusions=(ConfusedClasses("cat", "bee", 0.5, 8),),
         verdict=verdict(),

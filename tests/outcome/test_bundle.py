@@ -19,7 +19,7 @@ from advisor.types import Backbone, InputSpec, Weights
 CLASSES = ("auk", 'b "ee"', "\u202ecat\n")
 BACKBONE = Backbone(
     "tiny", lambda _pretrained: timm.create_model("test_resnet", pretrained=False), InputSpec(64, 0.9),
-    architecture="test_resnet", weights=Weights("seed", "MIT", "nothing"),
+    architecture="test_resnet", weights=Weights(source="seed", licence="MIT", trained_on="nothing"),
 )  # fmt: skip
 
 
@@ -125,9 +125,7 @@ def test_several_labels_come_back_as_such(tmp_path):
     saved(tmp_path / "best", task=MultiLabel(CLASSES))
     bundle = load(tmp_path / "best")
     assert bundle.task == MultiLabel(CLASSES)
-    torch.testing.assert_close(
-        bundle.probabilities(torch.zeros(1, 3)), torch.full((1, 3), 0.5), check_dtype=False
-    )
+    torch.testing.assert_close(bundle.probabilities(torch.zeros(1, 3)), torch.full((1, 3), 0.5), check_dtype=False)
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
@@ -142,7 +140,9 @@ def test_weights_that_are_gone_are_said_where_timm_would_load_them(originals, tm
     refused(best)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"advisor": 3}', '{"other": {}}', '"x"', "\x00", '{"advisor": {}}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", '{"advisor": 3}', '{"other": {}}', '"x"', "\x00", '{"advisor": {}}']
+)
 def test_a_configuration_that_is_none_is_refused(best, text):
     (best / "config.json").write_text(text)
     refused(best)
@@ -174,7 +174,7 @@ def test_a_bundle_of_another_format_says_which(best, version):
 @pytest.mark.parametrize(
     "spec",
     [
-        {}, None, [], {"size": "large"}, {**{"size": 64, "crop_pct": 0.9, "std": [1, 1, 1], "interpolation": "bicubic"}},
+        {}, None, [], {"size": "large"}, {"size": 64, "crop_pct": 0.9, "std": [1, 1, 1], "interpolation": "bicubic"},
         {"size": 64, "crop_pct": 0.9, "mean": [0, 0], "std": [1, 1, 1], "interpolation": "bicubic"},
         {"size": 64, "crop_pct": 0.9, "mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "magic"},
     ],

@@ -135,5 +135,3 @@ def test_calibration_is_a_part_of_the_answer(bundle, pictures):
     plain, sharp = (gate.expected_of(one, pictures.pixels[0][None]) for one in (bundle, sharper))
     assert sharp.max() > plain.max()
     assert torch.tensor(sharp).argmax() == torch.tensor(plain).argmax()
-
-

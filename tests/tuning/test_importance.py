@@ -72,4 +72,4 @@ def test_trials_of_other_values_are_weighed_by_how_many_they_are():
 
 def test_a_choice_is_weighed_beside_a_number():
     trials = [trial(0.9 if head == "svm" else 0.1, a=n / 4, head=head) for n in range(5) for head in HEADS.choices]
-    assert list(importances(trials))[0] == "head"
+    assert next(iter(importances(trials))) == "head"

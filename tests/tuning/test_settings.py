@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import VALUES
 
-from advisor.errors import BackboneError
 from advisor.network.stages import TOKENS
 from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import load_catalog
@@ -188,7 +187,6 @@ def test_a_head_of_positions_gets_them(context):
         out = built(context.clean(context.rows("train")[:2]))
     assert built.codes == TOKENS
     assert out.ndim == 3
-
 
 
 def test_one_network_is_opened_once_for_each_start(pool):

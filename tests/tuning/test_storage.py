@@ -23,7 +23,9 @@ def plan(**changes):
 
 
 def with_values(**values):
-    return plan(recipe=Recipe("test", values={**VALUES, **{key.replace("_", "."): value for key, value in values.items()}}))
+    return plan(
+        recipe=Recipe("test", values={**VALUES, **{key.replace("_", "."): value for key, value in values.items()}})
+    )
 
 
 @pytest.mark.parametrize(

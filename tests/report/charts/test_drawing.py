@@ -84,5 +84,5 @@ def test_labels_of_rules_stand_one_under_the_other():
 
 
 def test_a_mistake_in_a_chart_is_found_when_it_is_drawn():
-    with pytest.raises(Exception, match="(?i)nonsense|invalid|schema"):
+    with pytest.raises(Exception, match=r"(?i)nonsense|invalid|schema"):
         finish([chart(ROWS).mark_bar().encode(x=alt.X("p:Q", stack="nonsense"))], height=40)

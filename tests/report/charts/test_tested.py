@@ -16,6 +16,8 @@ MIXED = [
     *[judged("bee", "cat", 0.55)] * 2, *[judged("cat", "cat", 0.7)] * 3,
 ]  # fmt: skip
 
+EXPECTED = ForecastRecord(0.82, 0.75, 0.9)
+
 
 def cells(table):
     return [[getattr(cell, "text", cell) for cell in row] for row in table.rows]
@@ -23,7 +25,7 @@ def cells(table):
 
 @pytest.fixture
 def run(tmp_path):
-    def _run(forecast=ForecastRecord(0.82, 0.75, 0.9), **changes):
+    def _run(forecast=EXPECTED, **changes):
         return run_folder(tmp_path, run_record(**changes), evidence_record(forecast=forecast))
 
     return _run

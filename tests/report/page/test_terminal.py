@@ -124,7 +124,7 @@ def test_facts_stand_in_columns_and_notes_go_on_below_themselves():
     lines = shown(facts, width=60)
     assert lines[0] == "  Images          12"
     start = lines[1].index("a note")
-    assert all(line.startswith(" " * start + "a note") or line.startswith(" " * start + "note") for line in lines[2:])
+    assert all(line.startswith((" " * start + "a note", " " * start + "note")) for line in lines[2:])
 
 
 def test_wide_letters_are_counted_by_the_columns_that_they_take():
@@ -144,7 +144,7 @@ def test_a_check_of_any_state_has_its_columns(state):
 def test_a_long_finding_of_a_check_hangs_below_itself():
     lines = shown(Check("note", "disk", "word " * 20, "do " * 20), width=60)
     assert lines[1].startswith(" " * 22 + "word")
-    advice = [place for place, line in enumerate(lines) if "do: " in line][0]
+    advice = next(place for place, line in enumerate(lines) if "do: " in line)
     assert lines[advice + 1].startswith(" " * 26 + "do")
 
 

@@ -148,7 +148,7 @@ def test_the_hardest_classes_come_first_and_those_without_advice_last():
 
 def test_without_distances_there_are_no_columns_of_them():
     found = recommendation(classes=(ClassAdvice("auk", 9, 0.5, None),))
-    table = [block for block in blocks.classes_section(found).blocks if isinstance(block, Table)][0]
+    table = next(block for block in blocks.classes_section(found).blocks if isinstance(block, Table))
     assert [column.label for column in table.columns] == ["class", "images", "recognised, %"]
 
 
@@ -156,7 +156,7 @@ def test_labels_are_told_by_average_precision():
     found = recommendation(profile=profile(multilabel=True))
     section = blocks.classes_section(found)
     assert section.title == "Label by label"
-    table = [block for block in section.blocks if isinstance(block, Table)][0]
+    table = next(block for block in section.blocks if isinstance(block, Table))
     assert cells(table)[0][2] == "0.400"
     assert "recognised" not in section.blocks[0].text
 
@@ -171,7 +171,7 @@ def test_confusions_of_labels_that_say_nothing_are_not_told():
 def test_two_thousand_classes_are_cut_in_the_page_and_whole_on_the_terminal():
     many = {f"class {n}": 5 for n in range(2000)}
     found = recommendation(profile=profile(per_class=many), classes=())
-    table = [b for b in blocks.classes_section(found).blocks if isinstance(b, Table)][0]
+    table = next(b for b in blocks.classes_section(found).blocks if isinstance(b, Table))
     assert (len(table.rows), table.rest) == (60, 1940)
     screen = blocks.profile_screen(profile(per_class=many), None)
     assert len(screen.sections[1].blocks[0].rows) == 2000
@@ -200,7 +200,7 @@ def test_names_of_any_kind_stay_names(write):
 
 def test_a_distance_is_told_with_its_error():
     found = recommendation(classes=(ClassAdvice("auk", 9, 0.5, Estimate(0.123, 0.01)),))
-    table = [b for b in blocks.classes_section(found).blocks if isinstance(b, Table)][0]
+    table = next(b for b in blocks.classes_section(found).blocks if isinstance(b, Table))
     assert ["auk", "40", "50.0", "0.123", "0.010"] in cells(table)
 
 
