@@ -28,7 +28,7 @@ def test_every_seed_that_libraries_take_is_one(value):
 
 @pytest.mark.parametrize("text", ["-1", str(MAX_SEED + 1), "1.5", "one", "", "1e3", "٣٣x"])
 def test_other_seeds_are_refused(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="whole number|not in 0 to"):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"whole number|not in 0 to"):
         arguments.seed(text)
 
 

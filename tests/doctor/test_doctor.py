@@ -49,7 +49,7 @@ def test_a_sound_installation_is_told_line_by_line(capsys, tmp_path, monkeypatch
     (tmp_path / "timm.py").write_text("raise ImportError")
     assert main(["doctor"]) == 0
     out, err = capsys.readouterr()
-    assert "Looking at the installation" in err
+    assert "Checking the installation" in err
     lines = out.splitlines()
     states = {line.split()[1]: line.split()[0] for line in lines if line[:1] not in ("", " ")}
     for what in ("python", "versions", *LIBRARIES, "weights", "processor", "memory", "plugins", "cache", "this"):

@@ -1,13 +1,19 @@
 """Single findings of `advisor doctor`, without importing anything in another process."""
 
 import sys
-from collections import namedtuple
+from typing import NamedTuple
 
 import pytest
 
 from advisor.doctor import examination, libraries
 
-Usage = namedtuple("Usage", "total used free")
+
+class Usage(NamedTuple):
+    """What `shutil.disk_usage` answers, bytes."""
+
+    total: int
+    used: int
+    free: int
 
 
 def only(findings):

@@ -23,7 +23,7 @@ BACKBONE = Backbone(
 )  # fmt: skip
 
 
-def network_at(share, classes=len(CLASSES)):
+def network_at(share):
     """A real network with random weights, cut at a share of its stages."""
     torch.manual_seed(0)
     trunk = timm.create_model("test_resnet", pretrained=False).eval()
@@ -33,7 +33,11 @@ def network_at(share, classes=len(CLASSES)):
     with torch.inference_mode():
         width = cut(torch.zeros(1, 3, 64, 64)).shape[1]
     return TransferNetwork(
-        trunk, stages, tap, Standardise(torch.full((width,), 0.1), torch.full((width,), 2.0)), nn.Linear(width, classes)
+        trunk,
+        stages,
+        tap,
+        Standardise(torch.full((width,), 0.1), torch.full((width,), 2.0)),
+        nn.Linear(width, len(CLASSES)),
     )
 
 

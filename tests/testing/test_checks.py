@@ -281,7 +281,12 @@ def test_a_cache_of_ones_own_is_given_back(tmp_path, monkeypatch, before):
     monkeypatch.delenv("ADVISOR_CACHE")
     if before:
         monkeypatch.setenv("ADVISOR_CACHE", before)
-    with pytest.raises(ZeroDivisionError), own_cache(tmp_path):
-        assert os.environ["ADVISOR_CACHE"] == str(tmp_path / "cache")
-        raise ZeroDivisionError
+
+    def stopped():
+        with own_cache(tmp_path):
+            assert os.environ["ADVISOR_CACHE"] == str(tmp_path / "cache")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stopped()
     assert os.environ.get("ADVISOR_CACHE") == before

@@ -6,7 +6,7 @@ from advisor.errors import BackboneError
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError, TrialFailedError, reason_of
 
 
-class Silent(Exception):
+class SilentError(Exception):
     pass
 
 
@@ -17,7 +17,7 @@ class Silent(Exception):
         (TrialFailedError("one\ntwo"), "one"),
         (TrialFailedError(), ""),
         (ValueError("bad\nstack\nof lines"), "ValueError: bad"),
-        (Silent(), "Silent: "),
+        (SilentError(), "SilentError: "),
         (KeyError("x"), "KeyError: 'x'"),
         (BackboneError("It has none.", ways=["take another"], hint="x"), "BackboneError: It has none."),
     ],

@@ -89,7 +89,7 @@ def test_a_full_disk_is_an_error_with_words_and_leaves_no_half_file(kept, monkey
 
     kept.keep(0, network(1.0))
     monkeypatch.setattr("advisor.tuning.weights.write_whole", full)
-    with pytest.raises(AdvisorError, match="(?i)full|space") as caught:
+    with pytest.raises(AdvisorError, match=r"(?i)full|space") as caught:
         kept.keep(1, network())
     assert caught.value.hint or caught.value.ways
     assert files(kept) == ["abc-trial-0.safetensors"]
