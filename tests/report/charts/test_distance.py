@@ -37,7 +37,9 @@ def test_the_advised_scenario_is_marked_and_a_turn_is_said(number):
     assert ("still favour scenario" in chart.finding) == (number != 1)
 
 
-@pytest.mark.parametrize(("different", "large"), [(0.0, 0.0), (0.25, 0.25), (0.75, 0.75), (1.0, 1.0), (0.25, 0.3)])
+@pytest.mark.parametrize(
+    ("different", "large"), [(0.0, 0.0), (0.25, 0.25), (0.75, 0.75), (1.0, 1.0), (0.25, 0.3), (0.25, 0.2), (0.75, 0.7)]
+)
 def test_the_names_of_quadrants_keep_out_of_the_way_of_the_point(different, large):
     chart = scenario_map(verdict(), replace(SIZE, large=large), distance(different=different))
     labels = [row for row in drawn_rows(chart) if "t" in row]

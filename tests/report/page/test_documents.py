@@ -109,6 +109,13 @@ def test_no_text_ends_the_json_of_a_page(text):
     assert json.loads(embedded) == {"x": text}
 
 
+@pytest.mark.parametrize("character", ["<", ">", "&", "\u2028", "\u2029"])
+def test_each_letter_that_could_end_a_script_is_written_out(character):
+    embedded = str(documents._embedded([character]))
+    assert character not in embedded
+    assert json.loads(embedded) == [character]
+
+
 @given(st.text(alphabet="ab`\n", max_size=30))
 def test_a_fence_is_longer_than_any_run_within(text):
     fence, *_, end = documents._markdown_code(text).split("\n")
