@@ -147,3 +147,11 @@ def test_what_is_measured_is_measured_once(context, monkeypatch):
     assert seconds > 0
     monkeypatch.setattr(TrialContext, "clean", lambda *_args: pytest.fail("measured again"))
     assert context.seconds_per_image() == seconds
+
+
+def test_a_fold_is_standardised_by_its_own_training_images(context):
+    whole = context.standardise(3).mean.clone()
+    fold = folds_of(context, 2, seed=0)[0]
+    assert not torch.equal(fold.standardise(3).mean, whole)
+    assert torch.equal(context.standardise(3).mean, whole)
+    assert fold.features("train", 3).mean(0).abs().max() < 1e-4
