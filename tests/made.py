@@ -23,6 +23,7 @@ from advisor.data.profile import DatasetProfile
 from advisor.recipe import Choices, Plan, Range, Recipe
 from advisor.recipe.values import TrialValues
 from advisor.records.evidence import EvidenceRecord, ForecastRecord, JudgedImage
+from advisor.records.folder import read_run
 from advisor.records.run import (
     BackboneRecord,
     ChoiceRecord,
@@ -34,7 +35,6 @@ from advisor.records.run import (
     WinnerRecord,
 )
 from advisor.records.trial import CurvePoint, TrialKind, TrialRecord, TrialState
-from advisor.report.run_reading import read_run
 from advisor.strategy import Strategy
 from advisor.task import ClassScore, SingleLabel
 from advisor.types import Weights

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import sys
 
 import pytest
 from made import HEAD_ONLY, head_only_trial, probe, trial
@@ -100,7 +101,9 @@ def test_numbers_that_json_does_not_have_become_null(capsys):
 
 def test_only_documents_reach_stdout_and_it_is_given_back(capsys):
     with console.only_documents():
+        sys.stdout.write("a library's talk\n")
         console.print_json({"a": "ü"})
+    sys.stdout.write("after\n")
     out, err = capsys.readouterr()
     assert out == '{\n  "a": "ü"\n}\nafter\n'
     assert err == "a library's talk\n"
@@ -109,6 +112,7 @@ def test_only_documents_reach_stdout_and_it_is_given_back(capsys):
 def test_stdout_is_given_back_after_an_error(capsys):
     with pytest.raises(ZeroDivisionError), console.only_documents():
         raise ZeroDivisionError
+    sys.stdout.write("after\n")
     assert capsys.readouterr().out == "after\n"
 
 

@@ -92,7 +92,7 @@ ABLATIONS = (
 
 
 def test_what_a_value_is_worth_is_clear_beyond_its_error(run):
-    chart = changes_chart(run(explained=explanation(*ABLATIONS)).explained, "accuracy")
+    chart = changes_chart(run(explained=explanation(*ABLATIONS)).explanation, "accuracy")
     assert chart.finding.startswith(
         "Clear, beyond one standard error: \u2068optimizer.lr\u2069 (+5.0), \u2068head.name\u2069 (+2.0). All were judged"
     )
@@ -102,19 +102,19 @@ def test_what_a_value_is_worth_is_clear_beyond_its_error(run):
 
 
 def test_where_nothing_is_clear_it_is_said(run):
-    chart = changes_chart(run(explained=explanation(ABLATIONS[2])).explained, "accuracy")
+    chart = changes_chart(run(explained=explanation(ABLATIONS[2])).explanation, "accuracy")
     assert chart.finding.startswith("No single value makes a difference beyond one standard error.")
 
 
 def test_eight_changes_are_drawn_and_all_are_told(run):
     many = [Ablation(f"head.x.{n}", n, n + 1, 0.1 - n / 100, 0.01) for n in range(12)]
-    chart = changes_chart(run(explained=explanation(*many)).explained, "accuracy")
+    chart = changes_chart(run(explained=explanation(*many)).explanation, "accuracy")
     assert len({row["key"] for row in drawn_rows(chart) if "key" in row}) == 8
     assert len(chart.numbers.rows) == 12
 
 
 def test_without_changes_or_curves_there_are_no_charts(run):
-    explained = run(explained=explanation()).explained
+    explained = run(explained=explanation()).explanation
     assert changes_chart(explained, "accuracy") is None
     assert scratch_chart(explained, "accuracy") is None
 
@@ -128,11 +128,11 @@ WINNER, SCRATCH = curve_of(0.6, 0.85), curve_of(0.2, 0.4, 0.5)
 )
 def test_pretraining_is_told_by_when_random_weights_reached_their_best(run, steps, words):
     curves = {"winner": WINNER, "from-scratch": SCRATCH}
-    chart = scratch_chart(run(explained=explanation(curves=curves, winner_steps=steps)).explained, "accuracy")
+    chart = scratch_chart(run(explained=explanation(curves=curves, winner_steps=steps)).explanation, "accuracy")
     assert "Best figures: \u2068winner\u2069 0.850, \u2068from-scratch\u2069 0.500." in chart.finding
     assert f"Random weights reached their best after 80 steps, {words}" in chart.finding
 
 
 def test_one_curve_alone_makes_no_comparison(run):
-    explained = run(explained=explanation(curves={"winner": WINNER}, winner_steps=None, scratch_steps=None)).explained
+    explained = run(explained=explanation(curves={"winner": WINNER}, winner_steps=None, scratch_steps=None)).explanation
     assert scratch_chart(explained, "accuracy").finding == "Best figures: \u2068winner\u2069 0.850."
