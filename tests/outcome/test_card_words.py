@@ -64,7 +64,7 @@ def test_the_hub_is_told_what_it_is_based_on_where_it_is_on_the_hub(backbone, ba
 
 def test_the_worst_class_comes_first_and_few_images_are_owned_up_to():
     body = front(card())[1]
-    assert body.index("| cat | 0.500") < body.index("| bee | 0.857") < body.index("| auk | 1.000")
+    assert body.index("| cat | 50.0 |") < body.index("| bee | 85.7 |") < body.index("| auk | 100.0 |")
     assert "fewer than 30 images" in body
 
 
