@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.version import __version__
 
@@ -66,7 +66,7 @@ __all__ = [  # noqa: PLE0604 - the names are the keys above
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'advisor' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GROUP = "advisor"
 CORE = "transfer-advisor"
-PROMISED: dict[str, tuple[type, ...]] = {
+Offered = Backbone | BackboneFamily | Head | DatasetFormat | RecipeFile | Command
+PROMISED: dict[str, tuple[type[Offered], ...]] = {
     "advisor_backbones": (Backbone, BackboneFamily),
     "advisor_heads": (Head,),
     "advisor_datasets": (DatasetFormat,),
@@ -78,7 +79,7 @@ class Found:
     """
 
     plugins: list[Plugin] = field(default_factory=list)
-    offers: dict[str, dict[str, Offer]] = field(default_factory=lambda: {hook: {} for hook in PROMISED})
+    offers: dict[str, dict[str, Offer[Offered]]] = field(default_factory=lambda: {hook: {} for hook in PROMISED})
     conflicts: dict[tuple[str, str], PluginError] = field(default_factory=dict)
 
 
@@ -178,7 +179,7 @@ class Discovery:
         for hook, item in yielded:
             self._add(found, hook, Offer(item, plugin))
 
-    def _add(self, found: Found, hook: str, offer: Offer) -> None:
+    def _add(self, found: Found, hook: str, offer: Offer[Offered]) -> None:
         """File an offer under its name; one that two plugins claim belongs to neither, the core's own to the core."""
         item, plugin = offer.item, offer.plugin
         name = item.prefix if isinstance(item, BackboneFamily) else item.name
@@ -285,7 +286,7 @@ def guarded(item: T, plugin: Plugin, warn: Callable[[str], None]) -> T:
     Left alone are `loss`, which runs in every step and whose lack of memory the loop handles, and `fit`, for the same
     reason; a format that fails to recognise a location does not recognise it.
     """
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {}
     for part in fields(item):  # type: ignore[arg-type]
         call = getattr(item, part.name)
         if callable(call) and part.name not in {"loss", "fit"}:
@@ -309,7 +310,7 @@ class _Guarded:
 
     def __init__(
         self,
-        call: Callable[..., Any],
+        call: Callable[..., object],
         plugin: Plugin,
         what: str,
         quiet: Callable[[str], None] | None = None,
@@ -320,7 +321,7 @@ class _Guarded:
         self.__wrapped__ = call  # inspect.signature follows it
         self._plugin, self._what, self._quiet, self._expected, self._leaves = plugin, what, quiet, expected, leaves
 
-    def __call__(self, *args: Any, **values: Any) -> Any:  # noqa: ANN401
+    def __call__(self, *args: object, **values: object) -> object:
         try:
             answer = self.__wrapped__(*args, **values)
         except self._expected:
@@ -341,7 +342,7 @@ class _Guarded:
             ) from error
         return self._sound(answer)
 
-    def _sound(self, answer: Any) -> Any:  # noqa: ANN401
+    def _sound(self, answer: object) -> object:
         """What it answered, guarded in turn.
 
         Raises:
@@ -356,17 +357,19 @@ class _Guarded:
                 raise PluginError(f"{whose} gave {flaw}.")
             return guarded(answer, self._plugin, lambda _text: None)
         if isinstance(answer, Listing):
-            read = _Guarded(answer.read, self._plugin, "`read` of an image", expected=(AdvisorError, OSError))
+            changes: dict[str, Any] = {
+                "read": _Guarded(answer.read, self._plugin, "`read` of an image", expected=(AdvisorError, OSError))
+            }
             # Columns of tables count otherwise than lists, and generators are gone when they have been counted.
             try:
-                columns: dict[str, Any] = {name: list(getattr(answer, name)) for name in _COLUMNS}
+                changes |= {name: list(getattr(answer, name)) for name in _COLUMNS}
             except TypeError as error:
                 raise PluginError(f"{whose} gave a Listing whose columns are no sequences: {error}.") from error
-            return replace(answer, read=read, **columns)
+            return replace(answer, **changes)
         return answer
 
 
-def _checked(hook: str, answers: list[Iterable[object]]) -> Iterable[object]:
+def _checked(hook: str, answers: list[Iterable[object]]) -> Iterable[Offered]:
     """The items of the one answer that a plugin's hook gave."""
     if not answers:  # pluggy leaves None out
         raise TypeError(f"{hook} returned None; was `yield` forgotten?")

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from advisor.discovery import Discovery
 from advisor.errors import BackboneError, UsageError, closest, closest_path
-from advisor.types import Backbone, BackboneFamily
+from advisor.types import Backbone, BackboneFamily, Command, DatasetFormat, Head, Offer, RecipeFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from advisor.discovery import Found
-    from advisor.types import Command, DatasetFormat, Head, Offer, Plugin, RecipeFile
+    from advisor.types import Plugin
 
+T = TypeVar("T")
 DEFAULT_BACKBONE = "lite0"
 _SURE = 1.0  # of a location: no other format need be asked
 
@@ -45,24 +46,24 @@ class Catalog:
         return tuple(self._all.plugins)
 
     @property
-    def backbones(self) -> Mapping[str, Offer]:
+    def backbones(self) -> Mapping[str, Offer[Backbone | BackboneFamily]]:
         """All of them; families by their prefix."""
-        return self._all.offers["advisor_backbones"]
+        return _offers(self._all, "advisor_backbones", Backbone, BackboneFamily)
 
     @property
-    def heads(self) -> Mapping[str, Offer]:
+    def heads(self) -> Mapping[str, Offer[Head]]:
         """All of them."""
-        return self._all.offers["advisor_heads"]
+        return _offers(self._all, "advisor_heads", Head)
 
     @property
-    def datasets(self) -> Mapping[str, Offer]:
+    def datasets(self) -> Mapping[str, Offer[DatasetFormat]]:
         """All formats."""
-        return self._all.offers["advisor_datasets"]
+        return _offers(self._all, "advisor_datasets", DatasetFormat)
 
     @property
-    def commands(self) -> Mapping[str, Offer]:
+    def commands(self) -> Mapping[str, Offer[Command]]:
         """Commands that plugins bring; the core's own are not among them."""
-        return self._all.offers["advisor_commands"]
+        return _offers(self._all, "advisor_commands", Command)
 
     def command(self, name: str, *, beside: Sequence[str] = ()) -> Command:
         """The command of this name that a plugin brings; `UsageError` if none does.
@@ -79,12 +80,12 @@ class Catalog:
                 ways=[f"known: {', '.join(known)}"],
                 hint=closest(name, known) or "advisor --help",
             )
-        return self.commands[name].item  # type: ignore[no-any-return]
+        return self.commands[name].item
 
     @property
-    def recipes(self) -> Mapping[str, Offer]:
+    def recipes(self) -> Mapping[str, Offer[RecipeFile]]:
         """All of them."""
-        return self._all.offers["advisor_recipes"]
+        return _offers(self._all, "advisor_recipes", RecipeFile)
 
     def backbone(self, name: str) -> Backbone:
         """The backbone of this name, resolving families.
@@ -93,11 +94,11 @@ class Catalog:
             BackboneError: nobody offers it; the message lists what is there.
         """
         for found in self._places("backbone", name):
-            offers = found.offers["advisor_backbones"]
-            if name in offers and isinstance(offers[name].item, Backbone):
-                return offers[name].item  # type: ignore[no-any-return]
-            for prefix, family in offers.items():
-                if isinstance(family.item, BackboneFamily) and name.startswith(prefix) and name != prefix:
+            backbones = _offers(found, "advisor_backbones", Backbone)
+            if name in backbones:
+                return backbones[name].item
+            for prefix, family in _offers(found, "advisor_backbones", BackboneFamily).items():
+                if name.startswith(prefix) and name != prefix:
                     _refuse_conflict(found, "backbone", prefix)
                     return family.item.resolve(name)
         if name == DEFAULT_BACKBONE:
@@ -115,7 +116,7 @@ class Catalog:
 
     def head(self, name: str) -> Head:
         """The head of this name; `UsageError` if nobody offers it."""
-        return self._get("advisor_heads", name, "head")  # type: ignore[no-any-return]
+        return self._get("head", name, Head)
 
     def head_names(self, asked: Sequence[object]) -> tuple[str, ...]:
         """Names of heads, sorted: the core's own where they hold all that is asked for, else everybody's."""
@@ -135,7 +136,7 @@ class Catalog:
 
     def recipe(self, name: str) -> RecipeFile:
         """The recipe of this name; `UsageError` if nobody offers it."""
-        return self._get("advisor_recipes", name, "recipe")  # type: ignore[no-any-return]
+        return self._get("recipe", name, RecipeFile)
 
     def dataset_for(self, location: str) -> DatasetFormat:
         """The format that recognises a location best; the core's own where it is sure.
@@ -143,10 +144,10 @@ class Catalog:
         Raises:
             UsageError: no format does.
         """
-        core = self._core.offers["advisor_datasets"]
+        core = _offers(self._core, "advisor_datasets", DatasetFormat)
         for offer in core.values():
             if offer.item.recognise(location) >= _SURE:
-                return offer.item  # type: ignore[no-any-return]
+                return offer.item
         scored = [(offer.item.recognise(location), name) for name, offer in self.datasets.items()]
         score, name = max(scored, default=(0.0, ""))
         if score <= 0:
@@ -159,7 +160,7 @@ class Catalog:
                 or "advisor datasets",
             )
         _refuse_conflict(self._all, "dataset", name)
-        return self.datasets[name].item  # type: ignore[no-any-return]
+        return self.datasets[name].item
 
     def _places(self, kind: str, name: str) -> Iterator[Found]:
         """Where to look for a name: the core first, and everybody else only if it is not there."""
@@ -167,16 +168,27 @@ class Catalog:
         _refuse_conflict(self._all, kind, name)
         yield self._all
 
-    def _get(self, hook: str, name: str, kind: str) -> Any:  # noqa: ANN401
+    def _get(self, kind: str, name: str, item_type: type[T]) -> T:
+        hook = f"advisor_{kind}s"
         for found in self._places(kind, name):
-            if name in found.offers[hook]:
-                return found.offers[hook][name].item
-        offers = self._all.offers[hook]
+            offers = _offers(found, hook, item_type)
+            if name in offers:
+                return offers[name].item
+        everyone = self._all.offers[hook]
         raise UsageError(
             f"There is no {kind} `{name}`.",
-            ways=[f"installed: {', '.join(sorted(offers)) or 'none'}"],
-            hint=closest(name, offers) or f"advisor {kind}s",
+            ways=[f"installed: {', '.join(sorted(everyone)) or 'none'}"],
+            hint=closest(name, everyone) or f"advisor {kind}s",
         )
+
+
+def _offers(found: Found, hook: str, *item_types: type[T]) -> dict[str, Offer[T]]:
+    """What is offered under a hook, by name, with its type; discovery has let no other types in."""
+    return {
+        name: Offer(offer.item, offer.plugin)
+        for name, offer in found.offers[hook].items()
+        if isinstance(offer.item, item_types)
+    }
 
 
 def _refuse_conflict(found: Found, kind: str, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Scalar = bool | int | float | str
+Item_co = TypeVar("Item_co", covariant=True)
 
 # What people call the parts of a dataset, lower case, and what they are here.
 PARTS = {
@@ -304,8 +305,8 @@ class Plugin:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Generic[Item_co]):
     """Something a plugin yielded, with its provenance."""
 
-    item: Any
+    item: Item_co
     plugin: Plugin = field(repr=False)

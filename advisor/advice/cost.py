@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
@@ -65,7 +65,7 @@ class Cost:
     ways: Mapping[Strategy, WayCost]
     seconds: float
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, with text keys."""
         return {**asdict(self), "ways": {strategy.value: asdict(cost) for strategy, cost in self.ways.items()}}
 

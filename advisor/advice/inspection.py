@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.advice.examples import Examples, find_examples
 from advisor.advice.health import ConfusedClasses, Suspect, find_confusions, find_suspects
@@ -55,7 +55,7 @@ class Inspected:
     confusions: tuple[ConfusedClasses, ...]
     examples: tuple[Examples, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """What it says of the data, plain for JSON."""
         return {
             "labels": self.labels.to_dict() if self.labels else None,

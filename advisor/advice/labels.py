@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class LabelCurve:
             return f"{_FARTHEST} times the labels would not bring {100 * _GAIN:.0f} more points"
         return f"{100 * _GAIN:.0f} more points would take about {self.images_for_gain} labelled images"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return asdict(self)
 

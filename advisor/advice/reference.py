@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class Measurement:
     reference: Reference
     statistics: bytes | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, without the bytes of the statistics."""
         return asdict(replace(self, statistics=None))
 

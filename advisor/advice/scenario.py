@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.advice import priors
 from advisor.advice.forecast import Expected, Facts, forecast
@@ -42,7 +42,7 @@ class Size:
             return "small"
         return "large" if self.large > priors.LARGE_ABOVE else "borderline"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return {**asdict(self), "side": self.side}
 
@@ -137,7 +137,7 @@ class Verdict:
             f"{self.strategy.scenario}."
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, with text keys."""
         return {
             **asdict(self),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.errors import BackboneError, closest
 from advisor.hookspecs import hookimpl
@@ -44,6 +44,8 @@ def _resolve(name: str) -> Backbone:
     import torch
     from timm.data import resolve_model_data_config
 
+    from advisor.network.timm_network import ConfiguredNetwork
+
     timm_name = name.removeprefix(PREFIX)
     known = _require(name, name.removeprefix(HUB), ("config.json",)) if name.startswith(HUB) else ""
     try:
@@ -57,6 +59,7 @@ def _resolve(name: str) -> Backbone:
             hint="advisor backbones",
         ) from error
     config = resolve_model_data_config(model)
+    assert isinstance(model, ConfiguredNetwork)
     cfg = model.pretrained_cfg
     channels, height, width = config["input_size"]
     if channels != 3 or height != width:
@@ -64,7 +67,7 @@ def _resolve(name: str) -> Backbone:
             f"`{name}` takes {channels} × {height} × {width} inputs; only square RGB inputs are supported.",
             hint="advisor backbones",
         )
-    licence, trained_on = cfg.get("license") or "unknown", str(cfg.get("tag") or "unknown")
+    licence, trained_on = str(cfg.get("license") or "unknown"), str(cfg.get("tag") or "unknown")
     return Backbone(
         name=name,
         create=partial(_create_pretrained, name, _repository(timm_name, cfg)),
@@ -85,7 +88,7 @@ def _resolve(name: str) -> Backbone:
     )
 
 
-def _repository(timm_name: str, cfg: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _repository(timm_name: str, cfg: Mapping[str, object]) -> tuple[str, tuple[str, ...]]:
     """The hub repository of a network's weights, and the files that would do; empty where they are no hub's."""
     from advisor.network.hub import WEIGHT_FILES
 
@@ -106,13 +109,13 @@ def _require(name: str, repository: str, files: tuple[str, ...]) -> str:
     return found
 
 
-def _create(timm_name: str, *, pretrained: bool, file: str = "") -> Any:  # noqa: ANN401 - more than nn.Module
+def _create(timm_name: str, *, pretrained: bool, file: str = "") -> nn.Module:
     import timm
 
     # What is in the cache is read from there: the hub's client would ask for news, and wait for the answer.
     overlay = {"file": file} if file else None
     try:
-        return timm.create_model(timm_name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
+        network: nn.Module = timm.create_model(timm_name, pretrained=pretrained, pretrained_cfg_overlay=overlay)
     except RuntimeError as error:
         # timm says `Unknown model (x)` and `Invalid pretrained tag (x) for y.` without a suggestion.
         if not str(error).startswith(("Unknown model", "Invalid pretrained tag")):
@@ -129,6 +132,7 @@ def _create(timm_name: str, *, pretrained: bool, file: str = "") -> Any:  # noqa
             ways=[suggestion] if suggestion else [],
             hint="advisor backbones 'timm/resnet*'",
         ) from error
+    return network
 
 
 def _create_pretrained(name: str, hub: tuple[str, tuple[str, ...]], pretrained: bool) -> nn.Module:  # noqa: FBT001 - the hook's signature
@@ -138,7 +142,7 @@ def _create_pretrained(name: str, hub: tuple[str, tuple[str, ...]], pretrained: 
     if file and timm_name.startswith(HUB):
         timm_name, file = f"local-dir:{Path(file).parent}", ""
     try:
-        network: nn.Module = _create(timm_name, pretrained=pretrained, file=file)
+        network = _create(timm_name, pretrained=pretrained, file=file)
     except (OSError, RuntimeError, ValueError) as error:
         raise BackboneError(
             f"The weights of `{timm_name}` cannot be loaded: {str(error).splitlines()[0]}",

@@ -54,8 +54,11 @@ class CliCommand(Generic[_Options]):
     options: type[_Options]
     run: Callable[[_Options], ExitCode]
     add_options: Callable[[argparse.ArgumentParser], None] = no_options
-    actions: tuple[CliCommand[Any], ...] = ()
+    actions: tuple[AnyCommand, ...] = ()
 
     def __call__(self, parsed: argparse.Namespace) -> ExitCode:
         """Run the command with the options that were parsed."""
         return self.run(self.options(parsed))
+
+
+AnyCommand = CliCommand[Any]  # where commands with options of different classes stand side by side

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import argparse
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from advisor.plugins import Catalog
+
+    # argparse keeps the class to itself.
+    _SubParsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _FILES = {"FILE", "data", "plan", "run", "model", "image", "target"}  # metavars and names of arguments
@@ -43,16 +46,15 @@ def script(parser: argparse.ArgumentParser, shell: str, catalog: Catalog) -> str
     return str(shtab.complete(parser, shell=shell))
 
 
-def _commands_of(parser: argparse.ArgumentParser) -> Any:  # noqa: ANN401 - argparse keeps the class to itself
-    return next(action for action in parser._actions if action.nargs == "A...")  # noqa: SLF001
+def _commands_of(parser: argparse.ArgumentParser) -> _SubParsers:
+    return next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     """Every argument and option, those of subcommands included."""
     for action in parser._actions:  # noqa: SLF001
-        if action.nargs == "A...":
-            inner: Mapping[str, argparse.ArgumentParser] = action.choices  # type: ignore[assignment]
-            for sub in inner.values():
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for sub in action.choices.values():
                 yield from _actions(sub)
         else:
             yield action

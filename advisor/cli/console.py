@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from advisor.errors import printable
 
@@ -45,13 +45,13 @@ def only_documents() -> Iterator[None]:
         sys.stdout = _DOCUMENTS.pop()
 
 
-def print_json(data: Any) -> None:  # noqa: ANN401
+def print_json(data: object) -> None:
     """One JSON document on stdout; what is not a finite number becomes null."""
     text = json.dumps(_finite(data), indent=2, ensure_ascii=False)
     print(text, file=_DOCUMENTS[-1] if _DOCUMENTS else sys.stdout)
 
 
-def _finite(data: Any) -> Any:  # noqa: ANN401
+def _finite(data: object) -> object:
     if isinstance(data, float) and (data != data or data in (float("inf"), float("-inf"))):  # noqa: PLR0124
         return None
     if isinstance(data, dict):

@@ -7,7 +7,7 @@ import io
 import sys
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.arguments import add_common_options
 from advisor.cli.commands import COMMANDS
@@ -17,7 +17,7 @@ from advisor.errors import AdvisorError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from advisor.cli.command import CliCommand
+    from advisor.cli.command import AnyCommand
 
 DESCRIPTION = """\
 Tells you how to transfer a pretrained network to your images, says why, and does it.
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_commands(
-    parser: argparse.ArgumentParser, commands: Sequence[CliCommand[Any]], *, metavar: str, help_text: str | None = None
+    parser: argparse.ArgumentParser, commands: Sequence[AnyCommand], *, metavar: str, help_text: str | None = None
 ) -> None:
     subparsers = parser.add_subparsers(metavar=metavar, help=help_text)
     for command in commands:

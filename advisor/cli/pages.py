@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.console import escape
 from advisor.records.trial import TrialKind, TrialState, Way
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from advisor.advice.inspection import Inspected
     from advisor.advice.recommendation import Recommendation
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from advisor.data.profile import DatasetProfile
     from advisor.doctor.examination import Diagnosis
     from advisor.outcome.handover import Result
+    from advisor.outcome.predict import PredictionRow
     from advisor.records.evidence import Explanation
     from advisor.records.trial import TrialRecord
+    from advisor.report.listings import PluginRow
     from advisor.report.page.console import Terminal
 
 
@@ -55,7 +57,7 @@ def profile(out: Terminal, profile: DatasetProfile, inspected: Inspected | None)
     to_terminal(profile_screen(profile, inspected), out)
 
 
-def table(out: Terminal, title: str, rows: Sequence[dict[str, Any]]) -> None:
+def table(out: Terminal, title: str, rows: Sequence[Mapping[str, object]]) -> None:
     """What plugins offer: rows of equal keys."""
     from advisor.report.listings import offers
     from advisor.report.page.terminal import show
@@ -63,7 +65,7 @@ def table(out: Terminal, title: str, rows: Sequence[dict[str, Any]]) -> None:
     show(offers(title, rows), out)
 
 
-def plugins(out: Terminal, rows: Sequence[dict[str, Any]]) -> None:
+def plugins(out: Terminal, rows: Sequence[PluginRow]) -> None:
     """The page of `advisor plugins`."""
     from advisor.report import listings
     from advisor.report.page.terminal import show
@@ -102,7 +104,7 @@ def diagnosis(out: Terminal, diagnoses: Sequence[Diagnosis]) -> None:
         show(Text(f"No problem{f', {notes} to note' if notes else ''}; {len(diagnoses)} things looked at."), out)
 
 
-def predictions(out: Terminal, rows: Sequence[dict[str, Any]]) -> None:
+def predictions(out: Terminal, rows: Sequence[PredictionRow]) -> None:
     """The page of `advisor predict`: one line per image, the likeliest labels or why it could not be read.
 
     Args:

@@ -10,6 +10,8 @@ from advisor.errors import UsageError, closest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    _Given = Any  # as argparse declares it
+
 
 class Parser(argparse.ArgumentParser):
     """Options are written out, so that a script stays valid when another option begins alike; mistyped ones are named.
@@ -18,10 +20,10 @@ class Parser(argparse.ArgumentParser):
         values: those of `argparse.ArgumentParser`.
     """
 
-    def __init__(self, **values: Any) -> None:  # noqa: ANN401
+    def __init__(self, **values: _Given) -> None:
         super().__init__(allow_abbrev=False, **values)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: _Given = None) -> _Given:
         """As argparse does, after a look at the options; each subcommand is called with its own words."""
         self._refuse_unknown(args or ())
         return super().parse_known_args(args, namespace)
@@ -30,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse found as a `UsageError`."""
         raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"{self.prog} --help")
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401
+    def _check_value(self, action: argparse.Action, value: object) -> None:
         """As argparse does, with a close match among the choices."""
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
 
 # Pillow refuses beyond twice its warning threshold; the same bound, stated here so that it can be named.
 MAX_PIXELS = 178_956_970
@@ -59,7 +60,7 @@ def read_header(data: bytes) -> Header:
         return Header(image.width, image.height, image.mode, image.format or "unknown", depth_of(image))
 
 
-def read_values(data: bytes) -> NDArray[Any]:
+def read_values(data: bytes) -> NDArray[np.generic]:
     """The values of an image deeper than eight bits, as the file holds them, upright.
 
     Returns:
@@ -171,7 +172,7 @@ def decode_thumbnail(data: bytes, side: int, ranges: ValueRanges = NO_RANGES) ->
         return rgb
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes) -> ImageFile:
     if not data:
         raise UnreadableImageError("the file is empty")
     known = formats.register()
@@ -230,7 +231,7 @@ def _upright(image: Image.Image) -> Image.Image:
     return ImageOps.exif_transpose(image)
 
 
-def _deep_to_rgb(image: Image.Image, data: bytes, ranges: ValueRanges) -> Image.Image:
+def _deep_to_rgb(image: ImageFile, data: bytes, ranges: ValueRanges) -> Image.Image:
     """An image of more than eight bits scaled by the range of its set, or by its own."""
     depth, inverted = depth_of(image), white_is_zero(image)
     scale = ranges.of(depth)

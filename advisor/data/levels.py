@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL import Image
+    from PIL.ImageFile import ImageFile
 
 _PHOTOMETRIC = 262  # TIFF's PhotometricInterpretation; 0 is white-is-zero
 _NO_DATA = 1e15  # no measurement is that large; 3.4e38 and 1e20 stand for "no data"
@@ -61,7 +62,7 @@ def white_is_zero(image: Image.Image) -> bool:
     return image.mode in {"I", "F"} | {"I;16", "I;16B"} and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0
 
 
-def read_colours(image: Image.Image, again: Image.Image) -> NDArray[np.uint16]:
+def read_colours(image: ImageFile, again: ImageFile) -> NDArray[np.uint16]:
     """All sixteen bits of a colour image, of which Pillow itself keeps eight.
 
     Args:
@@ -85,7 +86,7 @@ def read_colours(image: Image.Image, again: Image.Image) -> NDArray[np.uint16]:
     return (upper << 8 | lower).astype(np.uint16)
 
 
-def extent_of(values: NDArray[Any]) -> Extent | None:
+def extent_of(values: NDArray[np.generic]) -> Extent | None:
     """What the values of an image span; None where none of them is data.
 
     Args:
@@ -132,7 +133,7 @@ def range_of(depth: str, extents: Sequence[Extent]) -> ValueRange:
     return ValueRange(low, high, guessed=True)
 
 
-def to_8_bit(values: NDArray[Any], scale: ValueRange, *, inverted: bool = False) -> NDArray[np.uint8]:
+def to_8_bit(values: NDArray[np.generic], scale: ValueRange, *, inverted: bool = False) -> NDArray[np.uint8]:
     """Scale values to 0..255, the larger the brighter; what is no data becomes black.
 
     Args:
@@ -166,7 +167,7 @@ def _raw_mode(image: Image.Image) -> str:
     return args if isinstance(args, str) else ""
 
 
-def _read_as(image: Any, raw: str) -> None:  # noqa: ANN401 - ImageFile, whose tiles are typed as anything
+def _read_as(image: ImageFile, raw: str) -> None:
     image.tile = [
         tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class DatasetProfile:
         """What there is to learn."""
         return make_task(tuple(self.per_class), multilabel=self.multilabel)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return asdict(self)
 
@@ -134,5 +134,5 @@ def _repeated(frame: pd.DataFrame, column: str) -> list[pd.DataFrame]:
     return [family for _, family in again.groupby(column, sort=False)]
 
 
-def _differ(values: pd.Series[Any]) -> bool:
+def _differ(values: pd.Series[str]) -> bool:
     return bool((values != values.iloc[0]).any())

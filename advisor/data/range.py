@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ class ValueRanges:
         }
 
     @classmethod
-    def from_dict(cls, table: Mapping[str, Any]) -> ValueRanges:
+    def from_dict(cls, table: Mapping[str, object]) -> ValueRanges:
         """Ranges from plain data.
 
         Raises:
@@ -103,6 +103,7 @@ class ValueRanges:
         return cls(**{
             depth: ValueRange(float(own["low"]), float(own["high"]), own.get("guessed", False))
             for depth, own in table.items()
+            if isinstance(own, dict)  # each is one, says `problems`
         })  # fmt: skip
 
 

@@ -10,15 +10,15 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from advisor.discovery import CORE
-from advisor.doctor.libraries import LIBRARIES, WEIGHTS, look
+from advisor.doctor.libraries import LIBRARIES, WEIGHTS, Facts, look
 from advisor.plugins import DEFAULT_BACKBONE, load_catalog
 from advisor.units import show_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
 OK: Literal["ok"] = "ok"
 NOTE: Literal["note"] = "note"  # works, and might work better
@@ -117,7 +117,7 @@ def _libraries() -> Iterator[Diagnosis]:
         yield Diagnosis("weights", OK, f"{DEFAULT_BACKBONE} opens, {weights['source'].rpartition('/')[2]}")
 
 
-def _gpu(torch: Mapping[str, Any]) -> Diagnosis:
+def _gpu(torch: Facts) -> Diagnosis:
     driver = bool(shutil.which("nvidia-smi")) or Path("/proc/driver/nvidia/version").exists()
     if torch["cuda"]:
         return Diagnosis("gpu", OK, f"{', '.join(torch['gpus'])} (CUDA {torch['built_for']})")

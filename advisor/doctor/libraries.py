@@ -7,14 +7,27 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
+from typing import TypedDict
 
 LIBRARIES = ("optuna", "torch", "torchvision", "timm")  # those that work without torch first
 WEIGHTS = "weights"
 _PATIENCE = 180  # seconds; the first import from a slow disk may take a minute
 
 
-def look() -> dict[str, dict[str, Any]]:
+class Facts(TypedDict, total=False):
+    """What the process said of a library, or of the default backbone, last."""
+
+    part: str
+    under_way: bool
+    error: str
+    cuda: bool
+    gpus: list[str]
+    built_for: str
+    backbone: str
+    source: str
+
+
+def look() -> dict[str, Facts]:
     """What came of importing each library, and of opening the default backbone with its weights.
 
     Returns:
@@ -34,7 +47,7 @@ def look() -> dict[str, dict[str, Any]]:
         child.kill()
         out, _ = child.communicate()
         ending = f"it took more than {_PATIENCE} s"
-    found = {part["part"]: part for part in map(json.loads, out.splitlines())}
+    found: dict[str, Facts] = {part["part"]: part for part in map(json.loads, out.splitlines())}
     for part in found.values():
         if part.get("under_way"):  # begun, and never ended
             part["error"] = ending

@@ -9,7 +9,7 @@ import os
 import shutil
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -256,9 +256,10 @@ class ActivationCache:
     ) -> None:
         import timm
 
-        tensors: list[dict[str, Any]] = [
-            {"file": f"{number}.bf16", "shape": shape, "bytes": _BYTES * len(rows) * math.prod(shape)}
-            for number, shape in enumerate(shapes)
+        sizes = [_BYTES * len(rows) * math.prod(shape) for shape in shapes]
+        tensors = [
+            {"file": f"{number}.bf16", "shape": shape, "bytes": size}
+            for number, (shape, size) in enumerate(zip(shapes, sizes, strict=True))
         ]
         stage, backbone = self.stages.stages[at - 1].name, _architecture(self.network)
         manifest = {
@@ -272,7 +273,7 @@ class ActivationCache:
             "rows": len(rows),
             "dtype": "bfloat16",
             "tensors": tensors,
-            "bytes": sum(entry["bytes"] for entry in tensors),
+            "bytes": sum(sizes),
             "computed_from_stage": start,
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "format": _FORMAT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -73,9 +73,9 @@ def _refusal(network: nn.Module, size: int) -> str:
     return ""
 
 
-def _shadow(network: nn.Module) -> Any:  # noqa: ANN401
+def _shadow(network: nn.Module) -> nn.Module:
     """A copy on the `meta` device, in evaluation mode; takes no memory for weights."""
-    memo: dict[int, Any] = {
+    memo: dict[int, object] = {
         id(parameter): nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
         for parameter in network.parameters()
     }

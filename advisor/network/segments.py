@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import fx, nn
@@ -119,7 +119,7 @@ class Segments:
         device = next(root.parameters()).device
         paths = {module: path for path, module in self._network.named_modules()}
         dressed: list[tuple[nn.Module, nn.Module]] = []
-        targets: dict[str, Any] = {}
+        targets: dict[str, object] = {}
         for node in graph.nodes:
             if node.op == "call_module":
                 original = self._network.get_submodule(str(node.target))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from advisor.network.fold import FoldedNorm, fold_batchnorm
+from advisor.network.timm_network import TimmNetwork
 from advisor.network.transfer import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
+    from torch.utils.hooks import RemovableHandle
 
     from advisor.network.stages import Stage, Stages
 
@@ -62,7 +64,8 @@ class Sweeper:
         taps: dict[str, Tensor] = {}
         found: dict[object, tuple[Tensor, Tensor]] = {}  # by BatchNorm layer, or by a stage's tap
         with torch.inference_mode(), self._hooks(taps, found if distance and moments else None):
-            network: Any = self.network
+            network = self.network
+            assert isinstance(network, TimmNetwork)
             features = network.forward_features(images)
             penultimate = network.forward_head(features, pre_logits=True)
             logits = network.forward_head(features) if distance and has_classifier(network) else None
@@ -94,9 +97,9 @@ class Sweeper:
 
     @contextmanager
     def _hooks(self, taps: dict[str, Tensor], moments: dict[object, tuple[Tensor, Tensor]] | None) -> Iterator[None]:
-        handles: list[Any] = []
+        handles: list[RemovableHandle] = []
 
-        def tap(stage: Stage) -> Any:  # noqa: ANN401
+        def tap(stage: Stage) -> Callable[[object, object, Tensor], None]:
             pool = Pool(channels_last=stage.channels_last, codes=self.stages.codes)
 
             def hook(_module: object, _inputs: object, output: Tensor) -> None:
@@ -106,7 +109,7 @@ class Sweeper:
 
             return hook
 
-        def moment(norm: nn.BatchNorm2d) -> Any:  # noqa: ANN401
+        def moment(norm: nn.BatchNorm2d) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
             def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
                 assert moments is not None
                 # A head is run twice, once for its features and once for its logits; the first call counts.

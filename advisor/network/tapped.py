@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -31,7 +31,7 @@ class TappedNetwork(nn.Module):
         self.head: nn.Module = nn.Sequential(tuned.standardise, tuned.head)
         self.num_classes = classes
         self.num_features = self.head_hidden_size = len(tuned.standardise.mean)
-        self.pretrained_cfg: dict[str, Any] = {}
+        self.pretrained_cfg: dict[str, object] = {}
         self._stage_of = {
             f"trunk.{name}": place
             for place, stage in enumerate(tuned.stages.stages[: tuned.tap])

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    _Value = Any  # what a network's code handles: tensors, numbers, containers of these, or symbols for them
+
 _Plain = TypeVar("_Plain")
 
 BATCHES = (2, 3)  # not 1: a size of one broadcasts and squeezes
@@ -29,24 +31,24 @@ class _Symbol(fx.Proxy):
 
     tracer: BatchTracer
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> _Value:
         if callable(getattr(self.tracer.value(self.node, 0), name)):
             return functools.partial(self._call, name)
         return self.tracer.create_proxy("call_function", getattr, (self, name), {})
 
-    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+    def _call(self, name: str, *args: _Value, **kwargs: _Value) -> _Value:
         result = self.tracer.create_proxy("call_method", name, (self, *args), kwargs)
         if name.endswith("_") and not name.endswith("__"):
             self.node = result.node  # what comes later must depend on the change, or it would be left out as unused
         return result
 
-    def __setitem__(self, index: Any, value: Any) -> None:  # noqa: ANN401
+    def __setitem__(self, index: object, value: object) -> None:
         self.node = self.tracer.create_proxy("call_function", _assign, (self, index, value), {}).node
 
     def __len__(self) -> int:
         return self._settled(len)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[_Value]:
         return iter([self[index] for index in range(len(self))])  # type: ignore[index]
 
     def __bool__(self) -> bool:
@@ -61,7 +63,7 @@ class _Symbol(fx.Proxy):
     def __float__(self) -> float:
         return self._settled(float)
 
-    def _settled(self, kind: Callable[[Any], _Plain]) -> _Plain:
+    def _settled(self, kind: Callable[[_Value], _Plain]) -> _Plain:
         """The value as a plain one, where it is the same in both batches."""
         first, second = (kind(self.tracer.value(self.node, run)) for run in range(len(BATCHES)))
         return first if first == second else _refuse(f"code in it depends on the batch size ({self.node.name})")
@@ -79,10 +81,10 @@ class BatchTracer(fx.Tracer):
         super().__init__()
         self.opened = opened
         self.images = images
-        self.values: dict[fx.Node, tuple[Any, Any]] = {}
+        self.values: dict[fx.Node, tuple[_Value, _Value]] = {}
         self._running = False
 
-    def value(self, node: fx.Node, run: int) -> Any:  # noqa: ANN401
+    def value(self, node: fx.Node, run: int) -> _Value:
         """Value of a node in one of the two batches."""
         if node not in self.values:  # a constant that create_arg found
             assert node.op == "get_attr"
@@ -90,7 +92,12 @@ class BatchTracer(fx.Tracer):
             self.values[node] = (constant, constant)
         return self.values[node][run]
 
-    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> Any:  # noqa: ANN401, ARG002, FBT001
+    def create_args_for_root(
+        self,
+        root_fn: object,
+        is_module: bool,  # noqa: ARG002, FBT001 - the signature of torch.fx
+        concrete_args: object = None,  # noqa: ARG002
+    ) -> tuple[object, list[object]]:
         """The images are the only argument; others keep their defaults."""
         return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
@@ -99,12 +106,12 @@ class BatchTracer(fx.Tracer):
         return module_qualified_name not in self.opened
 
     def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:  # noqa: ANN401
+        self, m: nn.Module, forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> _Value:
         """While a node's value is computed, modules simply run."""
         return forward(*args, **kwargs) if self._running else super().call_module(m, forward, args, kwargs)
 
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:  # noqa: ANN401, ARG002
+    def getattr(self, attr: str, attr_val: _Value, parameter_proxy_cache: dict[str, _Value]) -> _Value:  # noqa: ARG002
         """Parameters and buffers of opened modules are nodes."""
         if self._running or not isinstance(attr_val, torch.Tensor):
             return attr_val
@@ -119,7 +126,9 @@ class BatchTracer(fx.Tracer):
         """A node as the traced code sees it."""
         return _Symbol(node, self)
 
-    def create_proxy(self, kind: str, target: Any, args: Any, kwargs: Any, *rest: Any, **more: Any) -> Any:  # noqa: ANN401
+    def create_proxy(
+        self, kind: str, target: _Value, args: _Value, kwargs: _Value, *rest: _Value, **more: _Value
+    ) -> _Value:
         """Record a node, compute its value for both batches, and hand on symbols only where they differ."""
         node = super().create_proxy(kind, target, args, kwargs, *rest, **more).node
         self._running = True
@@ -129,7 +138,7 @@ class BatchTracer(fx.Tracer):
             self._running = False
         return self._seen(node)
 
-    def _compute(self, node: fx.Node, run: int) -> Any:  # noqa: ANN401
+    def _compute(self, node: fx.Node, run: int) -> _Value:
         if node.op == "placeholder":
             return self.images[run]
         if node.op == "get_attr":
@@ -143,7 +152,7 @@ class BatchTracer(fx.Tracer):
         assert callable(node.target)
         return node.target(*args, **kwargs)
 
-    def _seen(self, node: fx.Node) -> Any:  # noqa: ANN401
+    def _seen(self, node: fx.Node) -> _Value:
         """Containers as they are, with symbols inside; settled values as themselves."""
         first, second = self.values[node]
         if isinstance(first, torch.Tensor):
@@ -166,9 +175,9 @@ class BatchTracer(fx.Tracer):
         return self.proxy(node) if isinstance(first, int) else _refuse(f"it hands on a {type(first).__name__}")
 
 
-def attribute(root: nn.Module, path: str) -> Any:  # noqa: ANN401
+def attribute(root: nn.Module, path: str) -> _Value:
     """What a dotted path leads to; AttributeError where it leads nowhere."""
-    found: Any = root
+    found: _Value = root
     for name in path.split("."):
         found = getattr(found, name)
     return found
@@ -224,7 +233,7 @@ def dress(
     return module
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
+def _plain(value: _Value) -> _Value:
     """Ordinary lists and dicts for those of a graph, which refuse to be changed; HRNet changes its arguments."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -233,7 +242,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     return tuple(map(_plain, value)) if type(value) is tuple else value
 
 
-def _assign(tensor: Tensor, index: Any, value: Any) -> Tensor:  # noqa: ANN401
+def _assign(tensor: Tensor, index: _Value, value: _Value) -> Tensor:
     tensor[index] = value
     return tensor
 

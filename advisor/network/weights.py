@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -16,7 +16,7 @@ from torch import Tensor
 from advisor.errors import BackboneError, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -128,13 +128,14 @@ def _load(path: Path) -> object:
         ) from error
 
 
-def _harmless() -> list[Any]:
+def _harmless() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
     """Classes that hold values and do nothing: a trainer's arguments and its scores, which lie beside the weights."""
     import argparse
 
     import numpy as np
 
-    scalar: Any = np.float64(0).__reduce__()[0]
+    scalar = np.float64(0).__reduce__()[0]  # the function that unpickles one; numpy keeps it to itself
+    assert callable(scalar)
     kinds = {type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")}
     return [argparse.Namespace, np.dtype, *kinds, scalar, (scalar, "numpy.core.multiarray.scalar")]
 

@@ -10,9 +10,9 @@ README.md           the model card
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,20 +22,22 @@ from advisor.errors import BundleError, closest_path
 from advisor.network.input_size import resize_input
 from advisor.network.stages import stages_of
 from advisor.network.tapped import TappedNetwork
+from advisor.network.timm_network import ConfiguredNetwork
 from advisor.network.transfer import Standardise, TransferNetwork, pick_device
 from advisor.network.weights import check_file
+from advisor.outcome.config import input_config, input_spec
 from advisor.plugins import load_catalog
 from advisor.task import task_from_config
-from advisor.types import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
+    from advisor.outcome.config import ModelConfig, OwnConfig
     from advisor.plugins import Catalog
     from advisor.task import Task
-    from advisor.types import Backbone
+    from advisor.types import Backbone, InputSpec
 
 FORMAT = 1
 MODEL = "model.safetensors"
@@ -59,7 +61,7 @@ class Bundle:
     network: nn.Module
     classes: tuple[str, ...]
     input: InputSpec
-    config: Mapping[str, Any]
+    config: ModelConfig
 
     @property
     def task(self) -> Task:
@@ -131,17 +133,21 @@ def save_bundle(
     example = torch.rand(2, 3, backbone.input.size, backbone.input.size, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         expected = network(example)
-    ours = {
+    own = task.to_config()
+    ours: OwnConfig = {
         "format": FORMAT,
         "backbone": backbone.name,
         "architecture": backbone.architecture,
         "tap": network.tap,
         "codes": network.codes,
         "head": {"name": head, "params": dict(head_params)},
-        **task.to_config(),
+        "classes": own["classes"],
+        "multilabel": own["multilabel"],
         "temperature": temperature,
-        "input": asdict(backbone.input),
-    } | ({"range": ranges.to_dict()} if ranges else {})
+        "input": input_config(backbone.input),
+    }
+    if ranges:
+        ours["range"] = ranges.to_dict()
     old = folder.with_name(f".{folder.name}.old")
     staged = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
@@ -183,8 +189,8 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
 
     folder = best_of(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        ours = dict(config)["advisor"]
+        config: ModelConfig = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        ours = config["advisor"]
         if ours["format"] != FORMAT:
             raise BundleError(
                 f"`{folder}` is in format {ours['format']}; this version reads {FORMAT}.",
@@ -196,7 +202,7 @@ def load(folder: str | Path, *, device: str = "cpu", catalog: Catalog | None = N
             folder=folder,
             network=network.to(device=pick_device(device), memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
             classes=tuple(ours["classes"]),
-            input=_input_spec(ours["input"]),
+            input=input_spec(ours["input"]),
             config=config,
         )
     except FileNotFoundError as error:
@@ -247,26 +253,12 @@ def load_backbone(folder: str | Path, sha256: str = "", *, pretrained: bool = Tr
     return network
 
 
-def _input_spec(found: Mapping[str, Any]) -> InputSpec:
-    mean, std = ((float(one), float(two), float(three)) for one, two, three in (found["mean"], found["std"]))
-    spec = InputSpec(
-        size=int(found["size"]),
-        crop_pct=float(found["crop_pct"]),
-        mean=mean,
-        std=std,
-        interpolation=str(found["interpolation"]),
-    )
-    if spec.interpolation not in {"bicubic", "bilinear"}:
-        raise ValueError(f"its input is to be resized by `{spec.interpolation}`")
-    return spec
-
-
 def _save_for_timm(
     partial: Path,
     network: TransferNetwork,
     backbone: Backbone,
     classes: Sequence[str],
-    ours: Mapping[str, Any],
+    ours: OwnConfig,
     example: torch.Tensor,
     expected: torch.Tensor,
 ) -> bool:
@@ -281,7 +273,8 @@ def _save_for_timm(
         return False
     if not timm.is_model(backbone.architecture):
         return False
-    model: Any = copy.deepcopy(network.trunk)
+    model = copy.deepcopy(network.trunk)
+    assert isinstance(model, ConfiguredNetwork)
     model.reset_classifier(len(classes))
     classifier = model.get_classifier()
     if not isinstance(classifier, nn.Linear) or classifier.weight.shape != network.head.weight.shape:
@@ -313,7 +306,7 @@ def _difference(network: nn.Module, example: torch.Tensor, expected: torch.Tenso
         return float((network(example) - expected).abs().max() / expected.abs().max().clamp(min=1.0))
 
 
-def _save_ours(partial: Path, network: TransferNetwork, ours: Mapping[str, Any]) -> None:
+def _save_ours(partial: Path, network: TransferNetwork, ours: OwnConfig) -> None:
     from safetensors.torch import save_file
 
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -322,7 +315,7 @@ def _save_ours(partial: Path, network: TransferNetwork, ours: Mapping[str, Any])
     (partial / "config.json").write_text(text, encoding="utf-8")
 
 
-def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], catalog: Catalog | None) -> nn.Module:
+def _build(folder: Path, config: ModelConfig, ours: OwnConfig, catalog: Catalog | None) -> nn.Module:
     import timm
     from safetensors.torch import load_file
 
@@ -335,7 +328,7 @@ def _build(folder: Path, config: Mapping[str, Any], ours: Mapping[str, Any], cat
         network = timm.create_model(ours["architecture"], pretrained=False)
     else:
         network = catalog.backbone(ours["backbone"]).create(False)
-    spec = _input_spec(ours["input"])
+    spec = input_spec(ours["input"])
     own = getattr(network, "pretrained_cfg", {}).get("input_size") or (3, spec.size, spec.size)
     resize_input(network, replace(spec, size=int(own[-1])), spec.size)
     size = spec.size

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.data.range import ValueRanges
 from advisor.errors import BundleError
@@ -18,6 +18,8 @@ from advisor.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from advisor.outcome.config import ModelConfig
 
 _CLASSES = 50  # at most, in a card; the report has them all
 _FEW = 30  # test images of a class, under which its recall is known to ± 18 points at best
@@ -39,7 +41,7 @@ def report_of(best: Path) -> RunRecord:
         ) from error
 
 
-def known_of(config: Mapping[str, Any], report: RunRecord) -> dict[str, str]:
+def known_of(config: ModelConfig, report: RunRecord) -> dict[str, str]:
     """What is said of a model in one line each, in words that may hold anything.
 
     Args:
@@ -54,7 +56,7 @@ def known_of(config: Mapping[str, Any], report: RunRecord) -> dict[str, str]:
     }
 
 
-def model_card(config: Mapping[str, Any], report: RunRecord, *, title: str, place: str, licence: str = "") -> str:
+def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str, licence: str = "") -> str:
     """A model card in Markdown, its front matter as the Hugging Face hub reads it.
 
     Args:

@@ -9,7 +9,7 @@ import textwrap
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ import torch
 from advisor.builtin.datasets import folder_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UNSEEN, RunError, closest_path
+from advisor.network.timm_network import TimmNetwork
 from advisor.network.transfer import Pool, cut
 from advisor.outcome.bundle import best_of
 from advisor.outcome.card import report_of
@@ -200,7 +201,8 @@ def _creation(context: TrialContext, values: TrialValues, file: str) -> tuple[st
 
     from advisor.builtin.backbones import PREFIX
 
-    bare: Any = copy.deepcopy(context.network).cpu().to(memory_format=torch.contiguous_format).eval()
+    bare = copy.deepcopy(context.network).cpu().to(memory_format=torch.contiguous_format).eval()
+    assert isinstance(bare, TimmNetwork)
     bare.reset_classifier(0)
     name, architecture = context.backbone.name, context.backbone.architecture
     untouched = values.features.weights == "pretrained" and values.freeze.batchnorm != "adabn"
@@ -246,14 +248,14 @@ def _start(context: TrialContext, tap: int, values: TrialValues) -> bytes:
 
 def _words(
     context: TrialContext, values: TrialValues, tap: int, frozen: int, report: RunRecord
-) -> tuple[dict[str, Any], tuple[str, ...]]:
+) -> tuple[dict[str, object], tuple[str, ...]]:
     """What the template is filled with, and what the script says it does otherwise."""
     spec, stages, kind = context.backbone.input, context.stages, values.head.name
     tuned, classes = frozen < tap, context.classes
     pooled, width = _pooled(context, tap)
     edge = (spec.resize - spec.size) // 2
     notes: list[str] = []
-    words: dict[str, Any] = {
+    words: dict[str, object] = {
         "tuned": tuned, "head": kind, "hinge": kind == "svm", "classes": classes, "stages": len(stages),
         "side": context.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
@@ -288,7 +290,7 @@ def _words(
 
 
 def _training_words(
-    words: dict[str, Any], context: TrialContext, values: TrialValues, tap: int, frozen: int, report: RunRecord
+    words: dict[str, object], context: TrialContext, values: TrialValues, tap: int, frozen: int, report: RunRecord
 ) -> list[str]:
     """Add what the training needs; what it does otherwise than the search."""
     optimizer, train = values.steps
@@ -400,7 +402,7 @@ def _in_quotes(text: str) -> str:
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted(text)[1:-1])
 
 
-def _rendered(words: Mapping[str, Any]) -> str:
+def _rendered(words: Mapping[str, object]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     # Python, not HTML; every word that may hold anything has gone through `_in_quotes`.

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    Images = Sequence[Any] | NDArray[Any]
+    Images = Sequence[object] | NDArray[np.generic]
+    Values = NDArray[Any]  # labels, or an image: of whatever type was given
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _WITH_ALPHA = ("PA", "La", "RGBa")  # other ways to keep opacity, which few formats hold
@@ -111,7 +112,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         catalog, seed = load_catalog(), self.random_state
         if not isinstance(seed, Integral):  # None and generators, as elsewhere in scikit-learn
             seed = check_random_state(seed).randint(2**31 - 1)
-        why: dict[str, Any] | None
+        why: dict[str, object] | None
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             for number, (place, data) in enumerate(zip(places.tolist(), _encoded(X), strict=True)):
@@ -158,10 +159,10 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 pixels = []
         return np.concatenate(parts)
 
-    def predict(self, X: Images) -> NDArray[Any]:
+    def predict(self, X: Images) -> Values:
         """(n,) the most probable label of each image."""
         probabilities = self.predict_proba(X)
-        labels: NDArray[Any] = self.classes_[probabilities.argmax(1)]
+        labels: Values = self.classes_[probabilities.argmax(1)]
         return labels
 
 
@@ -227,7 +228,7 @@ def _own_file(picture: Image.Image) -> bytes | None:
     return data
 
 
-def _picture(values: NDArray[Any], number: int) -> Image.Image:
+def _picture(values: Values, number: int) -> Image.Image:
     gray = values.ndim == 2 and values.dtype.name in _GRAY
     channels = values.shape[2] if values.ndim == 3 else 1
     if channels == 3 and values.dtype.kind == "f" and values.size and np.isfinite(values).all() and (

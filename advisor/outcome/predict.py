@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,23 @@ _MOST_DECODERS = 8
 _WORTH_FOLDING = 64  # images; folding costs some three forward passes
 
 
+class LikelyLabel(TypedDict):
+    """One of the likeliest labels of an image."""
+
+    label: str
+    probability: float
+
+
+class PredictionRow(TypedDict):
+    """What a model says of one image, as JSON has it: the path, and either the error or all the others."""
+
+    path: str
+    error: NotRequired[str]
+    label: NotRequired[str]
+    probability: NotRequired[float]
+    top: NotRequired[list[LikelyLabel]]
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What a model says of one image.
@@ -60,7 +77,7 @@ class Predicted:
             return []
         return [(classes[i], float(self.scores[i])) for i in np.argsort(-self.scores, kind="stable")[:count]]
 
-    def to_dict(self, classes: Sequence[str], top: int) -> dict[str, Any]:
+    def to_dict(self, classes: Sequence[str], top: int) -> PredictionRow:
         """Plain data for JSON: path, and either the error or label, probability and the likeliest labels."""
         if self.error:
             return {"path": self.path, "error": self.error}

@@ -7,7 +7,7 @@ import json
 import re
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from advisor.errors import UsageError, printable
 
@@ -92,14 +92,14 @@ def _columns(top: int) -> list[str]:
     return ["path", "label", "probability", "error", *more]
 
 
-def _cells(row: Predicted, classes: Sequence[str], top: int, width: int) -> list[Any]:
+def _cells(row: Predicted, classes: Sequence[str], top: int, width: int) -> list[object]:
     """What stands in a row; the first of the likeliest labels is `label`, or would be were it likely enough."""
     first = None if row.error else row.probability
     more = [value for pair in row.top(classes, top)[1:] for value in pair]
     return [row.path, row.label, first, row.error, *more, *[None] * (width - 4 - len(more))]
 
 
-def _shown(value: Any) -> str:  # noqa: ANN401
+def _shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.6f}" if isinstance(value, float) else str(value)
@@ -110,6 +110,6 @@ def _write_parquet(file: Path, rows: Sequence[Predicted], classes: Sequence[str]
 
     names = _columns(min(top, len(classes)))
     cells = [_cells(row, classes, top, len(names)) for row in rows]
-    for own in cells:
-        own[0] = printable(own[0]) if _NO_TEXT.search(own[0]) else own[0]
+    for row, own in zip(rows, cells, strict=True):
+        own[0] = printable(row.path) if _NO_TEXT.search(row.path) else row.path
     pd.DataFrame(cells, columns=names).to_parquet(file, index=False)

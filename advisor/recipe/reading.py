@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from advisor.plugins import Catalog
     from advisor.types import Param
 
+    _Table = dict[str, Any]  # as tomllib read it: checked here, and typed from here on
+
 
 def load_recipe(name_or_path: str, catalog: Catalog) -> Recipe:
     """A recipe by its installed name, or from a TOML file.
@@ -139,7 +141,7 @@ class _Checker:
                 hint="advisor recipes --keys lists every key with its default",
             )
 
-    def parse(self, text: str) -> dict[str, Any]:
+    def parse(self, text: str) -> _Table:
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -148,7 +150,7 @@ class _Checker:
             ) from error
 
     def recipe(  # noqa: C901 - one check after the other
-        self, table: dict[str, Any], extra: tuple[str, ...]
+        self, table: _Table, extra: tuple[str, ...]
     ) -> Recipe:
         sections = sorted({key.split(".")[0] for key in KEYS})
         top = ("schema", "name", "summary", "scenario", "when", *sections, *extra)
@@ -179,7 +181,7 @@ class _Checker:
                 self._value(f"{section}.{key}", value, values)
         return Recipe(name, summary, scenario, when, values)
 
-    def plain_table(self, table: dict[str, Any], name: str, keys: Mapping[str, type]) -> dict[str, Any]:
+    def plain_table(self, table: _Table, name: str, keys: Mapping[str, type]) -> _Table:
         """A table of scalars of known types."""
         inside = table.get(name, {})
         if not isinstance(inside, dict):
@@ -196,7 +198,7 @@ class _Checker:
                 good[key] = value
         return good
 
-    def searched_backbones(self, table: dict[str, Any]) -> tuple[str, ...]:
+    def searched_backbones(self, table: _Table) -> tuple[str, ...]:
         """Names in `[backbone] name = { choices = [...], start = ... }`; the table then holds the first to try."""
         inside = table.get("backbone")
         name = inside.get("name") if isinstance(inside, dict) else None
@@ -209,14 +211,14 @@ class _Checker:
         table["backbone"] = {**table["backbone"], "name": str(found.first)}
         return tuple(str(choice) for choice in found.choices)
 
-    def _text(self, table: dict[str, Any], key: str, default: str) -> str:
+    def _text(self, table: _Table, key: str, default: str) -> str:
         value = table.get(key, default)
         if not isinstance(value, str):
             self.problem(key, f"found {_show(value)}; text is allowed")
             return default
         return value
 
-    def _value(self, path: str, value: Any, into: dict[str, Value]) -> None:  # noqa: ANN401
+    def _value(self, path: str, value: object, into: dict[str, Value]) -> None:
         key = KEYS.get(path)
         if path == "head.name":
             asked = value.get("choices") if isinstance(value, dict) else [value]
@@ -242,7 +244,7 @@ class _Checker:
             except UsageError:
                 self.problem(path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed")
 
-    def _head_table(self, path: str, table: dict[str, Any], into: dict[str, Value]) -> None:
+    def _head_table(self, path: str, table: _Table, into: dict[str, Value]) -> None:
         name = path.removeprefix("head.")
         try:
             head = self.catalog.head(name)
@@ -260,9 +262,10 @@ class _Checker:
             if checked is not None:
                 into[inner] = checked
 
-    def _checked(self, path: str, value: Any, key: Key) -> Value | None:  # noqa: ANN401
+    def _checked(self, path: str, value: object, key: Key) -> Value | None:
         if not isinstance(value, dict):
-            return value if self._scalar(path, value, key) else None
+            allowed = self._scalar(path, value, key)
+            return value if allowed and isinstance(value, bool | int | float | str) else None
         if not key.searchable:
             self.problem(path, f"found {_show(value)}; this value is fixed, not searched")
             return None
@@ -273,7 +276,7 @@ class _Checker:
             return None
         return self._range(path, value, key)
 
-    def _choices(self, path: str, value: dict[str, Any], key: Key) -> Choices | None:
+    def _choices(self, path: str, value: _Table, key: Key) -> Choices | None:
         good = self._known_words(path, value, ("choices", "start"))
         options = value["choices"]
         if not isinstance(options, list) or not options:
@@ -286,7 +289,7 @@ class _Checker:
             good = False
         return Choices(tuple(options), value.get("start")) if good else None
 
-    def _range(self, path: str, value: dict[str, Any], key: Key) -> Range | None:
+    def _range(self, path: str, value: _Table, key: Key) -> Range | None:
         good = self._known_words(path, value, ("low", "high", "log", "start"))
         for word in ("low", "high"):
             if word not in value:
@@ -311,13 +314,13 @@ class _Checker:
             return found
         return None
 
-    def _known_words(self, path: str, value: dict[str, Any], words: tuple[str, ...]) -> bool:
+    def _known_words(self, path: str, value: _Table, words: tuple[str, ...]) -> bool:
         unknown = [word for word in value if word not in words]
         for word in unknown:
             self.problem(f"{path}.{word}", f"unknown; {closest(word, words) or 'known: ' + ', '.join(words)}")
         return not unknown
 
-    def _scalar(self, path: str, value: Any, key: Key) -> bool:  # noqa: ANN401
+    def _scalar(self, path: str, value: object, key: Key) -> bool:
         if key.choices and not any(value == known and type(value) is type(known) for known in key.choices):
             known = [str(choice) for choice in key.choices]
             hint = closest(str(value), known)
@@ -331,7 +334,7 @@ class _Checker:
             self.problem(path, f"found {_show(value)}; a whole number is allowed")
         elif key.kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
             self.problem(path, f"found {_show(value)}; a number is allowed")
-        elif key.kind in (int, float) and not key.low <= value <= key.high:
+        elif isinstance(value, int | float) and key.kind in (int, float) and not key.low <= value <= key.high:
             self.problem(path, f"found {_show(value)}; {key.low:g} to {key.high:g} is allowed")
         else:
             return True

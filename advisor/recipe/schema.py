@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.data.augmentations import AUGMENTATIONS
 from advisor.data.range import NO_RANGES, ValueRanges
@@ -252,7 +252,7 @@ class Plan:
     digest: str = ""
     seed: int = 0
     skip_small_classes: bool = False
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, object] = field(default_factory=dict)
     backbones: tuple[str, ...] = ()
     ranges: ValueRanges = NO_RANGES
 

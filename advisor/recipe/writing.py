@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tomlkit
 from tomlkit import TOMLDocument
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tomlkit.items import Table
 
+    from advisor.types import Scalar
+
 
 def recipe_to_toml(recipe: Recipe) -> str:
     """A recipe as TOML text; reading it gives an equal recipe."""
@@ -23,7 +25,7 @@ def recipe_to_toml(recipe: Recipe) -> str:
     return tomlkit.dumps(document)
 
 
-def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[str, Any] | None = None) -> str:
+def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[str, object] | None = None) -> str:
     """A plan as TOML text; reading it gives an equal plan.
 
     Args:
@@ -53,7 +55,7 @@ def plan_to_toml(plan: Plan, comments: Sequence[str] = (), provenance: Mapping[s
 
 
 def _write_recipe(
-    document: TOMLDocument, recipe: Recipe, before: Mapping[str, Mapping[str, Any]] | None = None
+    document: TOMLDocument, recipe: Recipe, before: Mapping[str, Mapping[str, object]] | None = None
 ) -> None:
     document.add("schema", tomlkit.item(SCHEMA))
     document.add("name", tomlkit.item(recipe.name))
@@ -82,9 +84,9 @@ def _write_recipe(
         document.add(name, section)
 
 
-def _value(value: Value) -> Any:  # noqa: ANN401 - whatever TOML can hold
+def _value(value: Value) -> Scalar | InlineTable:
     if isinstance(value, Range):
-        found: dict[str, Any] = {"low": value.low, "high": value.high}
+        found: dict[str, object] = {"low": value.low, "high": value.high}
         if value.log:
             found["log"] = True
         if value.start is not None:
@@ -98,13 +100,13 @@ def _value(value: Value) -> Any:  # noqa: ANN401 - whatever TOML can hold
     return value
 
 
-def _inline(found: dict[str, Any]) -> Any:  # noqa: ANN401
+def _inline(found: dict[str, object]) -> InlineTable:
     table = tomlkit.inline_table()
     table.update(found)
     return table
 
 
-def _plain(table: Mapping[str, Any]) -> Table:
+def _plain(table: Mapping[str, object]) -> Table:
     """A table of plain data; TOML has no null, so what is None is left out."""
     out = tomlkit.table()
     for key, value in table.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from advisor.report.page.blocks import Column, Name, Table, Text
 from advisor.report.page.words import counted
@@ -14,10 +14,23 @@ if TYPE_CHECKING:
     from advisor.data.cache import CacheEntry
     from advisor.report.page.blocks import Block
 
+
+class PluginRow(TypedDict):
+    """A plugin, as `advisor plugins --json` prints it."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str
+    hooks: list[str]
+    commands: list[str]
+    reason: str
+
+
 _LONGEST = 1000  # characters of a cell; here nothing is cut, since lines can be broken
 
 
-def offers(title: str, rows: Sequence[Mapping[str, Any]]) -> Block:
+def offers(title: str, rows: Sequence[Mapping[str, object]]) -> Block:
     """What plugins offer.
 
     Args:
@@ -32,11 +45,11 @@ def offers(title: str, rows: Sequence[Mapping[str, Any]]) -> Block:
     return Table("", tuple(Column(key) for key in rows[0]), cells)
 
 
-def plugins(rows: Sequence[Mapping[str, Any]]) -> Table:
+def plugins(rows: Sequence[PluginRow]) -> Table:
     """Who brings what, and why somebody does not.
 
     Args:
-        rows: with name, distribution, version, status, hooks, commands and reason.
+        rows: one of each plugin.
     """
     return Table(
         "",

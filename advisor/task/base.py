@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 import numpy as np
 
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from advisor.types import Head
 
 SEPARATOR = "|"  # of several labels, as `advisor-manifest` reads them
-Labels = np.ndarray[Any, np.dtype[Any]]  # as the task counts them: (n,) class indices, or (n, classes) True and False
+Labels = np.ndarray[Any, np.dtype[Any]]  # (n,) class indices, or (n, classes) True and False, as the task counts them
+
+
+class TaskConfig(TypedDict):
+    """A task in a model's `config.json`."""
+
+    classes: list[str]
+    multilabel: NotRequired[bool]
+    several: NotRequired[bool]  # what `multilabel` was called before 0.1
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Task(ABC):
     # Labels
 
     @abstractmethod
-    def encode(self, values: Sequence[Any]) -> Labels:
+    def encode(self, values: Sequence[int | Sequence[int]]) -> Labels:
         """Labels from the cells of a dataset's `column`: an index each, or a tuple of indices each."""
 
     @abstractmethod
@@ -270,7 +278,7 @@ class Task(ABC):
             least: below which a class is not said.
         """
 
-    def to_config(self) -> dict[str, Any]:
+    def to_config(self) -> TaskConfig:
         """Plain data for a model's `config.json`; `task_from_config` reads it."""
         return {"classes": list(self.classes), "multilabel": not self.exclusive}
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.task.multi import MultiLabel
 from advisor.task.single import SingleLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
-    from advisor.task.base import Labels, Task
+    from advisor.task.base import Labels, Task, TaskConfig
 
 
 def make_task(classes: Sequence[str], *, multilabel: bool, metric: str = "accuracy") -> Task:
@@ -41,7 +41,7 @@ def task_of_labels(labels: Labels | Tensor, classes: int | None = None) -> Task:
     return SingleLabel.numbered(int(labels.max()) + 1 if classes is None else classes)
 
 
-def task_from_config(config: Mapping[str, Any]) -> Task:
+def task_from_config(config: TaskConfig) -> Task:
     """The task of a model from what `Task.to_config` gave; before 0.1 `multilabel` was called `several`.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -80,11 +80,11 @@ class MultiLabel(Task):
         del metric
         return self
 
-    def encode(self, values: Sequence[Any]) -> Labels:
+    def encode(self, values: Sequence[int | Sequence[int]]) -> Labels:
         """(n, classes) from tuples of class indices."""
         truth = np.zeros((len(values), len(self.classes)), bool)
         for place, own in enumerate(values):
-            truth[place, list(own)] = True
+            truth[place, np.asarray(own, np.int64)] = True
         return truth
 
     def truth(self, labels: Labels) -> NDArray[np.bool_]:

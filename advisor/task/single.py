@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class SingleLabel(Task):
         """The same task judged by `accuracy` or `balanced`."""
         return replace(self, metric=metric)
 
-    def encode(self, values: Sequence[Any]) -> Labels:
+    def encode(self, values: Sequence[int | Sequence[int]]) -> Labels:
         """(n,) from class indices."""
         return np.asarray(values, np.int64)
 

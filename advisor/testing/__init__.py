@@ -16,7 +16,7 @@ in every test run in which transfer-advisor is installed.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from advisor.testing.checking import Finding as Finding
@@ -40,7 +40,7 @@ _HOMES = {
 __all__ = [*_HOMES]  # noqa: PLE0604 - the names are the keys above
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'advisor.testing' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
     from advisor.types import Backbone
 
+    _Built = Any  # a network that may lack what timm's have; a check says so
+
 _CLASSES = 3
 
 
@@ -175,7 +177,7 @@ CHECKS = (
 )  # fmt: skip
 
 
-def _built(backbone: Backbone) -> Any:  # noqa: ANN401 - timm networks carry more than nn.Module
+def _built(backbone: Backbone) -> _Built:
     from torch import nn
 
     network = backbone.create(False)
@@ -205,7 +207,7 @@ def _stages(backbone: Backbone, network: nn.Module) -> Stages:
 def _width(backbone: Backbone, network: nn.Module) -> int:
     import torch
 
-    other: Any = copy.deepcopy(network)
+    other: _Built = copy.deepcopy(network)
     other.reset_classifier(0)
     with torch.no_grad():
         return int(other(_images(backbone, 1)).shape[1])

@@ -10,7 +10,7 @@ from advisor.errors import AdvisorError, words_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    Check = Callable[[Any], None]
+    Check = Callable[[Any], None]  # of a backbone, a head, a format, …
 
 
 class Flaw(AssertionError):  # noqa: N818 - what is found, not what went wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.testing.checking import ask
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from advisor.types import Head, Param
+    from advisor.types import Head, Param, Scalar
 
 _WIDTH, _EACH = 16, 12  # of features; images of a class
 _STEPS = 200  # by gradient, of a head without a closed form
@@ -106,7 +106,7 @@ def fits_whatever_classes_there_are(head: Head) -> None:
         return
     features, labels = _clouds(3)
     labels = torch.where(labels == 1, 0, labels)
-    more: dict[str, Any] = _defaults(head)
+    more: dict[str, object] = _defaults(head)
     if "weights" in inspect.signature(head.fit).parameters:
         more["weights"] = torch.ones(len(labels))
     answers, given = [], (features.clone(), labels.clone())
@@ -176,11 +176,11 @@ CHECKS = (
 )  # fmt: skip
 
 
-def _defaults(head: Head) -> dict[str, Any]:
+def _defaults(head: Head) -> dict[str, object]:
     return {param.name: param.default for param in head.params}
 
 
-def _settings(head: Head) -> Iterator[dict[str, Any]]:
+def _settings(head: Head) -> Iterator[dict[str, object]]:
     """The defaults, and the defaults with one parameter at each of its ends or choices."""
     yield _defaults(head)
     for param in head.params:
@@ -188,7 +188,7 @@ def _settings(head: Head) -> Iterator[dict[str, Any]]:
             yield _defaults(head) | {param.name: value}
 
 
-def _ends(param: Param) -> tuple[Any, ...]:
+def _ends(param: Param) -> tuple[Scalar, ...]:
     if param.choices:
         return param.choices
     if isinstance(param.default, bool | str) or param.low is None or param.high is None:

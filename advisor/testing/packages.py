@@ -147,21 +147,21 @@ def examine(target: str, location: str = "") -> Iterator[Finding]:
 
 def _offers(package: Package, location: str) -> Iterator[Finding]:
     catalog = load_catalog(on_warning=lambda _line: None, only=[package.name])
-    for name, offer in catalog.backbones.items():
-        if _is_of(offer, package) and not isinstance(offer.item, BackboneFamily):
-            yield from run_checks(f"backbone {name}", offer.item, backbones.CHECKS)
-    for name, offer in catalog.heads.items():
-        if _is_of(offer, package):
-            yield from run_checks(f"head {name}", offer.item, heads.CHECKS)
-    for name, offer in catalog.datasets.items():
-        if _is_of(offer, package):
-            yield from _format(name, offer.item, location)
-    for name, offer in catalog.recipes.items():
-        if _is_of(offer, package):
-            yield from run_checks(f"recipe {name}", recipes.Cookbook(offer.item, catalog), recipes.CHECKS)
+    for name, backbone in catalog.backbones.items():
+        if _is_of(backbone, package) and not isinstance(backbone.item, BackboneFamily):
+            yield from run_checks(f"backbone {name}", backbone.item, backbones.CHECKS)
+    for name, head in catalog.heads.items():
+        if _is_of(head, package):
+            yield from run_checks(f"head {name}", head.item, heads.CHECKS)
+    for name, dataset_format in catalog.datasets.items():
+        if _is_of(dataset_format, package):
+            yield from _format(name, dataset_format.item, location)
+    for name, recipe_file in catalog.recipes.items():
+        if _is_of(recipe_file, package):
+            yield from run_checks(f"recipe {name}", recipes.Cookbook(recipe_file.item, catalog), recipes.CHECKS)
 
 
-def _is_of(offer: Offer, package: Package) -> bool:
+def _is_of(offer: Offer[object], package: Package) -> bool:
     return (offer.plugin.distribution, offer.plugin.name) == (package.distribution, package.name)
 
 

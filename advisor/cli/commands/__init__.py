@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.commands import (
     backbones,
@@ -28,9 +28,9 @@ from advisor.cli.commands import (
 )
 
 if TYPE_CHECKING:
-    from advisor.cli.command import CliCommand
+    from advisor.cli.command import AnyCommand
 
-COMMANDS: tuple[CliCommand[Any], ...] = (
+COMMANDS: tuple[AnyCommand, ...] = (
     recommend.COMMAND,
     tune.COMMAND,
     report.COMMAND,

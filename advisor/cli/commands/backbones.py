@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.command import CliCommand, Options
 from advisor.cli.listing import print_rows
@@ -30,7 +30,7 @@ def run(options: BackbonesOptions) -> ExitCode:
     from advisor.types import BackboneFamily
 
     catalog = load_catalog()
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     known = list(catalog.backbones)
     for name, offer in sorted(catalog.backbones.items()):
         item, origin = offer.item, offer.plugin.origin
@@ -58,7 +58,7 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatch(name, pattern)
 
 
-def _row(name: str, *, size: int | str = "", weights: str = "", summary: str = "", origin: str) -> dict[str, Any]:
+def _row(name: str, *, size: int | str = "", weights: str = "", summary: str = "", origin: str) -> dict[str, object]:
     return {"name": name, "input": size, "weights": weights, "summary": summary, "from": origin}
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from advisor.cli.command import CliCommand, Options
 from advisor.cli.commands import plugins_check, plugins_new
 from advisor.cli.console import page, print_json
 from advisor.errors import ExitCode
+
+if TYPE_CHECKING:
+    from advisor.report.listings import PluginRow
 
 
 def run(options: Options) -> ExitCode:
@@ -13,7 +18,7 @@ def run(options: Options) -> ExitCode:
     from advisor.plugins import load_catalog
 
     catalog = load_catalog()
-    rows = [
+    rows: list[PluginRow] = [
         {
             "name": plugin.name,
             "distribution": plugin.distribution,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.arguments import add_device, require_at_least, require_writable
 from advisor.cli.command import CliCommand, Options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from advisor.outcome.predict import Predicted
+    from advisor.outcome.predict import Predicted, PredictionRow
 
 
 class PredictOptions(Options):
@@ -85,7 +85,7 @@ def run(options: PredictOptions) -> ExitCode:
     predictions = predict_each(
         model, _paths(options.inputs), limit=options.limit, least=options.least, catalog=catalog, progress=talk
     )
-    rows: list[dict[str, Any]] = []
+    rows: list[PredictionRow] = []
     count = unreadable = 0
     with disk_errors(output or Path("the output")), ExitStack() as stack:
         write: Callable[[Predicted], object] = lambda one: rows.append(one.to_dict(model.classes, options.top))  # noqa: E731

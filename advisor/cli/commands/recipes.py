@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from advisor.cli.command import CliCommand, Options
 from advisor.cli.listing import print_rows
@@ -35,7 +35,7 @@ def run(options: RecipesOptions) -> ExitCode:
     return print_rows(_recipes(catalog), "recipes", json=options.json)
 
 
-def _recipes(catalog: Catalog) -> list[dict[str, Any]]:
+def _recipes(catalog: Catalog) -> list[dict[str, object]]:
     from advisor.recipe import load_recipe
 
     loaded = {name: load_recipe(name, catalog) for name in sorted(catalog.recipes)}
@@ -50,11 +50,13 @@ def _recipes(catalog: Catalog) -> list[dict[str, Any]]:
     ]
 
 
-def _keys(catalog: Catalog) -> list[dict[str, Any]]:
+def _keys(catalog: Catalog) -> list[dict[str, object]]:
     """The keys of every recipe, and those of the installed heads."""
     from advisor.recipe import KEYS
 
-    rows: list[dict[str, Any]] = [{"key": path, "default": key.default, "help": key.help} for path, key in KEYS.items()]
+    rows: list[dict[str, object]] = [
+        {"key": path, "default": key.default, "help": key.help} for path, key in KEYS.items()
+    ]
     rows += [
         {"key": f"head.{name}.{param.name}", "default": param.default, "help": param.help}
         for name, offer in sorted(catalog.heads.items())

@@ -6,11 +6,12 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tomlkit
 import torch
+from tomlkit.items import Table
 
 from advisor.data.cache import new_folder
 from advisor.errors import BundleError
@@ -18,6 +19,9 @@ from advisor.outcome.bundle import CARD, MODEL, Bundle, best_of, load
 from advisor.outcome.card import model_card, report_of
 from advisor.outcome.export.gate import IMAGES, Exported, Pictures, agreement, answered, expected_of, pictures_for
 from advisor.packaging.new import require_new
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _FILES = ("config.json", MODEL, "best.toml", "report.json")  # of a bundle; what else lies beside them is a person's own
 
@@ -33,8 +37,8 @@ def copy_bundle(best: Path, folder: Path) -> None:
     (folder / "report.json").write_text(json.dumps(report, indent=2, ensure_ascii=False), "utf-8")
     if (folder / "best.toml").is_file():
         recipe = tomlkit.parse((folder / "best.toml").read_text("utf-8"))
-        data: Any = recipe.get("data", {})
-        if "location" in data:
+        data = recipe.get("data")
+        if isinstance(data, Table) and "location" in data:
             data["location"] = _last_name(str(data["location"]))
         (folder / "best.toml").write_text(tomlkit.dumps(recipe), "utf-8")
 
@@ -60,7 +64,7 @@ def export_hub_folder(run: str | Path, folder: Path, *, licence: str = "", image
         place = f"hf-hub:OWNER/{folder.name}"
         card = model_card(bundle.config, report, title=folder.name, place=place, licence=licence)
         (partial / CARD).write_text(card, "utf-8")
-        network: Any = _by_timm(partial) if bundle.timm_loads_it else load(partial).network
+        network = _by_timm(partial) if bundle.timm_loads_it else load(partial).network
         agrees = agreement(
             bundle, pictures_for(bundle, report.dataset.location, images),
             lambda pixels: answered(bundle, network, pixels),
@@ -113,13 +117,14 @@ def _last_name(location: str) -> str:
     return f"{scheme}{Path(path).name}" if Path(path).is_absolute() else location
 
 
-def _by_timm(folder: Path) -> Any:  # noqa: ANN401 - more than nn.Module
+def _by_timm(folder: Path) -> nn.Module:
     import timm
 
-    return timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    network: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True)
+    return network.eval()
 
 
-def _with_own_transform(bundle: Bundle, network: Any, pictures: Pictures) -> str:  # noqa: ANN401
+def _with_own_transform(bundle: Bundle, network: nn.Module, pictures: Pictures) -> str:
     """How far the answers move when images are prepared by timm, which resizes the whole and then crops."""
     from PIL import Image
     from timm.data import create_transform, resolve_model_data_config

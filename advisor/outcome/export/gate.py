@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class Agreement:
         )
         return " ".join((compared, *self.notes))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
         return asdict(self)
 
@@ -115,7 +115,7 @@ def pictures_for(bundle: Bundle, location: str, count: int = IMAGES) -> Pictures
 
 
 def agreement(
-    bundle: Bundle, pictures: Pictures, answer: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]], what: str
+    bundle: Bundle, pictures: Pictures, answer: Callable[[NDArray[np.uint8]], NDArray[np.floating]], what: str
 ) -> Agreement:
     """Compare a written form with the model.
 

@@ -7,7 +7,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +93,7 @@ def export_onnx(run: str | Path, file: Path, *, images: int = IMAGES) -> Exporte
     return Exported(file, agrees)
 
 
-def _translated(bundle: Bundle) -> Any:  # noqa: ANN401 - torch.onnx.ONNXProgram, whose model is another package's
+def _translated(bundle: Bundle) -> torch.onnx.ONNXProgram:
     example = torch.zeros(2, 3 * bundle.input.size // 2, 2 * bundle.input.size, 3, dtype=torch.uint8)
     sizes = {0: torch.export.Dim("images"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
     try:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import math
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import altair as alt
+
+    _Channel = TypeVar("_Channel", alt.X, alt.Y)
 else:
 
     class _Altair:
         """Altair, imported when it is first asked for something: a page that draws nothing does without it."""
 
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        def __getattr__(self, name: str) -> object:
             return getattr(import_module("altair"), name)
 
     alt = _Altair()
@@ -30,8 +32,8 @@ __all__ = [
     "upright_rules", "within",
 ]  # fmt: skip
 
-Row = dict[str, Any]
-Spec = dict[str, Any]
+Row = dict[str, Any]  # of a chart's data: whatever its marks show, by field
+Spec = dict[str, object]
 Layer = Any  # Altair's own types for a layer and what it is added to are not worth spelling out
 
 INK, MUTED, LINE, CARD = "var(--ink)", "var(--muted)", "var(--line)", "var(--card)"
@@ -40,7 +42,7 @@ ACCENT, SOFT, SECOND = "var(--accent)", "var(--soft)", "var(--second)"
 _CLEAR, _EDGE = "rgba(128,136,144,0)", "rgba(128,136,144,0.3)"
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', sans-serif"
 # Said once for all charts of a page.
-CONFIG: dict[str, Any] = {
+CONFIG: Spec = {
     "background": "transparent",
     "font": _FONT,
     "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
@@ -61,20 +63,20 @@ def chart(rows: Sequence[Row]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=list(rows)))
 
 
-def finish(layers: Sequence[Layer], *, height: int) -> dict[str, Any]:
+def finish(layers: Sequence[Layer], *, height: int) -> Spec:
     """A specification of Vega-Lite, checked by Altair, as wide as its place.
 
     Args:
         layers: the later above the earlier.
         height: of the plot, pixels.
     """
-    spec: dict[str, Any] = alt.layer(*layers).properties(width="container", height=height).to_dict()
+    spec: Spec = alt.layer(*layers).properties(width="container", height=height).to_dict()
     for key in ("$schema", "config"):  # the page has one of each
         spec.pop(key, None)
     return spec
 
 
-def unit_axis(channel: type[alt.X | alt.Y], field: str, title: str) -> Any:  # noqa: ANN401
+def unit_axis(channel: type[_Channel], field: str, title: str) -> _Channel:
     """An axis from 0 to 1 without a grid."""
     return channel(
         f"{field}:Q",

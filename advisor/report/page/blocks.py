@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,12 +200,12 @@ class Chart:
     kind: ClassVar = "chart"
     title: str
     finding: str
-    draw: Callable[[], dict[str, Any]] = field(repr=False, compare=False)
+    draw: Callable[[], dict[str, object]] = field(repr=False, compare=False)
     numbers: Table
     key: str = ""
 
     @cached_property
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Its specification of Vega-Lite, drawn once."""
         return self.draw()
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import JustifyMethod
 
+    _Given = Any  # an option of rich's, which declares each
+
 _MOST_FOLDS = 3  # lines that a table's rows may take on average; more read better as a list
 
 
@@ -27,11 +29,11 @@ class Terminal(Console):
         values: those of `rich.console.Console`.
     """
 
-    def __init__(self, *, wraps: bool, **values: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, wraps: bool, **values: _Given) -> None:
         super().__init__(**values)
         self._wraps = wraps
 
-    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401
+    def print(self, *objects: object, **options: _Given) -> None:
         """Print; a single string is markup and is broken between words."""
         if not self._wraps or options or len(objects) != 1 or not isinstance(objects[0], str):
             super().print(*objects, **options)

@@ -9,7 +9,7 @@ import re
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jinja2
 from markupsafe import Markup
@@ -108,7 +108,7 @@ def _template(name: str) -> str:
     return resources.files("advisor.report.page").joinpath("templates", name).read_text("utf-8")
 
 
-def _embedded(data: Any) -> Markup:  # noqa: ANN401
+def _embedded(data: object) -> Markup:
     """JSON that nothing in it can end: no tag, no comment, no line separator."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
