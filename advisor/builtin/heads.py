@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from advisor.hookspecs import hookimpl
-from advisor.task import task_of_labels
 from advisor.types import Head, Param
 
 if TYPE_CHECKING:
@@ -101,6 +100,7 @@ def create_cosine(width: int, classes: int, *, scale: float) -> nn.Module:
 def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None) -> None:
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
     from advisor.network.ridge import fit_ridge
+    from advisor.task import task_of_labels
 
     sample_weight, classes = None if weights is None else weights.numpy(), _classes(module)
     known = task_of_labels(labels, classes).array(labels)
@@ -145,6 +145,7 @@ def fit_sigmoid_head(module: nn.Module, features: Tensor, labels: Tensor) -> Non
         labels: (n, classes) of 0 and 1, or (n,) int64.
     """
     from advisor.network.ridge import fit_ridge
+    from advisor.task import task_of_labels
 
     classes = _classes(module)
     each = task_of_labels(labels, classes).one_hot(labels).bool().numpy()  # one problem a class in any case
@@ -186,6 +187,8 @@ def fit_cosine_head(module: nn.Module, features: Tensor, labels: Tensor, *, scal
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean over images and classes; labels (B, classes) of 0 and 1, or (B,) int64."""
     import torch.nn.functional as F  # noqa: N812 - torch's own convention
+
+    from advisor.task import task_of_labels
 
     target = task_of_labels(labels, logits.shape[1]).one_hot(labels)
     return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype))

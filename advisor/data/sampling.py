@@ -49,7 +49,8 @@ def sample_rows(
     rng = np.random.default_rng(seed)
     kinds = np.unique(labels)
     if len(labels) > most and len(kinds) * _LEAST_PER_CLASS > most:
-        kinds = rng.choice(kinds, max(2, most // (2 * _LEAST_PER_CLASS)), replace=False)
+        wanted = max(2, most // (2 * _LEAST_PER_CLASS))
+        kinds = rng.choice(kinds, min(len(kinds), wanted), replace=False)
         kept = np.isin(labels, kinds)
         rows, labels = rows[kept], labels[kept]
     enough = min(_ENOUGH_PER_CLASS, most // len(kinds))

@@ -85,7 +85,7 @@ def test_a_tuned_real_network_is_loaded_by_timm_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(Search, "_add_probes", lambda self: None)  # let the fine-tuned network win
     for kind, name in enumerate(("across", "blobs", "down")):
         (tmp_path / "data" / name).mkdir(parents=True)
-        for seed in range(10):
+        for seed in range(24):
             draw(kind, seed, (64, 64)).save(tmp_path / "data" / name / f"{seed}.png")
     values = {"freeze.depth": 0.9, "features.tap": 1.0, "train.epochs": 1, "search.trials": 1}
     result = advisor.tune(
