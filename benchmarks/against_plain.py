@@ -250,7 +250,7 @@ def champions(plan: Any, folder: Path, began: datetime) -> list[tuple[str, float
                 continue
             last = chosen.number
             fitting = time.perf_counter()
-            network = opened.runner.network(chosen, folds=search.folds, seed=search.seed_of(chosen.values))
+            network, _ = opened.runner.network(chosen, folds=search.folds, seed=search.seed_of(chosen.values))
             fit = time.perf_counter() - fitting if search.folds > 1 else 0.0
             context = contexts.of(chosen.values)
             guesses = predicted(network, context.rows("test"), context.prepared, context.backbone)

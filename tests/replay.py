@@ -7,7 +7,7 @@ from advisor.records.trial import CurvePoint
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError
 from advisor.tuning.finished import Finished, joined
 
-IMAGES, EPOCHS = 200, 4
+IMAGES = 200
 
 
 class Clock:
@@ -40,7 +40,7 @@ class Replay:
         return np.ones(IMAGES if folds > 1 else IMAGES // 2)
 
     def seconds(self, values):
-        return 0.0 if values.freeze.depth == 1 else self.forecast(values) * values.steps[1].epochs / EPOCHS
+        return 0.0 if values.freeze.depth == 1 else self.forecast(values)
 
     def probes(self):
         return {

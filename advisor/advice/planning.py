@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
 from advisor.advice.cost import WayCost
 from advisor.errors import DatasetError, UsageError
-from advisor.recipe import Choices, Range, Recipe, Value, for_task, load_recipe
+from advisor.network.sweep import batchnorms
+from advisor.recipe import KEYS, Choices, Range, Recipe, Value, for_task, load_recipe
+from advisor.recipe.values import JUDGEMENTS, automatic_steps, steps_per_epoch
 from advisor.strategy import SCENARIOS, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from torch import nn
+
     from advisor.advice.cost import StepCost
     from advisor.advice.distance import Distance
+    from advisor.advice.input_sizes import SizeCurve
     from advisor.advice.probe import ProbeCurve
     from advisor.advice.scenario import Size, Verdict
     from advisor.network.stages import Stages
@@ -52,38 +56,53 @@ def find_recipe(scenario: int, recipes: Sequence[Recipe]) -> Recipe:
     )
 
 
-def starting_lr(stages: Stages, distance: Distance) -> float:
-    """Learning rate of the backbone to begin with, by kind of network and by distance (method.md section 6)."""
-    side = "different" if distance.different >= 0.5 else "similar"
-    return (priors.LR_TRANSFORMER if stages.tokens else priors.LR_CONVOLUTIONAL) * priors.LR_FACTOR[side]
+def family_of(network: nn.Module, stages: Stages) -> priors.Family:
+    """Where fine-tuning begins for a network: transformers, networks with BatchNorm, and convolutional ones without."""
+    if stages.tokens:
+        return priors.FAMILIES["transformer"]
+    return priors.FAMILIES["batchnorm" if batchnorms(network) else "convnext"]
 
 
-def least_epochs(images: int, batch_size: int) -> int:
-    """Passes over the training images that make enough steps for training to move."""
-    return math.ceil(priors.LEAST_STEPS / max(1, math.ceil(images / batch_size)))
+def starting_lr(family: priors.Family, distance: Distance) -> float:
+    """Learning rate of the backbone to begin with, by family of network and by distance (method.md section 6)."""
+    return family.different if distance.different >= 0.5 else family.similar
 
 
-def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float, images: int) -> Recipe:
+def adapt_recipe(
+    recipe: Recipe,
+    verdict: Verdict,
+    curve: ProbeCurve,
+    family: priors.Family,
+    lr: float,
+    images: int,
+    sizes: SizeCurve | None = None,
+) -> Recipe:
     """Put the measurements into the recipe's starting points (method.md sections 5 and 6).
 
     Args:
         recipe: as it is installed.
         verdict: the decision.
         curve: probes at every stage.
+        family: of the network.
         lr: learning rate of the backbone to begin with.
         images: to train on.
+        sizes: the probe at smaller inputs.
     """
     changes: dict[str, Value] = {
         "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
-        "optimizer.lr": _start_at(recipe.get("optimizer.lr"), lr),
+        "optimizer.lr": _around(recipe.get("optimizer.lr"), lr),
     }
     depth = recipe.get("freeze.depth")
     if verdict.pilot is not None and first_of(depth) != 1.0:
         changes["freeze.depth"] = _start_at(depth, verdict.pilot.depth)
-    epochs = recipe.get("train.epochs")
-    if isinstance(epochs, int):
-        changes["train.epochs"] = max(epochs, least_epochs(images, int(str(first_of(recipe.get("train.batch_size"))))))
     known = {key: value for key, value in changes.items() if key in recipe.values}
+    if first_of(depth) != 1.0 or isinstance(depth, Range | Choices):
+        known |= _length(recipe, images)
+        if sizes is not None and "features.input_size" not in recipe.values:
+            known["features.input_size"] = Choices(tuple(point.size for point in sizes.points), sizes.start)
+        for key, value in (("optimizer.layer_decay", family.bottom), ("optimizer.weight_decay", family.weight_decay)):
+            if key not in recipe.values and value != KEYS[key].default:
+                known[key] = value
     # What was measured one way must be searched that way.
     if curve.codes != "mean":
         known["features.codes"] = curve.codes
@@ -92,8 +111,23 @@ def adapt_recipe(recipe: Recipe, verdict: Verdict, curve: ProbeCurve, lr: float,
     return recipe.with_values(known)
 
 
+def _length(recipe: Recipe, images: int) -> dict[str, Value]:
+    """How long to train, searched around what so many images call for; as it is where the recipe says it."""
+    if "train.steps" in recipe.values or first_of(recipe.get("train.epochs")):
+        return {}
+    start = automatic_steps(images, int(first_of(recipe.get("train.batch_size"))))
+    low, high = (round(factor * start) for factor in priors.LENGTHS)
+    return {"train.steps": Range(low, high, log=True, start=start)}
+
+
 def recipes_by_strategy(
-    recipes: Sequence[Recipe], verdict: Verdict, curve: ProbeCurve, lr: float, images: int
+    recipes: Sequence[Recipe],
+    verdict: Verdict,
+    curve: ProbeCurve,
+    family: priors.Family,
+    lr: float,
+    images: int,
+    sizes: SizeCurve | None,
 ) -> dict[Strategy, Recipe]:
     """The recipe of every way, adapted to the dataset; that of the verdict's strategy is what the plan runs.
 
@@ -103,10 +137,15 @@ def recipes_by_strategy(
         recipes: all that are installed.
         verdict: the decision.
         curve: probes at every stage.
+        family: of the network.
         lr: learning rate of the backbone to begin with.
         images: to train on.
+        sizes: the probe at smaller inputs.
     """
-    adapted = {number: adapt_recipe(find_recipe(number, recipes), verdict, curve, lr, images) for number in SCENARIOS}
+    adapted = {
+        number: adapt_recipe(find_recipe(number, recipes), verdict, curve, family, lr, images, sizes)
+        for number in SCENARIOS
+    }
     planned = {SCENARIOS[number].strategy: recipe for number, recipe in adapted.items()}
     for recipe in recipes:
         if recipe.name == Strategy.LP_FT.value:
@@ -114,25 +153,35 @@ def recipes_by_strategy(
     return planned | {verdict.strategy: adapted[verdict.scenario]}
 
 
-def way_cost(recipe: Recipe, splits: Mapping[str, int], forward: float, step: StepCost) -> WayCost:
+def way_cost(recipe: Recipe, splits: Mapping[str, int], side: int, forward: float, step: StepCost) -> WayCost:
     """What one training of a recipe's starting point costs.
 
     Args:
         recipe: adapted to the dataset.
         splits: images per split.
+        side: of the backbone's own input, pixels, at which `forward` and `step` were timed.
         forward: seconds of one image through the whole network.
         step: of training with everything unfrozen.
     """
-    start = {key: first_of(recipe.get(key)) for key in ("freeze.depth", "train.epochs", "train.batch_size")}
     seconds = forward * (splits["train"] + splits["val"])  # the head is fitted to features, read once
-    batch = int(start["train.batch_size"])
-    if start["freeze.depth"] == 1.0:
+    depth, batch = (float(first_of(recipe.get(key))) for key in ("freeze.depth", "train.batch_size"))
+    if depth == 1.0:
         return WayCost(recipe.name, seconds, 0)
-    # A frozen stage still runs forward; its backward pass, two thirds of a step, is saved.
-    share = 1 - 2 / 3 * float(start["freeze.depth"])
-    steps = math.ceil(splits["train"] / batch)
-    epoch = share * step.seconds(splits["train"], steps) + splits["val"] * forward
-    return WayCost(recipe.name, seconds + int(start["train.epochs"]) * epoch, step.peak_bytes(batch))
+    steps = steps_of(recipe, splits["train"])
+    # A frozen stage still runs forward; its backward pass, two thirds of a step, is saved. Cost is pixels.
+    size = int(first_of(recipe.get("features.input_size"))) or side
+    share = (1 - 2 / 3 * depth) * (size / side) ** 2
+    training = share * step.seconds(steps * int(min(batch, splits["train"])), steps)
+    judging = JUDGEMENTS * splits["val"] * forward
+    return WayCost(recipe.name, seconds + training + judging, step.peak_bytes(int(batch)))
+
+
+def steps_of(recipe: Recipe, images: int) -> int:
+    """Optimiser steps of a recipe's starting point on so many training images."""
+    steps, epochs, batch = (
+        int(first_of(recipe.get(key))) for key in ("train.steps", "train.epochs", "train.batch_size")
+    )
+    return epochs * steps_per_epoch(images, batch) if epochs else steps or automatic_steps(images, batch)
 
 
 def evidence_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> dict[str, object]:
@@ -159,3 +208,9 @@ def _start_at(value: Value, start: float) -> Value:
     if not isinstance(value, Range):
         return value
     return Range(min(value.low, start), max(value.high, start), value.log, start)
+
+
+def _around(value: Value, rate: float) -> Value:
+    """A searched learning rate around a measured one: what is right differs by orders of magnitude between families."""
+    below, above = priors.RATES_AROUND
+    return Range(rate * below, rate * above, log=True, start=rate) if isinstance(value, Range) else value

@@ -6,8 +6,29 @@ They were set on small panels of image sets (method.md sections 2, 3 and 5) and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from advisor.types import Vote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where fine-tuning begins for a family of networks.
+
+    Attributes:
+        similar: peak learning rate where images look like the training data.
+        different: where they do not.
+        bottom: rate of the lowest stage over that of the highest; 1 treats all alike.
+        weight_decay: decoupled.
+    """
+
+    similar: float
+    different: float
+    bottom: float = 1.0
+    weight_decay: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -62,12 +83,20 @@ MAX_SHARE_OF_HEADROOM = 0.7
 # Expected lead, 0..1, from which one way is preferred to another whatever size and distance say. Set on the panel.
 CLEAR_LEAD = 0.02
 
-# Learning rates, method.md section 6: backbone, by kind of network, and the factor by distance.
-LR_CONVOLUTIONAL, LR_TRANSFORMER = 1e-4, 3e-5
-LR_FACTOR = {"similar": 0.5, "different": 2.0}
+# Peak learning rates of AdamW for batches of 32 by family of network and by distance: on 500 images similar sets
+# wanted 3e-4 and different ones 1e-3 of EfficientNet-Lite0; for the others from published recipes (docs/method.md
+# section 6). `bottom` is the rate of the lowest stage over that of the highest.
+FAMILIES: Mapping[str, Family] = {
+    "batchnorm": Family(similar=3e-4, different=1e-3),
+    "convnext": Family(similar=1e-4, different=3e-4, bottom=0.05, weight_decay=0.05),
+    "transformer": Family(similar=5e-5, different=1e-4, bottom=0.1, weight_decay=0.05),
+}
+RATES_AROUND = (0.1, 3.0)  # times that, where a rate is searched
+# A training's length is searched between these multiples of what the images call for.
+LENGTHS = (0.5, 4.0)
 
 # At most this many images are probed; more change the estimates by less than their standard errors.
 PROBE_IMAGES = 2000
 
-# Fine-tuning gets at least this many steps, however few the images.
+# Steps of the pilot's short trainings, at least.
 LEAST_STEPS = 60

@@ -11,9 +11,11 @@ import torch
 from advisor.advice import priors
 from advisor.advice.backbones import best_backbone, compare_backbones
 from advisor.advice.cost import Cost, measure_step
+from advisor.advice.input_sizes import measure_sizes
 from advisor.advice.inspection import inspect
 from advisor.advice.planning import (
     evidence_of,
+    family_of,
     recipes_by_strategy,
     starting_lr,
     usable_recipes,
@@ -101,13 +103,18 @@ def recommend(
     recipes = usable_recipes(catalog, progress, curve.task)
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
     verdict = decide(size, measured.distance, curve)
-    lr = starting_lr(stages, measured.distance)
+    family = family_of(network, stages)
+    lr = starting_lr(family, measured.distance)
     rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH])).to(target)
     with progress.task("Timing a training step", 1) as advance:
         step = measure_step(network, clean_view(rows, chosen.input))
         advance(1)
-    planned = recipes_by_strategy(recipes, verdict, curve, lr, splits["train"])
-    ways = {strategy: way_cost(recipe, splits, measured.forward_seconds, step) for strategy, recipe in planned.items()}
+    sizes = measure_sizes(prepared, chosen, network, stages, seed=seed, progress=progress)
+    planned = recipes_by_strategy(recipes, verdict, curve, family, lr, splits["train"], sizes)
+    ways = {
+        strategy: way_cost(recipe, splits, chosen.input.size, measured.forward_seconds, step)
+        for strategy, recipe in planned.items()
+    }
     return Recommendation(
         profile=prepared.profile,
         backbone=chosen.name,
@@ -131,6 +138,8 @@ def recommend(
             evidence=evidence_of(verdict, size, measured.distance, curve),
         ),
         start_lr=lr,
+        family=family,
+        sizes=sizes,
         cost=Cost(
             forward_ms=1000 * measured.forward_seconds,
             train_ms=1000 * step.seconds_per_image,
@@ -147,7 +156,9 @@ def replan(recommendation: Recommendation, verdict: Verdict, *, catalog: Catalog
     curve, cost = recommendation.curve, recommendation.cost
     recipes = usable_recipes(catalog, progress, curve.task)
     images = recommendation.profile.splits["train"]
-    planned = recipes_by_strategy(recipes, verdict, curve, recommendation.start_lr, images)
+    planned = recipes_by_strategy(
+        recipes, verdict, curve, recommendation.family, recommendation.start_lr, images, recommendation.sizes
+    )
     recipe = planned[verdict.strategy]
     evidence = evidence_of(verdict, recommendation.size, recommendation.distance, curve)
     ways = {**cost.ways, verdict.strategy: replace(cost.ways[verdict.strategy], recipe=recipe.name)}

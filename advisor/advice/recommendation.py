@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from advisor.advice.examples import Examples
     from advisor.advice.forecast import Expected
     from advisor.advice.health import ConfusedClasses, Suspect
+    from advisor.advice.input_sizes import SizeCurve
     from advisor.advice.inspection import ClassAdvice
     from advisor.advice.labels import LabelCurve
+    from advisor.advice.priors import Family
     from advisor.advice.probe import ProbeCurve
     from advisor.advice.scenario import Size, Verdict
     from advisor.data.profile import DatasetProfile
@@ -68,6 +70,8 @@ class Recommendation:
         verdict: the decision.
         plan: the recipe with its values, for `advisor tune`.
         start_lr: learning rate of the backbone to begin with.
+        family: how networks of this kind are fine-tuned.
+        sizes: the probe at smaller inputs; None where the network takes no smaller one.
         cost: measured here.
         backbones: those that were compared, the most accurate first; empty when one was given.
         examples: typical and odd images of every class.
@@ -86,6 +90,8 @@ class Recommendation:
     verdict: Verdict
     plan: Plan
     start_lr: float
+    family: Family
+    sizes: SizeCurve | None
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
     examples: tuple[Examples, ...] = ()
@@ -194,6 +200,7 @@ class Recommendation:
             "size": self.size.to_dict(),
             "distance": self.distance.to_dict(),
             "probes": self.curve.to_dict(),
+            "input_sizes": self.sizes.to_dict() if self.sizes else None,
             "labels": self.labels.to_dict() if self.labels else None,
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],

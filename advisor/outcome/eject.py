@@ -26,6 +26,7 @@ from advisor.packaging.new import quoted, require_new
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import load_plan
+from advisor.recipe.values import steps_per_epoch
 from advisor.tuning.settings import balance_mode, batchnorm_mode
 from advisor.tuning.source import kept_views
 from advisor.tuning.space import SearchSpace
@@ -49,7 +50,8 @@ _SAME = 1e-4  # of the largest feature
 _SAID = frozenset({
     "features.tap", "features.codes", "features.weights", "features.input_size", "features.cache", "features.views",
     "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
-    "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "train.epochs", "train.batch_size", "train.warmup",
+    "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs",
+    "train.batch_size", "train.warmup",
     "train.label_smoothing", "train.augment", "train.balance",
 })  # fmt: skip
 _NOTHING: Mapping[str, object] = {
@@ -120,7 +122,7 @@ def eject(
     report, plan = report_of(best), load_plan(best / "best.toml", catalog)
     contexts = open_contexts(plan, Machine(device), catalog, progress)
     values = SearchSpace(plan.recipe, contexts.first.stages, catalog).start()
-    folded = report.folds > 1
+    folded = report.folds > 1 or report.winner.refitted
     contexts.folded = folded
     context = contexts.of(values)
     if folded:
@@ -295,10 +297,12 @@ def _training_words(
     """Add what the training needs; what it does otherwise than the search."""
     optimizer, train = values.steps
     notes = ["The head's start (fitted in closed form) and the scale of its features are read from a file."]
-    share, epochs = report.winner.trained, train.epochs
+    share, images = report.winner.trained, len(context.rows("train"))
+    steps, per_epoch = train.length(images), steps_per_epoch(images, train.batch_size)
     if share < 1:
-        epochs = max(1, round(share * epochs))
-        notes.append(f"The search's time allowed {share:.0%} of the epochs its recipe names; so does this script.")
+        steps = max(1, round(share * steps))
+        notes.append(f"The search's time allowed {share:.0%} of the steps its recipe names; so does this script.")
+    epochs = -(-steps // per_epoch)
     codes, augment = context.stages.codes, values.augment
     kept = kept_views(context, values, tap=tap, frozen=frozen, codes=codes)
     views = 0 if augment == "none" else kept or epochs
@@ -306,7 +310,8 @@ def _training_words(
     norm = "isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)"
     below = 'f"{name}.".startswith(FROZEN)'
     words |= {
-        "epochs": epochs, "batch": train.batch_size, "warmup": repr(train.warmup),
+        "epochs": epochs, "steps": steps, "clip": repr(optimizer.clip) if optimizer.clip else "",
+        "batch": train.batch_size, "warmup": repr(train.warmup),
         "lr": repr(optimizer.lr), "decay": repr(optimizer.weight_decay),
         "head_lr": repr(optimizer.head_lr),
         "frozen": _frozen_line(context.network, context.stages, frozen), "views": views,

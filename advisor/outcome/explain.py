@@ -20,7 +20,7 @@ from advisor.records.evidence import Ablation, Explanation
 from advisor.records.folder import EXPLANATION
 from advisor.records.trial import CurvePoint
 from advisor.tuning.confirm import paired
-from advisor.tuning.failures import OutOfTimeError, TrialFailedError
+from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
 from advisor.tuning.trial import run_trial
 from advisor.units import parse_duration
@@ -100,7 +100,7 @@ def _ablations(
             other, values = changed
             try:
                 done = search.judge(values, seed=search.seed_of(winner.values), deadline=deadline)
-            except (OutOfTimeError, TrialFailedError, BackboneError) as error:
+            except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
             gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight)
@@ -119,7 +119,7 @@ def _curves(
         try:
             context = opened.runner.fold_contexts(values, search.folds)[0]
             done = run_trial(context, values, seed=search.seed_of(winner.values), deadline=deadline)
-        except (OutOfTimeError, TrialFailedError, BackboneError) as error:
+        except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue
         fitted = (CurvePoint(0, 0, 0.0, done.accuracy),) if done.steps == 0 else ()
@@ -143,8 +143,9 @@ def _from_scratch(opened: OpenRun, winner: ScoredTrial) -> TrialValues:
     }
     values = TrialValues.from_flat({**space.completed(flat).to_flat(), **fixed})
     _, train = values.steps
-    epochs = winner.values.train.epochs if winner.values.train else 0
-    return replace(values, train=replace(train, epochs=max(train.epochs, _SCRATCH_FACTOR * epochs)))
+    images = len(context.rows("train"))
+    steps = winner.values.train.length(images) if winner.values.train else 0
+    return replace(values, train=replace(train, steps=max(train.length(images), _SCRATCH_FACTOR * steps), epochs=0))
 
 
 def _reached(curves: Mapping[str, tuple[CurvePoint, ...]]) -> tuple[int | None, int | None]:

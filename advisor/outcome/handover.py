@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from dataclasses import dataclass
@@ -184,7 +185,9 @@ def leaderboard(search: Search) -> pd.DataFrame:
     )
 
 
-def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trials: int) -> Result:
+def hand_over(
+    opened: OpenRun, ended: str, began: float, *, budget: float, trials: int, deadline: float = math.inf
+) -> Result:
     """Judge the winner once on the test images and write everything a person takes home.
 
     Args:
@@ -193,6 +196,7 @@ def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trial
         began: when the session began, on `time.monotonic`.
         budget: seconds that it was given.
         trials: that it was allowed.
+        deadline: on `time.monotonic`, until which the winner may learn from the validation images, too.
     """
     plan, folder, search, runner = opened.plan, opened.folder, opened.search, opened.runner
     choice = search.choice()
@@ -200,7 +204,9 @@ def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trial
     if not winner.head_only and search.folds > 1:
         search.progress.say("Training the winner on all images that may be trained on.")
     context = runner.contexts.of(winner.values)
-    network = runner.network(winner, folds=search.folds, seed=search.seed_of(winner.values))
+    network, refitted = runner.network(
+        winner, folds=search.folds, seed=search.seed_of(winner.values), deadline=deadline
+    )
     dataset, held = context.prepared.dataset, context.rows("test")
     logits = _test_logits(context, winner, network) if len(held) else torch.zeros(0, len(dataset.classes))
     board = leaderboard(search)
@@ -221,7 +227,7 @@ def hand_over(opened: OpenRun, ended: str, began: float, *, budget: float, trial
         seed=plan.seed,
         device=str(context.device),
         search=SearchRecord(budget, trials, ended, time.monotonic() - began, len(search.ledger.searched())),
-        winner=WinnerRecord(winner.number, winner.record.kind, winner.trained, winner.values),
+        winner=WinnerRecord(winner.number, winner.record.kind, winner.trained, winner.values, refitted),
         choice=_choice(choice, search.sample_weight),
         metric=context.metric,
         validation=winner.accuracy(search.sample_weight),

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from advisor.advice.planning import least_epochs
+from advisor.advice import priors
 from advisor.advice.recommend import replan
 from advisor.advice.scenario import Pilot, decide
 from advisor.data.sampling import sample_rows
@@ -15,7 +15,7 @@ from advisor.outcome.run import Machine, open_contexts
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
-from advisor.recipe.values import TrialValues
+from advisor.recipe.values import TrialValues, automatic_steps, steps_per_epoch
 from advisor.tuning.confirm import paired
 from advisor.tuning.context import TrialContext
 from advisor.tuning.judging import score
@@ -60,15 +60,17 @@ def pilot(
     held, labels = context.rows("val"), context.labels("val")
     images = len(context.rows("train"))
     batch = int(str(KEYS["train.batch_size"].default))
+    steps = max(_EPOCHS * steps_per_epoch(images, batch), priors.LEAST_STEPS)
     base = TrialValues.from_flat({path: key.default for path, key in KEYS.items()} | {
         "head.name": "ridge",
-        "optimizer.lr": recommendation.start_lr,
-        "train.epochs": max(_EPOCHS, least_epochs(images, batch)),
+        # So short a training is destroyed by the rate of a whole one.
+        "optimizer.lr": recommendation.start_lr * min(1.0, steps / automatic_steps(images, batch)),
+        "train.steps": steps,
         "train.augment": "crop" if recommendation.distance.different >= 0.5 else "flip_crop",
     })  # fmt: skip
 
     def right(depth: float) -> NDArray[np.float64]:
-        done = run_trial(context, base.at_depth(depth), seed=plan.seed, deadline=math.inf)
+        done = run_trial(context, base.at_depth(depth), seed=plan.seed, deadline=math.inf, gated=False)
         return score(predict_logits(done.network(), context, held), labels).image_scores
 
     with progress.task("Pilot", 1 + len(DEPTHS)) as advance:

@@ -148,7 +148,7 @@ def tune(
             progress.say(
                 "Stopped. Scoring the best so far on the test images; Ctrl-C again leaves at once, nothing is lost."
             )
-        return hand_over(opened, ended, began, budget=seconds, trials=wanted)
+        return hand_over(opened, ended, began, budget=seconds, trials=wanted, deadline=deadline)
 
 
 def _intentions(opened: OpenRun, trials: int, seconds: float) -> str:
@@ -232,7 +232,11 @@ def open_run(
     key = study_key(dataset.digest, plan)
     runner = NetworkRunner(
         contexts,
-        origin_of(space.start(), pretrained=space.allows_pretrained),
+        origin_of(
+            space.start(),
+            pretrained=space.allows_pretrained,
+            input_size=0 if space.sizes() else space.start().features.input_size,
+        ),
         KeptWeights(folder / "weights", key),
         seed=plan.seed,
     )

@@ -75,12 +75,15 @@ class WinnerRecord:
         kind: `TrialKind.PROBE` or `TrialKind.TRIAL`.
         trained: share of its steps that the time allowed.
         values: of the trial.
+        refitted: whether it was fitted again on training and validation images; the validation figures are those
+            from before.
     """
 
     number: int
     kind: TrialKind
     trained: float
     values: TrialValues
+    refitted: bool = False
 
     @property
     def is_probe(self) -> bool:
@@ -240,7 +243,7 @@ class RunRecord:
             "device": self.device,
             "search": asdict(self.search),
             "winner": {"number": winner.number, "kind": winner.kind.value, "trained": winner.trained,
-                       "values": winner.values.to_flat()},
+                       "values": winner.values.to_flat(), "refitted": winner.refitted},
             "choice": {
                 "chosen": choice.chosen, "best": choice.best, "behind": choice.behind,
                 "behind_standard_error": choice.behind_se, "optimism": choice.optimism,
@@ -304,7 +307,7 @@ class RunRecord:
             ),
             winner=WinnerRecord(
                 winner.whole("number"), winner.choice("kind", TrialKind), 1.0 if (t := winner.maybe("trained")) is None
-                else t, values_of(winner.scalars("values")),
+                else t, values_of(winner.scalars("values")), winner.flag("refitted"),
             ),
             choice=ChoiceRecord(
                 chosen=choice.whole("chosen"), best=choice.whole("best"), behind=choice.number("behind"),

@@ -97,6 +97,7 @@ class TrialRecord:
         frozen_share: share of the kept parameters that were frozen.
         steps: optimiser steps taken; 0 where a closed form was fitted.
         planned_steps: what its values ask for.
+        train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
         audit: SHA-256 of everything frozen, the same before and after.
         curve: of its training.
         notes: what a person should know.
@@ -118,6 +119,7 @@ class TrialRecord:
     frozen_share: float | None = None
     steps: int | None = None
     planned_steps: int | None = None
+    train_accuracy: float | None = None
     audit: str = ""
     curve: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
@@ -185,6 +187,7 @@ class TrialRecord:
             "frozen_share": self.frozen_share,
             "steps": self.steps,
             "planned_steps": self.planned_steps,
+            "train_accuracy": self.train_accuracy,
             "audit": self.audit,
             "curve": curve_to_list(self.curve),
             "notes": list(self.notes),
@@ -218,6 +221,7 @@ class TrialRecord:
             frozen_share=plain.maybe("frozen_share"),
             steps=plain.maybe_whole("steps"),
             planned_steps=plain.maybe_whole("planned_steps"),
+            train_accuracy=plain.maybe("train_accuracy"),
             audit=plain.text("audit", ""),
             curve=curve_from_list(plain.rows("curve")),
             notes=plain.texts("notes", ()),

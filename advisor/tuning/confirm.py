@@ -1,13 +1,14 @@
 """Which trial to believe: the best of many noisy figures is a lucky one (method.md section 6).
 
-The leaders are judged again under other seeds; of those within one standard error of the best the cheapest is
-taken [Breiman 1984]; and what being the best of so many is worth by luck alone is estimated and said.
+The leaders are judged again under other seeds. What being the best of so many is worth by luck alone is estimated by a
+bootstrap, apart for fine-tunings and for heads on frozen features, and taken off; then the best estimate wins. Cost
+decides between equals only.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,7 +123,7 @@ class Choice:
         optimism: by how much the best figure of the search is too high, from being the best.
         rivals: the trials that were compared.
         sure: of the leaders how many were judged under every seed asked for.
-        unsure: how many were not; one that was not judged again while others were is not among the rivals.
+        unsure: how many were not, for want of time.
     """
 
     chosen: ScoredTrial
@@ -155,46 +156,46 @@ def to_confirm(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.f
 
 
 def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], *, seeds: int) -> Choice:
-    """The cheapest trial within one paired standard error of the best.
+    """The trial with the best estimate of its accuracy on images that nobody chose by.
 
-    Compared are the three leaders and the best of the closed-form probes, which is the floor: nothing less accurate
-    than that is taken.
+    Compared are the three leaders and the best of the closed-form probes, which is the floor. A leader for which there
+    was no time under further seeds stays in; all of the luck of having been chosen is taken off its figure, a third of
+    it where three seeds judged.
 
     Args:
         scored_trials: every finished trial, at least one.
         sample_weight: (n,) what each validation image counts.
         seeds: under how many a trial that is not deterministic should have been judged.
     """
-    everyone = to_confirm(scored_trials, sample_weight)
-    # Means over as many seeds as all of those have that were judged again at all; one that was not stands no longer.
-    again = [len(rival.image_scores) for rival in everyone if not rival.deterministic and len(rival.image_scores) > 1]
-    common = min(again, default=1)
-    rivals = [
-        replace(r, image_scores=r.image_scores[:common])
-        for r in everyone
-        if r.deterministic or len(r.image_scores) >= common
-    ]
+    rivals = to_confirm(scored_trials, sample_weight)
+    luck = {
+        kind: _luck([one for one in scored_trials if one.head_only is kind], sample_weight) for kind in (True, False)
+    }
+
+    def estimate(rival: ScoredTrial) -> float:
+        judged = 1 if rival.deterministic else len(rival.image_scores)
+        return rival.accuracy(sample_weight) - luck[rival.head_only] / judged
+
     best = min(rivals, key=lambda s: (-round(s.accuracy(sample_weight), 9), s.cost, s.loss))
-
-    def behind(rival: ScoredTrial) -> tuple[float, float]:
-        return paired(best.mean() - rival.mean(), sample_weight)
-
-    floor = max((rival.accuracy(sample_weight) for rival in rivals if rival.is_probe), default=0.0)
-    near = [rival for rival in rivals if rival is best or behind(rival)[0] <= behind(rival)[1]]
-    within = [rival for rival in near if rival.accuracy(sample_weight) >= floor - 1e-9]
-    chosen = min(within or [best], key=lambda s: (s.cost, -s.accuracy(sample_weight), s.loss))
-    gap, se = behind(chosen)
+    chosen = min(rivals, key=lambda s: (-round(estimate(s), 6), s.cost, s.loss))
+    gap, se = paired(best.mean() - chosen.mean(), sample_weight)
     sure = sum(rival.deterministic or len(rival.image_scores) >= seeds for rival in rivals)
     return Choice(
         chosen=chosen,
         best=best,
         behind=gap,
         behind_se=0.0 if chosen is best else se,
-        optimism=optimism(np.stack([s.image_scores[0] for s in scored_trials]), sample_weight),
+        optimism=_luck(scored_trials, sample_weight),
         rivals=tuple(rivals),
         sure=sure,
-        unsure=len(everyone) - sure,
+        unsure=len(rivals) - sure,
     )
+
+
+def _luck(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64]) -> float:
+    if not scored_trials:
+        return 0.0
+    return optimism(np.stack([one.image_scores[0] for one in scored_trials]), sample_weight)
 
 
 def paired(difference: NDArray[np.float64], sample_weight: NDArray[np.float64]) -> tuple[float, float]:

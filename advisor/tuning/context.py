@@ -319,6 +319,15 @@ class ContextPool:
         adapted = values.freeze.batchnorm == "adabn"
         return self._of(values.backbone, values.features.weights, values.features.input_size, adapted=adapted)
 
+    def seconds_per_image(self, values: TrialValues) -> float:
+        """Forward time of an image as a trial reads it; of an input size that none has had yet, by its pixels."""
+        size, own = values.features.input_size, self.first.backbone.input.size
+        name = values.backbone or self.first.backbone.name
+        opened = self._contexts.get((name, values.features.weights, 0 if size == own else size, False))
+        if opened is not None:
+            return opened.seconds_per_image()
+        return self.first.seconds_per_image() * ((size or own) / own) ** 2
+
     def stages_of(self, backbone: str) -> Stages:
         """The stages of a backbone."""
         return self._of(backbone).stages

@@ -9,6 +9,10 @@ class TrialFailedError(Exception):
     """A trial that has no score; the text is the reason."""
 
 
+class HopelessError(Exception):
+    """A training that cannot come to anything was stopped; the text is the reason."""
+
+
 class OutOfTimeError(Exception):
     """The budget leaves no room for a meaningful part of the trial.
 

@@ -37,6 +37,7 @@ class Finished:
         network: builds the scored model.
         curve: after each epoch.
         notes: what a person should know.
+        train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
     """
 
     rows: NDArray[np.int64]
@@ -53,6 +54,7 @@ class Finished:
     network: Callable[[], TransferNetwork]
     curve: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
+    train_accuracy: float | None = None
 
     @property
     def accuracy(self) -> float:
@@ -85,4 +87,10 @@ def joined(folds: Sequence[Finished], sample_weight: Callable[[NDArray[np.int64]
         network=first.network,
         curve=first.curve,
         notes=tuple(dict.fromkeys(note for part in folds for note in part.notes)),
+        train_accuracy=_mean([part.train_accuracy for part in folds]),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count as count_from
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from advisor.task import task_of_labels
 from advisor.tuning.batches import Objective, draw_order, mix_images
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError, TrialFailedError
 from advisor.tuning.updates import Average, StartAnchor, make_optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor, nn
 
@@ -33,9 +36,10 @@ class Schedule:
     Attributes:
         optimizer: `adamw`, or `sgd` (momentum 0.9, Nesterov).
         weight_decay: on tensors with two or more dimensions; for AdamW decoupled [Loshchilov 2019].
-        epochs: passes over the training images.
+        steps: of the optimiser.
         batch_size: images per step.
-        warmup: share of the steps in which the learning rate rises linearly, below 1; then it falls as a cosine.
+        warmup: share of the steps in which the learning rate rises linearly, below 1; then it falls as a cosine to 0.
+        clip: largest norm of the gradient; 0 is off.
         label_smoothing: of the task's own loss.
         mixup: α of the Beta distribution from which each step draws how far two images and the losses
             of their labels are mixed [Zhang 2018]; 0 is off. It mixes whatever the model reads.
@@ -48,9 +52,10 @@ class Schedule:
 
     optimizer: str
     weight_decay: float
-    epochs: int
+    steps: int
     batch_size: int
     warmup: float
+    clip: float = 0.0
     label_smoothing: float = 0.0
     mixup: float = 0.0
     ema: float = 0.0
@@ -65,29 +70,34 @@ class Trained:
     Attributes:
         steps: of the optimiser, taken.
         planned: steps before the deadline was looked at.
-        seconds: of training, without what `after_epoch` took.
+        seconds: of training, without what `judge` took.
         micro_batch: images that went through at once in the end.
+        accuracy: share of the images of the last pass, views as they were drawn, that the model had right when it saw
+            them; None of several labels, or where images are mixed.
     """
 
     steps: int
     planned: int
     seconds: float
     micro_batch: int
+    accuracy: float | None = None
 
 
-def train(
+def train(  # noqa: C901 - one function, read from top to bottom
     model: nn.Module,
     take: Callable[[Tensor, int], Tensor | tuple[Tensor, ...]],
     labels: Tensor,
     schedule: Schedule,
     *,
     rates: Mapping[str, float],
+    undecayed: Collection[str] = (),
     head: str = "head.",
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     seed: int,
     deadline: float,
     micro_batch: int | None = None,
-    after_epoch: Callable[[int, float], None],
+    judge: Callable[[Moment], None],
+    judgements: int = 1,
     say: Callable[[str], None] = lambda _sentence: None,
 ) -> Trained:
     """Train whatever in the model requires gradients.
@@ -99,6 +109,7 @@ def train(
         labels: as `advisor.task.Task.tensor` gives them; their shape says the task.
         schedule: how.
         rates: peak learning rate by the name of the parameter.
+        undecayed: names of parameters that weight decay leaves alone, beside vectors.
         head: what the names of parameters start with that L2-SP leaves alone.
         loss: from (logits, labels) to a scalar, the mean over images; if None, the task's own.
         seed: of the shuffling and of mixup.
@@ -106,8 +117,9 @@ def train(
             learning rate still falls to zero in time.
         micro_batch: at most so many images go through at once; their gradients add up to those of the
             whole batch, apart from BatchNorm, which sees fewer images. Halved where memory runs out.
-        after_epoch: called with the number of finished epochs and the seconds of training so far, with
-            the averaged weights in place; may raise to stop.
+        judge: called at the end, and before it at even distances, with the averaged weights in place; may raise to
+            stop.
+        judgements: how often, at most once in a pass.
         say: told in one sentence that memory ran out.
 
     Raises:
@@ -121,12 +133,21 @@ def train(
     micro_batch = min(micro_batch or batch_size, batch_size)
     # A last batch of one is left out: BatchNorm cannot normalise a single image.
     starts = [start for start in range(0, count, batch_size) if start + 1 < count or batch_size == 1]
-    optimizer = make_optimizer(model, schedule.optimizer, schedule.weight_decay, rates)
+    optimized = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = make_optimizer(model, schedule.optimizer, schedule.weight_decay, rates, undecayed)
     anchor, average = StartAnchor(model, optimizer, head, schedule.l2_sp), Average(model, schedule.ema)
     objective = Objective(known, device, schedule.balance, schedule.label_smoothing, loss)
     generator, mixing = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
-    pace = _Pace(len(starts) * schedule.epochs, deadline, _LOOK.get(device.type, 1))
-    for epoch in range(schedule.epochs):
+    pace = _Pace(schedule.steps, deadline, _LOOK.get(device.type, 1))
+    right = (
+        _Right(known, min(len(starts), schedule.steps))
+        if task_of_labels(known).exclusive and not schedule.mixup
+        else None
+    )
+    every = max(len(starts), math.ceil(schedule.steps / judgements))
+    for epoch in count_from(0):
+        if pace.step >= pace.total:
+            break
         model.train()
         order = draw_order(known, schedule.balance, generator)
         for start in starts:
@@ -138,23 +159,66 @@ def train(
                 inputs = taken if isinstance(taken, tuple) else (taken,)
                 if schedule.mixup:
                     inputs, labelled = mix_images(inputs, rows, schedule.mixup, mixing)
-            value, micro_batch = _gradients(model, optimizer, inputs, objective.of(labelled), micro_batch, say)
+            value, logits, micro_batch = _gradients(model, optimizer, inputs, objective.of(labelled), micro_batch, say)
+            if right is not None:
+                right.add(logits, rows)
+            if schedule.clip:
+                torch.nn.utils.clip_grad_norm_(optimized, schedule.clip, foreach=True)
             with _fitting("the weights and what the optimiser keeps of them"):
                 anchor.pull()
                 optimizer.step()
             pace.count(value, last=start == starts[-1])
             average.update(pace.step)
+            if pace.over or pace.step % every == 0:
+                seconds, paused = pace.seconds, time.monotonic()
+                average.swap()
+                judge(Moment(pace.step, pace.total, epoch + 1, seconds, pace.loss))
+                if not pace.over:
+                    average.swap()
+                    model.train()
+                pace.pause(time.monotonic() - paused)
             if pace.over:
                 break
-        seconds, paused = pace.seconds, time.monotonic()
-        average.swap()
-        after_epoch(epoch + 1, seconds)
-        if not pace.over:
-            average.swap()
-        pace.pause(time.monotonic() - paused)
-        if pace.over:
-            break
-    return Trained(pace.step, pace.planned, pace.seconds, micro_batch)
+    return Trained(pace.step, pace.planned, pace.seconds, micro_batch, right.share() if right is not None else None)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a training is.
+
+    Attributes:
+        step: optimiser steps so far.
+        steps: in all.
+        epoch: passes over the images so far, the present one counted.
+        seconds: of training so far.
+        loss: mean over the last tenth of the steps so far, nats.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    seconds: float
+    loss: float
+
+
+class _Right:
+    """Which of the images of the last steps the model had right when it saw them; looked at once, at the end.
+
+    Args:
+        labels: (n,) of all training images, on the CPU.
+        steps: of one pass.
+    """
+
+    def __init__(self, labels: Tensor, steps: int) -> None:
+        self._labels = labels
+        self._last: deque[tuple[Tensor, Tensor]] = deque(maxlen=steps)
+
+    def add(self, logits: Tensor, rows: Tensor) -> None:
+        self._last.append((logits.argmax(1), rows))
+
+    def share(self) -> float:
+        said = torch.cat([answers.cpu() for answers, _ in self._last])
+        return float((said == self._labels[torch.cat([rows for _, rows in self._last])]).float().mean())
 
 
 class _Pace:
@@ -171,6 +235,7 @@ class _Pace:
         self.step = 0
         self._deadline, self._look = deadline, look
         self._unseen: list[Tensor] = []  # losses since the last look
+        self._losses: list[float] = []
         self._began = self._first_done = time.monotonic()
         self._paused = 0.0
 
@@ -183,6 +248,12 @@ class _Pace:
     def seconds(self) -> float:
         """Of training so far, without pauses."""
         return time.monotonic() - self._began - self._paused
+
+    @property
+    def loss(self) -> float:
+        """Mean of the losses of the last tenth of the steps that were looked at."""
+        last = self._losses[-max(1, len(self._losses) // 10) :]
+        return sum(last) / len(last) if last else math.nan
 
     def pause(self, seconds: float) -> None:
         """So much time was not training; the forecast counts it all the same, since every epoch has it."""
@@ -204,6 +275,7 @@ class _Pace:
         for step, value in enumerate(torch.stack(self._unseen).tolist(), self.step - len(self._unseen) + 1):
             if not math.isfinite(value):
                 raise TrialFailedError(f"the loss became {value} at step {step} of {self.total}")
+            self._losses.append(value)
         self._unseen.clear()
         now = time.monotonic()
         if self.step == 1:
@@ -225,13 +297,13 @@ def _gradients(
     objective: Callable[[Tensor, slice], Tensor],
     micro_batch: int,
     say: Callable[[str], None],
-) -> tuple[Tensor, int]:
-    """Gradients of a batch's mean loss, in pieces that fit into memory; the loss, and images in a piece."""
+) -> tuple[Tensor, Tensor, int]:
+    """Gradients of a batch's mean loss, in pieces that fit into memory; the loss, logits, and images in a piece."""
     count = len(inputs[0])
     while True:
         optimizer.zero_grad(set_to_none=True)
         try:
-            return _accumulate(model, inputs, objective, micro_batch), micro_batch
+            return *_accumulate(model, inputs, objective, micro_batch), micro_batch
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -248,18 +320,19 @@ def _gradients(
 
 def _accumulate(
     model: nn.Module, inputs: tuple[Tensor, ...], objective: Callable[[Tensor, slice], Tensor], micro_batch: int
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     count = len(inputs[0])
     pieces = math.ceil(count / micro_batch)
     edges = [count * i // pieces for i in range(pieces + 1)]  # even, so that no piece is a single image
-    total = torch.zeros((), device=inputs[0].device)
+    total, answers = torch.zeros((), device=inputs[0].device), []
     for low, high in pairwise(edges):
         with torch.autocast("cuda", torch.bfloat16, enabled=inputs[0].is_cuda):
             logits = model(*(one[low:high] for one in inputs))
         value = objective(logits.float(), slice(low, high)) * ((high - low) / count)
         value.backward()  # type: ignore[no-untyped-call]
         total += value.detach()
-    return total
+        answers.append(logits.detach())
+    return total, torch.cat(answers)
 
 
 @contextmanager

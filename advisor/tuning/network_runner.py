@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
@@ -15,7 +18,6 @@ from advisor.tuning.trial import run_folds, run_trial
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from advisor.network.transfer import TransferNetwork
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from advisor.tuning.weights import KeptWeights
 
 _PROBE = "ridge"  # the head that is the closed-form probe
+_REFIT_MARGIN = 1.4  # a quarter more images to see, and the machine's moods
 
 
 class NetworkRunner:
@@ -76,14 +79,15 @@ class NetworkRunner:
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
         if frozen == tap:
             return 0.0
-        images, epochs, share = len(context.rows("train")), values.steps[1].epochs, frozen / tap
+        images, train, share = len(context.rows("train")), values.steps[1], frozen / tap
+        seen = train.length(images) * min(train.batch_size, images)
         codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
         views = kept_views(context, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
-        passes = images * epochs * (3 - 2 * share)
+        passes = seen * (3 - 2 * share)
         if views and context.activations is not None:
             missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
-            passes = missing * share + images * epochs * 3 * (1 - share)
-        return passes * context.seconds_per_image()
+            passes = missing * share + seen * 3 * (1 - share)
+        return passes * self.contexts.seconds_per_image(values)
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, the last stage first."""
@@ -136,40 +140,55 @@ class NetworkRunner:
             self._folded[key] = folds_of(context, folds, self._seed + draw)
         return self._folded[key]
 
-    def network(self, chosen: ScoredTrial, *, folds: int, seed: int) -> TransferNetwork:
-        """A trial's model: from its kept weights, or fitted again; after cross-validation on all trainable images.
+    def network(
+        self, chosen: ScoredTrial, *, folds: int, seed: int, deadline: float = math.inf
+    ) -> tuple[TransferNetwork, bool]:
+        """A trial's model: fitted again on all images that may be trained on, or from its kept weights.
+
+        After cross-validation it is always fitted again. Where one part was drawn for validation, a head always learns
+        from it too, and a training where the time allows; a validation part that came with the dataset is left alone.
 
         Args:
             chosen: the trial.
             folds: of the study.
             seed: of its training.
+            deadline: on `time.monotonic`, for learning from the validation images, too.
+
+        Returns:
+            The model, and whether it has learnt from the validation images.
         """
         values = chosen.values
         context = self.contexts.of(values)
-        kept = None if chosen.deterministic or folds > 1 else self._weights.load(chosen.number)
+        refitted = folds > 1 or (
+            not self.given_validation
+            and (chosen.head_only or time.monotonic() + _REFIT_MARGIN * chosen.seconds < deadline)
+        )
+        kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:
             kind = context.catalog.head(values.head.name)
             width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
             head = kind.create(width, context.classes, **values.head.params)
             network = context.build(chosen.tap, head, tokens=kind.tokens)
             network.load_state_dict(kept, strict=True)
-            return network.eval()
-        if folds > 1:
-            rows = self.rows(folds)
+            return network.eval(), False
+        steps_on = len(context.rows("train"))
+        if refitted:
+            rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
             context = context.divided(rows, rows[:0])
         if chosen.trained < 1 and values.train is not None:
-            epochs = max(1, round(chosen.trained * values.train.epochs))
-            values = replace(values, train=replace(values.train, epochs=epochs))
-        return run_trial(context, values, seed=seed, deadline=math.inf).network().eval()
+            steps = max(1, round(chosen.trained * values.train.length(steps_on)))
+            values = replace(values, train=replace(values.train, steps=steps, epochs=0))
+        return run_trial(context, values, seed=seed, deadline=math.inf).network().eval(), refitted
 
 
-def origin_of(start: TrialValues, *, pretrained: bool) -> TrialValues:
+def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0) -> TrialValues:
     """Of a search's starting values only which network it begins with.
 
     Args:
         start: of the search.
         pretrained: whether any of its trials may begin with the pretrained weights.
+        input_size: that all trials have; 0 is the backbone's own.
     """
     weights = "pretrained" if pretrained else start.features.weights
-    features = FeatureValues(weights=weights, input_size=start.features.input_size)
+    features = FeatureValues(weights=weights, input_size=input_size)
     return TrialValues(features=features, freeze=FreezeValues(batchnorm="eval"), backbone=start.backbone)

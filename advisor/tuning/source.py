@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from advisor.tuning.context import TrialContext
 
 
+_DEEP = 0.6  # share of the stages that must be frozen for kept views to be worth their sameness
+
+
 @dataclass(frozen=True)
 class TrainingSource:
     """What a training reads: images, or kept activations of the frozen part.
@@ -95,8 +98,10 @@ def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: 
     # What is kept of the last stage is its pooled vector.
     unpooled = codes == TOKENS and tap == len(context.stages)
     cache = context.activations if cut and mode != "fresh" and not split_twice and not unpooled else None
-    views = _views(values)
-    if cache is not None and (mode == "views" or cache.pays(cut, len(context.kept("train")[0]), views)):
+    views = _views(values, len(context.rows("train")))
+    # A long training wants new views all the time; keeping a few pays only where most of the work is below the cut.
+    deep = cut >= _DEEP * len(context.stages)
+    if cache is not None and (mode == "views" or (deep and cache.pays(cut, len(context.kept("train")[0]), views))):
         return views
     return 0
 
@@ -132,7 +137,7 @@ def _kept_source(
     model = network.tail(cache.segments.between(network.trunk, at, network.tap, tapped=True))
     generator = torch.Generator().manual_seed(seed)
     # Every image goes through all its views, in an order of its own, before any comes back.
-    rounds = -(-values.steps[1].epochs // views)
+    rounds = -(-values.steps[1].passes(len(places)) // views)
     order = torch.rand(len(places), rounds, views, generator=generator).argsort(-1).flatten(1)
 
     def take(batch: Tensor, epoch: int) -> tuple[Tensor, ...]:
@@ -167,8 +172,8 @@ def _to_device(tensors: tuple[Tensor, ...], device: torch.device) -> tuple[Tenso
     )
 
 
-def _views(values: TrialValues) -> int:
+def _views(values: TrialValues, images: int) -> int:
     """Kept views of an image: no more than there are epochs to draw them in, and one where there is no chance."""
     if values.augment == "none":
         return 1
-    return min(values.features.views or 1, values.steps[1].epochs)
+    return min(values.features.views or 1, values.steps[1].passes(images))

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
-    "features.weights", "features.input_size", "features.tap", "freeze.depth", "freeze.batchnorm",
+    "features.weights", "features.tap", "freeze.depth", "features.input_size", "freeze.batchnorm",
     "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (
-    "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "train.epochs",
+    "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps",
+    "train.epochs",
     "train.batch_size", "train.warmup", "train.label_smoothing", "train.mixup", "train.ema",
 )  # fmt: skip
 _WHEN_VIEWED = ("train.augment", "features.cache", "features.views")
@@ -187,6 +188,11 @@ class SearchSpace:
         choices = asked.choices if isinstance(asked, Choices) else (asked,)
         return sorted(float(choice) for choice in choices)
 
+    def sizes(self) -> list[int]:
+        """Input sizes that a training may have, ascending; 0 is the backbone's own."""
+        asked = self._value("features.input_size")
+        return sorted(int(choice) for choice in asked.choices) if isinstance(asked, Choices) else []
+
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""
         known = {*KEYS, *self.recipe.values}
@@ -250,6 +256,8 @@ class SearchSpace:
             value = self._value(key)
             if values.get("features.weights") == "random" and key in _FROM_SCRATCH:
                 value = _FROM_SCRATCH[key]
+            if key == "features.input_size" and isinstance(value, Choices) and float(values["freeze.depth"]) == 1.0:
+                value = 0  # smaller inputs buy training steps; frozen features are read at the network's own size
             values[key] = ask(key, value)
         head = self.catalog.head(str(values["head.name"]))
         for param in head.params:

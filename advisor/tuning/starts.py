@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from advisor.tuning.space import SearchSpace
 
 
+_WORTH_BEGINNING = 0.5  # of a training that must fit, by the forecast, for it to be begun
+
+
 class Starts:
     """Starting points, each enqueued once.
 
@@ -48,10 +51,10 @@ class Starts:
             seconds: that are left for it in each fold.
 
         Raises:
-            OutOfTimeError: less than the least share of its steps would fit, by what an earlier one took.
+            OutOfTimeError: less than half of its steps would fit.
         """
         cost = self.cost(values)
-        if self._too_dear < math.inf and seconds < LEAST_SHARE * cost:
+        if seconds < _WORTH_BEGINNING * cost:
             raise OutOfTimeError(f"it would take about {show_duration(cost)}")
 
     def enqueue_next(self, ledger: Ledger, seconds: float) -> float | None:
@@ -106,11 +109,20 @@ class Starts:
         return True
 
     def _deeper(self, values: TrialValues, seconds: float) -> TrialValues | None:
-        """The same with as few more stages frozen as leave time for others; None where more than a head never fits."""
-        deeper = [self._space.at_depth(values, depth) for depth in self._space.depths() if depth > values.freeze.depth]
+        """The same made cheaper so that it fits; None where more than a head never does.
+
+        A smaller input comes before fewer trained stages: the steps of a training are worth more than its pixels.
+        """
+        sizes = [size for size in self._space.sizes() if size < values.features.input_size] or [0]
+        smaller = [values.at_size(size) if size else values for size in reversed(sizes)]
+        for again in smaller if sizes != [0] else ():
+            if 0 < self.cost(again) <= min(seconds, self._too_dear):
+                return again
+        last = smaller[-1]
+        deeper = [self._space.at_depth(last, depth) for depth in self._space.depths() if depth > values.freeze.depth]
         costs = [(cost, again) for again in deeper if 0 < (cost := self.cost(again)) < self._too_dear]
         for cost, again in costs:
-            if cost <= seconds / 2:
+            if cost <= seconds:
                 return again
         # Where only the last stage fits, a training of it that is cut short is better than none.
-        return costs[-1][1] if costs and LEAST_SHARE * costs[-1][0] < seconds / 2 else None
+        return costs[-1][1] if costs and LEAST_SHARE * costs[-1][0] < seconds else None

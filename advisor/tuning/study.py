@@ -14,8 +14,8 @@ from advisor.errors import AdvisorError, BackboneError, RunError
 from advisor.progress import Progress, Silent
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
-from advisor.tuning.failures import OutOfTimeError, TrialFailedError, reason_of
-from advisor.tuning.sampling import pick_pruner, pick_sampler
+from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
+from advisor.tuning.sampling import pick_sampler
 from advisor.tuning.starts import Starts
 from advisor.units import show_duration
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
 _MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
-_CONFIRM_SHARE = 0.3  # of the budget at most for judging the leaders again
+_REFIT = 1.4  # times a training in one fold: a quarter more images, and the machine's moods
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
@@ -51,7 +51,7 @@ class Search:
         runner: runs them.
         scenarios: recipes whose starting points are tried, too.
         seed: of the plan.
-        budget: seconds of the whole search, for choosing folds, sampler and pruner.
+        budget: seconds of the whole search, for choosing folds and sampler.
         trials: that may be run, for the same.
         worker: 0 for the process that owns the run, 1 … for its helpers.
         progress: told how far things are.
@@ -90,7 +90,7 @@ class Search:
         self._anywhere: optuna.samplers.BaseSampler
 
     def begin(self) -> None:
-        """Settle what all trials share, end what a killed process left running, and choose sampler and pruner."""
+        """Settle what all trials share, end what a killed process left running, and choose the sampler."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.worker == 0:
             if self.ledger.setting(_FOLDS) is None:
@@ -104,8 +104,6 @@ class Search:
         expected = min(self._trials, self.budget / max(self.starts.cost(start) * self.folds, 1e-9))
         self._sampler = pick_sampler(seed, expected, len(self.space.searched()))
         self._anywhere = optuna.samplers.RandomSampler(seed)
-        one_epoch = self.space.completed({**start.to_flat(), "freeze.depth": 0.0, "train.epochs": 1})
-        self.ledger.study.pruner = pick_pruner(self._trials, self.starts.cost(one_epoch))
 
     @property
     def folds(self) -> int:
@@ -133,16 +131,17 @@ class Search:
         Raises:
             KeyboardInterrupt: after the running trial has been marked as interrupted.
         """
-        began = self._clock()
         if self.worker == 0 and self.space.allows_pretrained:
             self._add_probes()
-        told = {record.number for record in self.ledger.ended()}
+        told = {record.number for record in self.ledger.searched()}
         if scored_trials := self.scored_trials():
             on_trial(leaders(scored_trials, self.sample_weight, 1)[0].record)  # what trials have to beat
         head_only, repeats = False, 0
         while len(self.ledger.searched()) + self.ledger.running() < trials:
-            last = deadline - (0.0 if head_only else self._reserve(deadline - began))
-            if self._clock() >= last:
+            last = deadline - self._reserve()
+            if not head_only and self._clock() >= last and self.space.allows_head_only:
+                head_only = True  # heads cost next to nothing, and what is left of the time goes to them
+            if self._clock() >= (deadline if head_only else last):
                 return "time"
             if repeats >= _REPEATS:
                 return "exhausted"
@@ -151,7 +150,7 @@ class Search:
             # A Gaussian process learns nothing from what was pruned, and asks for it again.
             trial = self.ledger.ask(self._anywhere if repeats else self._sampler)
             try:
-                fresh = self._one(trial, last, head_only=head_only)
+                fresh = self._one(trial, deadline if head_only else last, head_only=head_only)
             except OutOfTimeError as error:
                 self.ledger.drop(trial, TrialKind.OUT_OF_TIME, f"no time left: {error}")
                 if self._freeze_more(trial, error, last):
@@ -179,12 +178,12 @@ class Search:
         ]
         with self.progress.task("Judging the best again", len(work)) as advance:
             for rival, again in work:
-                if self._clock() + rival.seconds > deadline:
+                if self._clock() + rival.seconds > deadline - self._reserve():
                     continue
                 seed = self.seed_of(rival.values, again)
                 try:
                     finished = self.judge(rival.values, seed=seed, deadline=deadline, again=again)
-                except (OutOfTimeError, TrialFailedError) as error:
+                except (OutOfTimeError, TrialFailedError, HopelessError) as error:
                     self.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 self.ledger.add_seed(rival.number, again, finished.image_scores)
@@ -244,17 +243,13 @@ class Search:
     def _one(self, trial: optuna.Trial, deadline: float, *, head_only: bool) -> bool:
         """Run one trial and record what came of it; False where an earlier one had the same values."""
         began = self._clock()
-        protected = bool(self.ledger.start_of(trial))  # the scenarios' recipes are never pruned
-        step = 0
+        reported = -1
 
         def report(now: CurvePoint) -> None:
-            nonlocal step
-            # Depths differ in cost, so rungs are seconds, not epochs.
-            step = max(step + 1, math.ceil(now.seconds))
-            trial.report(now.accuracy, step)
-            # Asked of protected ones, too: what is not asked about leaves no figure for others to be compared with.
-            if trial.should_prune() and not protected:
-                raise optuna.TrialPruned
+            nonlocal reported
+            if now.steps > reported:  # every fold begins anew, and Optuna takes a step once
+                trial.report(now.accuracy, now.steps)  # for those who look at the study with Optuna's own tools
+                reported = now.steps
 
         try:
             values = self.space.suggest(trial, head_only=head_only)
@@ -266,8 +261,8 @@ class Search:
             finished = self.runner.run(
                 values, folds=self.folds, seed=self.seed_of(values), deadline=deadline, report=report
             )
-        except optuna.TrialPruned:
-            self.ledger.prune(trial, "behind earlier trials after the same time", self._clock() - began)
+        except HopelessError as error:
+            self.ledger.prune(trial, str(error), self._clock() - began)
         except OutOfTimeError:
             raise
         except Exception as error:
@@ -281,8 +276,8 @@ class Search:
         return True
 
     def _left(self, deadline: float) -> float:
-        """Seconds for a training in each fold."""
-        return (deadline - self._clock()) / self.folds
+        """Seconds for a training in each fold, so that one on all images fits behind it."""
+        return (deadline - self._clock()) / (self.folds + _REFIT)
 
     def _earlier(self, values: TrialValues) -> TrialRecord | None:
         """A trial of the same values that ended, however it did."""
@@ -299,21 +294,10 @@ class Search:
             return True
         return False
 
-    def _reserve(self, whole: float) -> float:
-        """Seconds to leave for judging the leaders again and, after cross-validation, for the final fit."""
-        most = _CONFIRM_SHARE * whole
-        scored_trials = self.scored_trials()
-        if all(one.head_only for one in scored_trials):
-            # Nothing is known yet of what a fine-tuning costs; a recipe of heads alone costs next to nothing.
-            return 0.0 if self.starts.cost(self.space.start()) == 0 else most
-        ahead = [one for one in leaders(scored_trials, self.sample_weight) if not one.deterministic]
-        # What would not fit is not judged again, and needs no time left for it.
-        again = sum(
-            one.seconds * (self.seeds - 1 - len(self.ledger.further_seeds(one.number)))
-            for one in ahead if one.seconds < most
-        )  # fmt: skip
-        final = max((one.seconds / max(1, self.folds - 1) for one in ahead if self.folds > 1), default=0.0)
-        return min(again, most) + final
+    def _reserve(self) -> float:
+        """Seconds to leave for training the winner on all images, the validation images among them."""
+        tuned = [one for one in leaders(self.scored_trials(), self.sample_weight) if not one.head_only]
+        return max((_REFIT * one.seconds / self.folds for one in tuned), default=0.0)
 
     def _add_probes(self) -> None:
         """The closed-form probe at every stage: finished trials that cost next to nothing."""
@@ -337,7 +321,7 @@ class Search:
 
     def _tell_new(self, told: set[int], on_trial: Callable[[TrialRecord], None]) -> set[int]:
         """Tell of the trials that ended since, those of other workers included; all that ended by now."""
-        ended = self.ledger.ended()
+        ended = self.ledger.searched()  # what was not begun, and what was known already, is no news
         for record in ended:
             if record.number not in told:
                 on_trial(record)
@@ -348,11 +332,11 @@ class Search:
         if whole is None or self._said_deeper:
             return
         self._said_deeper = True
-        # Three of them, beside judging the leaders again.
-        minutes = math.ceil(3 * self.folds * whole / (1 - _CONFIRM_SHARE) / 60)
+        # Two of them, beside training the winner on all images.
+        minutes = math.ceil((2 * self.folds + _REFIT) * whole / 60)
         self.progress.say(
             f"One training from the recipe's start takes about {show_duration(self.folds * whole)}, more than is left, "
-            f"so more stages stay frozen. --budget {minutes}m leaves room."
+            f"so a cheaper one is tried: a smaller input, or more stages frozen. --budget {minutes}m leaves room."
         )
 
     def _say_heads_only(self, reason: OutOfTimeError) -> None:

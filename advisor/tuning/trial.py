@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,13 +12,15 @@ import torch
 
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
+from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
 from advisor.records.trial import CurvePoint
 from advisor.tuning.failures import TrialFailedError
 from advisor.tuning.finished import Finished, joined
+from advisor.tuning.gates import Gate
 from advisor.tuning.judging import Judgement, score
-from advisor.tuning.loop import Schedule, train
+from advisor.tuning.loop import Moment, Schedule, train
 from advisor.tuning.memory import fitting_batch, used_memory
-from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of
+from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of, undecayed
 from advisor.tuning.source import TrainingSource, source_of
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class _Course:
     report: Callable[[CurvePoint], None]
     tap: int
     frozen: int
+    gated: bool
     curve: list[CurvePoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -56,11 +58,10 @@ class _Course:
     def kind(self) -> Head:
         return self.context.catalog.head(self.values.head.name)
 
-    def tell(self, epoch: int, seconds: float, image_scores: NDArray[np.float64]) -> None:
+    def tell(self, epoch: int, step: int, seconds: float, image_scores: NDArray[np.float64]) -> None:
         sample_weight = self.context.sample_weight(self.context.rows("val"))
         accuracy = float(sample_weight @ image_scores / max(1e-12, sample_weight.sum()))
-        per_epoch = math.ceil(len(self.context.rows("train")) / self.values.steps[1].batch_size)
-        self.curve.append(CurvePoint(epoch, epoch * per_epoch, seconds, accuracy))
+        self.curve.append(CurvePoint(epoch, step, seconds, accuracy))
         self.report(self.curve[-1])
 
 
@@ -71,6 +72,7 @@ def run_trial(
     seed: int,
     deadline: float,
     report: Callable[[CurvePoint], None] = lambda _progress: None,
+    gated: bool = True,
 ) -> Finished:
     """Fit the head, then train what the values unfreeze, and score on the validation images.
 
@@ -79,10 +81,12 @@ def run_trial(
         values: scalars by key path.
         seed: of the head's start, the shuffling and the augmentation.
         deadline: on `time.monotonic`.
-        report: told after each epoch; may raise to stop the trial.
+        report: told when the validation images were judged; may raise to stop the trial.
+        gated: whether a training that cannot come to anything is stopped.
 
     Raises:
         TrialFailedError: there is no score; the reason is its text.
+        HopelessError: it was stopped.
         OutOfTimeError: the deadline leaves no room.
         BackboneError: the network cannot be cut at this tap.
     """
@@ -90,7 +94,7 @@ def run_trial(
     deadline = min(deadline, time.monotonic() + _NEVER)
     tap = context.stages.tap_index(values.features.tap)
     frozen = context.stages.frozen_index(values.freeze.depth, tap)
-    course = _Course(context, values, seed, deadline, report, tap, frozen)
+    course = _Course(context, values, seed, deadline, report, tap, frozen, gated)
     params: dict[str, object] = dict(values.head.params)
     tokens = course.kind.tokens
     head = course.kind.create(context.standardise(tap, tokens=tokens).mean.numel(), context.classes, **params)
@@ -193,9 +197,10 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
             loss=course.kind.loss,
             seed=course.seed,
             deadline=course.deadline,
-            after_epoch=lambda epoch, seconds: course.tell(
-                epoch, seconds, _head_score(head, held, labels).image_scores
+            judge=lambda now: course.tell(
+                now.epoch, now.step, now.seconds, _head_score(head, held, labels).image_scores
             ),
+            judgements=JUDGEMENTS,
             say=course.notes.append,
         )
         steps, planned = trained.steps, trained.planned
@@ -221,14 +226,14 @@ def _train_head(course: _Course, head: nn.Module) -> None:
     features = course.context.features("train", course.tap)
     optimizer, train_values = course.values.steps
     schedule = Schedule(
-        "adamw", weight_decay=optimizer.weight_decay, epochs=_HEAD_EPOCHS, batch_size=train_values.batch_size,
-        warmup=train_values.warmup,
+        "adamw", weight_decay=optimizer.weight_decay, batch_size=train_values.batch_size, warmup=train_values.warmup,
+        steps=_HEAD_EPOCHS * steps_per_epoch(len(features), train_values.batch_size),
         balance=balance_mode(course.values, course.context),
     )  # fmt: skip
     train(
         head, lambda batch, _epoch: features[batch], course.context.labels("train"), schedule,
         rates={name: _HEAD_LR for name, _ in head.named_parameters()}, head="", loss=course.kind.loss,
-        seed=course.seed, deadline=course.deadline, after_epoch=lambda _epoch, _seconds: None, say=course.notes.append,
+        seed=course.seed, deadline=course.deadline, judge=lambda _now: None, say=course.notes.append,
     )  # fmt: skip
 
 
@@ -255,15 +260,21 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         return score(torch.cat(parts) if parts else torch.zeros(0), held_labels)
 
     last = Judgement(np.zeros(len(held)), 0.0, torch.zeros(0, context.classes), held_labels[:0])
+    gate = None
+    if values.head.init == "probe" and len(held):
+        last = judge()
+        course.tell(0, 0, 0.0, last.image_scores)
+        gate = Gate(context, values, last.image_scores) if course.gated else None
 
-    def after_epoch(epoch: int, seconds: float) -> None:
+    def judged(now: Moment) -> None:
         nonlocal last
         last = judge()
-        course.tell(epoch, seconds, last.image_scores)
+        course.tell(now.epoch, now.step, now.seconds, last.image_scores)
+        if gate is not None:
+            gate.check(now, last.image_scores)
 
     labels, schedule = context.labels("train").to(context.device), schedule_of(values, context)
-    steps = schedule.epochs * math.ceil(len(labels) / schedule.batch_size)
-    with context.progress.task("Training", steps, seconds=course.deadline - time.monotonic()) as advance:
+    with context.progress.task("Training", schedule.steps, seconds=course.deadline - time.monotonic()) as advance:
 
         def take(rows: Tensor, epoch: int) -> Tensor | tuple[Tensor, ...]:
             advance(1)
@@ -275,12 +286,14 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
             labels,
             schedule,
             rates=learning_rates(network, source.model, values),
+            undecayed=undecayed(network),
             loss=course.kind.loss,
             seed=course.seed,
             # Leave time to score the last epoch.
             deadline=course.deadline - len(held) * context.seconds_per_image() * source.share,
             micro_batch=_micro_batch(course, source),
-            after_epoch=after_epoch,
+            judge=judged,
+            judgements=JUDGEMENTS,
             say=course.notes.append,
         )
     after = network.frozen_digest()
@@ -293,6 +306,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
+        train_accuracy=trained.accuracy,
     )  # fmt: skip
 
 

@@ -8,13 +8,13 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from torch import Tensor, nn
 
 
 def make_optimizer(
-    model: nn.Module, name: str, weight_decay: float, rates: Mapping[str, float]
+    model: nn.Module, name: str, weight_decay: float, rates: Mapping[str, float], undecayed: Collection[str] = ()
 ) -> torch.optim.Optimizer:
     """An optimiser of all that requires gradients, one group for each rate, with and without weight decay.
 
@@ -23,6 +23,7 @@ def make_optimizer(
         name: `adamw`, or `sgd` (momentum 0.9, Nesterov).
         weight_decay: on tensors with two or more dimensions.
         rates: by the name of the parameter; each group keeps its own as `peak`.
+        undecayed: names of further parameters without weight decay.
 
     Raises:
         ValueError: a parameter has no rate, or there is no such optimiser.
@@ -33,10 +34,11 @@ def make_optimizer(
         raise ValueError(f"no learning rate for {', '.join(missing)}")
     groups: dict[tuple[float, bool], list[Tensor]] = {}
     for path, parameter in trained:
-        groups.setdefault((rates[path], parameter.ndim >= 2), []).append(parameter)
+        decays = parameter.ndim >= 2 and path not in undecayed
+        groups.setdefault((rates[path], decays), []).append(parameter)
     listed = [
-        {"params": parameters, "lr": rate, "peak": rate, "weight_decay": weight_decay if matrix else 0.0}
-        for (rate, matrix), parameters in groups.items()
+        {"params": parameters, "lr": rate, "peak": rate, "weight_decay": weight_decay if decays else 0.0}
+        for (rate, decays), parameters in groups.items()
     ]
     if name == "sgd":
         return torch.optim.SGD(listed, momentum=0.9, nesterov=True, fused=True)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 
 import advisor
+from advisor.advice import priors
 from advisor.advice.forecast import Expected
 from advisor.advice.planning import first_of, recipes_by_strategy, usable_recipes
 from advisor.advice.recommend import replan
@@ -72,7 +73,9 @@ def test_the_recipe_of_the_verdicts_strategy_is_what_the_plan_runs(found):
     moved = replace(
         found.verdict, scenario=1, strategy=Strategy.EARLIER_LAYER, rival=Strategy.TUNE_SIMILAR, tap_stage=2
     )
-    planned = recipes_by_strategy(recipes, moved, found.curve, found.start_lr, 50)
+    planned = recipes_by_strategy(
+        recipes, moved, found.curve, found.family, found.start_lr, found.profile.splits["train"], found.sizes
+    )
     assert planned[Strategy.EARLIER_LAYER].name == "small-similar"
     assert first_of(planned[Strategy.EARLIER_LAYER].get("features.tap")) == found.curve.points[1].tap
     assert first_of(planned[Strategy.EARLIER_LAYER].get("freeze.depth")) == 1.0
@@ -126,4 +129,6 @@ def test_a_transformer_without_batchnorm_gets_a_smaller_learning_rate(install, t
     assert found.distance.late is not None
     assert any("borrows" in reason for reason in found.verdict.reasons)
     assert set(found.distance.votes) == set(found.distance.vote_intervals) == {"late", "gain", "kurtosis"}
-    assert found.plan.recipe.get("optimizer.lr").first in (3e-5 * 0.5, 3e-5 * 2)
+    family = priors.FAMILIES["transformer"]
+    assert found.plan.recipe.get("optimizer.lr").first in (family.similar, family.different)
+    assert found.plan.recipe.get("optimizer.layer_decay") == family.bottom

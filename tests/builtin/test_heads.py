@@ -11,6 +11,7 @@ from torch import nn
 
 from advisor.builtin.heads import advisor_heads, binary_cross_entropy, multiclass_squared_hinge
 from advisor.network.transfer import Standardise
+from advisor.recipe.values import steps_per_epoch
 from advisor.tuning.loop import Schedule, train
 
 HEADS = {head.name: head for head in advisor_heads()}
@@ -51,9 +52,9 @@ def accuracy(head, X, y):
 
 def by_steps(head, name, X, y, lr=1e-2, epochs=40):
     train(
-        head, lambda batch, _epoch: X[batch], y, Schedule("adamw", 1e-4, epochs, 16, 0.1),
+        head, lambda batch, _epoch: X[batch], y, Schedule("adamw", 1e-4, epochs * steps_per_epoch(len(X), 16), 16, 0.1),
         rates={path: lr for path, _ in head.named_parameters()}, head="", loss=HEADS[name].loss, seed=0,
-        deadline=time.monotonic() + 1e6, after_epoch=lambda _epoch, _seconds: None,
+        deadline=time.monotonic() + 1e6, judge=lambda _now: None,
     )  # fmt: skip
     return head
 

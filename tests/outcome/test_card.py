@@ -29,7 +29,7 @@ def test_it_says_what_the_report_says(best):
     config, report = parts(folder)
     card = ModelCard((folder / "README.md").read_text())
     (result,) = card.data.eval_results
-    assert (result.metric_type, result.metric_value) == ("accuracy", report["test_accuracy"])
+    assert (result.metric_type, result.metric_value) == ("accuracy", pytest.approx(report["test_accuracy"], abs=1e-5))
     assert (card.data.license, card.data.library_name) == ("mit", "timm")
     low, high = report["test_interval_95"]
     assert f"| test accuracy | {report['test_accuracy']:.3f} (95 % {low:.3f} to {high:.3f}" in card.text

@@ -27,18 +27,36 @@ def test_a_clear_lead_wins_although_it_costs_more():
     assert found.behind == found.behind_se == 0
 
 
-def test_within_one_standard_error_the_cheapest_wins():
-    cheap, dear = scored_trial(0, 379, frozen=8, kind="probe"), scored_trial(1, 380)
-    found = choose([dear, cheap], WORTH, seeds=1)
-    assert (found.chosen.number, found.best.number) == (0, 1)
-    assert found.behind == pytest.approx(1 / N)
-    assert found.behind <= found.behind_se
+def test_of_equals_the_cheapest_wins():
+    found = choose([scored_trial(1, 380), scored_trial(0, 380, frozen=8, kind="probe")], WORTH, seeds=1)
+    assert found.chosen.number == 0
     # Of equally deep ones the shorter network, then the plain head.
     assert (
         choose([scored_trial(0, 300, frozen=8), scored_trial(1, 300, frozen=7, tap=7)], WORTH, seeds=1).chosen.number
         == 1
     )
     assert choose([scored_trial(0, 300, linear=False), scored_trial(1, 300)], WORTH, seeds=1).chosen.number == 1
+
+
+def test_a_better_estimate_wins_however_small_its_lead():
+    found = choose([scored_trial(1, 382), scored_trial(0, 380, frozen=8, kind="probe")], WORTH, seeds=1)
+    assert found.chosen.number == 1
+
+
+def noisy(number, accuracy, rng, seeds=1, **changes):
+    one = scored_trial(number, 0, seeds=seeds, **changes)
+    return replace(one, image_scores=(rng.random((seeds, N)) < accuracy).astype(float))
+
+
+def test_the_luckiest_of_many_heads_does_not_beat_a_better_training():
+    """Twenty heads of .80 on 400 images, the luckiest near .84, against one training of .83 under three seeds."""
+    wins = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        heads = [noisy(i, 0.80, rng, frozen=8) for i in range(20)]
+        tuned = noisy(99, 0.83, rng, seeds=3)
+        wins += choose([*heads, tuned], WORTH, seeds=3).chosen.number == 99
+    assert wins >= 7
 
 
 def test_luck_under_the_first_seed_does_not_last():
@@ -55,21 +73,23 @@ def test_a_trial_that_was_not_judged_again_does_not_overtake_those_that_were():
     judged = [scored_trial(i, [380 - i, 340, 340]) for i in range(3)]
     found = choose([*judged, scored_trial(9, 370)], WORTH, seeds=3)
     assert found.best.number in {0, 1, 2}
-    # Nor does a leader for which there was no time, however good its only figure.
-    found = choose([judged[0], judged[1], scored_trial(8, 379)], WORTH, seeds=3)
-    assert found.best.number in {0, 1}
     assert [rival.number for rival in leaders([*judged, scored_trial(9, 370)], WORTH)] == [0, 1, 2]
+
+
+def test_a_leader_too_dear_to_judge_again_stays_in():
+    found = choose(
+        [scored_trial(0, [325, 324, 324]), scored_trial(1, [324, 324, 324]), scored_trial(8, 360)], WORTH, seeds=3
+    )
+    assert found.chosen.number == 8
+    assert (found.sure, found.unsure) == (2, 1)
 
 
 def test_the_probe_is_always_compared():
     trials = [scored_trial(i, 380 - i) for i in range(4)]
-    assert choose([*trials, scored_trial(9, 379, kind="probe", frozen=8)], WORTH, seeds=1).chosen.number == 9
-
-
-def test_nothing_below_the_probe_is_taken():
-    probe, shorter = scored_trial(0, 380, kind="probe", frozen=8), scored_trial(1, 379, frozen=5, tap=5)
-    assert choose([probe, shorter], WORTH, seeds=1).chosen.number == 0
-    assert choose([scored_trial(0, 380, frozen=8), shorter], WORTH, seeds=1).chosen.number == 1
+    assert any(
+        rival.number == 9
+        for rival in choose([*trials, scored_trial(9, 300, kind="probe", frozen=8)], WORTH, seeds=1).rivals
+    )
 
 
 def test_images_count_what_they_are_worth():

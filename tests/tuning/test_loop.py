@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from advisor.recipe.values import steps_per_epoch
 from advisor.tuning import updates
 from advisor.tuning.batches import draw_order
 from advisor.tuning.failures import OutOfTimeError, TrialFailedError
@@ -17,8 +18,8 @@ Y = (X[:, 0] + 0.5 * X[:, 1] > 0).long()
 
 
 def schedule(**changes):
-    found = {"optimizer": "adamw", "weight_decay": 0.0, "epochs": 5, "batch_size": 16, "warmup": 0.2}
-    return Schedule(**{**found, **changes})
+    plain = {"optimizer": "adamw", "weight_decay": 0.0, "batch_size": 16, "warmup": 0.2}
+    return Schedule(**{**plain, **changes})
 
 
 def model():
@@ -35,7 +36,12 @@ def run(network, take=lambda batch, _epoch: X[batch], after=lambda _epoch, _seco
     options |= {
         key: changes.pop(key) for key in ("rates", "deadline", "loss", "micro_batch", "say", "head") if key in changes
     }
-    return train(network, take, labels, schedule(**changes), after_epoch=after, **options)
+    epochs = changes.pop("epochs", 5)
+    steps = epochs * steps_per_epoch(len(labels), changes.get("batch_size", 16))
+    return train(
+        network, take, labels, schedule(**{"steps": steps, **changes}),
+        judge=lambda now: after(now.epoch, now.seconds), judgements=epochs, **options,
+    )  # fmt: skip
 
 
 def equal(one, two, **tolerance):
@@ -470,3 +476,41 @@ def test_it_learns_on_a_gpu():
     done = run(network, take=lambda batch, _epoch: X[batch].cuda(), epochs=20, ema=0.9, mixup=0.1, l2_sp=0.01)
     assert done.steps == 120
     assert (network(X.cuda()).argmax(1).cpu() == Y).float().mean() > 0.85
+
+
+def test_it_is_as_long_as_its_steps_and_judged_at_even_distances():
+    moments = []
+    done = train(
+        model(), lambda batch, _epoch: X[batch], Y, schedule(steps=50), rates=rates_of(model()), head="2.", seed=0,
+        deadline=time.monotonic() + 1e6, judge=moments.append, judgements=4,
+    )  # fmt: skip
+    assert done.steps == done.planned == 50
+    assert [now.step for now in moments] == [13, 26, 39, 50]  # passes are six steps, and it is not the end of one
+    assert [now.epoch for now in moments] == [3, 5, 7, 9]
+    assert all(now.steps == 50 for now in moments)
+    assert moments[-1].loss < moments[0].loss
+
+
+def test_the_last_pass_says_how_much_it_has_right():
+    assert run(model(), epochs=30).accuracy > 0.9
+    assert run(model(), labels=torch.randint(0, 2, (96,), generator=torch.Generator().manual_seed(0))).accuracy < 0.8
+    assert run(model(), mixup=0.2).accuracy is None
+
+
+def test_gradients_are_clipped_to_their_norm():
+    start = model().state_dict()
+
+    def moved(clip):
+        network = trained(clip=clip, optimizer="sgd", warmup=0.0, epochs=1, batch_size=96)
+        return sum(((value - start[name]) ** 2).sum() for name, value in network.state_dict().items()).sqrt()
+
+    assert moved(1e-3) < 0.01 * moved(0.0)
+    assert moved(1e6) == pytest.approx(float(moved(0.0)), rel=1e-5)
+
+
+def test_what_the_network_keeps_from_decay_is_not_decayed():
+    network = model()
+    optimizer = updates.make_optimizer(network, "adamw", 0.1, rates_of(network), {"0.weight"})
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decay[id(network[0].weight)] == 0.0
+    assert decay[id(network[2].weight)] == 0.1

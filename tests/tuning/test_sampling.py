@@ -2,7 +2,7 @@ import optuna
 import pytest
 
 from advisor.tuning.importance import importances
-from advisor.tuning.sampling import pick_pruner, pick_sampler
+from advisor.tuning.sampling import pick_sampler
 
 
 def test_few_trials_go_to_a_gaussian_process_and_many_to_the_parzen_estimator():
@@ -10,24 +10,6 @@ def test_few_trials_go_to_a_gaussian_process_and_many_to_the_parzen_estimator():
     assert isinstance(pick_sampler(0, 30, 4), optuna.samplers.TPESampler)
     assert isinstance(pick_sampler(0, 12, 9), optuna.samplers.TPESampler)  # too many values for few trials
     assert isinstance(pick_sampler(0, 12, 0), optuna.samplers.TPESampler)
-
-
-def test_pruning_starts_after_three_epochs_of_the_costliest_training():
-    pruner = pick_pruner(20, 7.4)
-    assert isinstance(pruner, optuna.pruners.SuccessiveHalvingPruner)
-    assert isinstance(pick_pruner(40, 7.4), optuna.pruners.HyperbandPruner)
-    study = optuna.create_study(direction="maximize", pruner=pruner)
-
-    def prunes(value, seconds):
-        trial = study.ask()
-        trial.report(value, seconds)
-        verdict = trial.should_prune()
-        study.tell(trial, value)
-        return verdict
-
-    assert not prunes(0.9, 23)
-    assert not prunes(0.1, 22)  # not yet
-    assert prunes(0.1, 23)
 
 
 @pytest.mark.parametrize("expected", [12, 30])

@@ -13,7 +13,7 @@ from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Range, Recipe
 from advisor.records.trial import TrialKind, TrialState
-from advisor.tuning.failures import OutOfTimeError, TrialFailedError
+from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.ledger import Ledger
 from advisor.tuning.space import SearchSpace
 from advisor.tuning.study import Search
@@ -115,7 +115,7 @@ def test_the_deadline_is_kept_and_no_training_is_begun_that_cannot_fit():
 
 
 def test_what_turns_out_too_long_is_tried_again_with_more_stages_frozen():
-    runner = Replay(depth_helps, lambda values: 400 * (1.1 - values.freeze.depth), forecast=lambda _values: 1.0)
+    runner = Replay(depth_helps, lambda values: 1000 * (1.1 - values.freeze.depth), forecast=lambda _values: 1.0)
     search, _ = searching(runner, budget=100)
     search.run(trials=2, deadline=100.0)
     kinds = [record.kind for record in search.ledger.ended()]
@@ -126,19 +126,22 @@ def test_what_turns_out_too_long_is_tried_again_with_more_stages_frozen():
     assert later[0].values.freeze.depth > 0
 
 
-def test_hopeless_trials_are_pruned_and_starting_points_are_not():
-    def accuracy(values):
-        return 0.9 if values.optimizer and values.optimizer.lr == 1e-3 else 0.05
+def test_a_hopeless_training_is_stopped_with_its_reason_and_the_search_goes_on():
+    runner = Replay(depth_helps, events={10: HopelessError("the loss is above that of guessing")})
+    search, _ = searching(runner)
+    search.run(trials=4, deadline=1e6)
+    (stopped,) = [record for record in search.ledger.searched() if record.state is TrialState.PRUNED]
+    assert stopped.reason == "the loss is above that of guessing"
+    assert not stopped.scored
+    assert len(search.ledger.searched()) == 4
 
-    runner = Replay(accuracy)
+
+def test_trainings_of_different_length_are_compared_at_their_ends_only():
+    """A slow riser that ends best is never stopped for being behind half-way."""
+    runner = Replay(lambda values: 0.95 if values.optimizer and values.optimizer.lr < 3e-4 else 0.7)
     search, _ = searching(runner, freeze__depth=0.0)
-    search.run(trials=14, deadline=1e6)
-    states = {record.number: record.state for record in search.ledger.searched()}
-    assert states[0] is TrialState.COMPLETE
-    assert list(states.values()).count(TrialState.PRUNED) >= 4
-    pruned = next(record for record in search.ledger.searched() if record.state is TrialState.PRUNED)
-    assert pruned.reason == "behind earlier trials after the same time"
-    assert pruned.steps is None
+    search.run(trials=10, deadline=1e6)
+    assert {record.state for record in search.ledger.searched()} == {TrialState.COMPLETE}
 
 
 def test_a_failed_trial_keeps_its_reason_and_the_search_goes_on():

@@ -54,10 +54,32 @@ def ways_section(recommendation: Recommendation) -> Section:
             )
         )
     ]
+    blocks += sizes_blocks(recommendation)
     table = backbones_table(recommendation)
     if table is not None:
         blocks.append(table)
     return Section("ways", "What each way may bring, and cost", "Gain and cost", tuple(blocks))
+
+
+def sizes_blocks(recommendation: Recommendation) -> tuple[Block, ...]:
+    """The probe at smaller inputs, and what each costs; nothing where the network takes no smaller one."""
+    sizes = recommendation.sizes
+    if sizes is None:
+        return ()
+    whole = sizes.points[-1].seconds
+    table = Table(
+        f"Input size: the best stage's probe on {sizes.images} images",
+        (Column("pixels", number=True), Column(recommendation.curve.metric, number=True),
+         Column("behind the best, points", number=True), Column("time for an image", number=True), Column("")),
+        tuple(
+            (str(point.size), number(point.accuracy, 3),
+             "–" if point.behind == point.behind_se == 0 else f"{100 * point.behind:.1f} ± {100 * point.behind_se:.1f}",
+             f"{point.seconds / whole:.0%}", "fine-tuning starts here" if point.size == sizes.start else "")
+            for point in sizes.points
+        ),
+        marked=frozenset(i for i, point in enumerate(sizes.points) if point.size == sizes.start),
+    )  # fmt: skip
+    return Text(f"{sizes.sentence[0].upper()}{sizes.sentence[1:]}."), table
 
 
 def backbones_table(recommendation: Recommendation) -> Table | None:

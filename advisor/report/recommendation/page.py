@@ -23,6 +23,7 @@ from advisor.report.recommendation.measured import (
     depth_section,
     labels_section,
     scenario_section,
+    sizes_blocks,
     ways_section,
 )
 from advisor.version import __version__
@@ -99,6 +100,7 @@ def recommendation_screen(recommendation: Recommendation, *, plan: str, reports:
             Section("depth", "", "", (charts.probe_curve(curve, recommendation.verdict.tap_stage),)),
             Section("ways", "", "", (
                 charts.ways_accuracy(recommendation),
+                *sizes_blocks(recommendation),
                 *map(Text, more),
                 verdict.runner_up(recommendation),
             )),

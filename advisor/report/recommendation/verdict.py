@@ -27,6 +27,7 @@ _START = (
     ("optimizer.lr", "learning rate of the backbone"),
     ("optimizer.lr_ratio", "learning rate of the head, times that"),
     ("optimizer.weight_decay", "weight decay"),
+    ("train.steps", "optimiser steps"),
     ("train.epochs", "passes over the images"),
     ("train.batch_size", "images in a step"),
     ("train.augment", "changes to the images in training"),

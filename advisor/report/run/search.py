@@ -76,8 +76,9 @@ def choice_section(run: RunFolder) -> Section:
     seeds = max((rival.seeds for rival in choice.rivals), default=1)
     among = f", those that depend on chance over up to {seeds} seeds." if seeds > 1 else " under one seed."
     rule = (
-        "The winner is the cheapest within one standard error of the best, by paired differences on the same images: "
-        "fewer trained stages first, then a shorter network, then a plain head. Nothing below the best probe is taken."
+        "The winner has the best estimate: its figure less the luck of being the best of its kind (bootstrap, apart "
+        "for fine-tunings and for heads on frozen features), divided by the number of seeds that judged it. Of equals "
+        "the cheaper wins."
     )
     lines = [
         f"Every trial was scored by {record.metric_name} {how}.",
@@ -87,7 +88,8 @@ def choice_section(run: RunFolder) -> Section:
     if choice.chosen != choice.best:
         lines.append(
             f"The winner, {trial_name(choice.chosen)}, is not the most accurate one: {trial_name(choice.best)} is "
-            f"{points(choice.behind, sign=False)} ± {points(choice.behind_se, sign=False)} points ahead but costs more."
+            f"{points(choice.behind, sign=False)} ± {points(choice.behind_se, sign=False)} points ahead before luck is "
+            "taken off."
         )
     if choice.optimism > 0:
         lines.append(
