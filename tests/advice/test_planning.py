@@ -1,23 +1,25 @@
 """From measurements to recipes and costs."""
 
-import math
 from dataclasses import replace
 
 import pytest
+import timm
 from hypothesis import given
 from hypothesis import strategies as st
 from verdicts import LARGE, PILOT, SMALL, curve, distance, expectations, verdict
 
 from advisor.advice import priors
 from advisor.advice.cost import StepCost
+from advisor.advice.input_sizes import SizeCurve, SizePoint
 from advisor.advice.planning import (
     adapt_recipe,
     evidence_of,
+    family_of,
     find_recipe,
     first_of,
-    least_epochs,
     recipes_by_strategy,
     starting_lr,
+    steps_of,
     usable_recipes,
     way_cost,
 )
@@ -26,12 +28,14 @@ from advisor.network.stages import Stage, Stages
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Range, Recipe
+from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
 from advisor.strategy import SCENARIOS, Strategy
 from advisor.task import MultiLabel, SingleLabel
 
 CATALOG = load_catalog(only=())
 RECIPES = usable_recipes(CATALOG, Silent(), SingleLabel(("a", "b")))
 FLAT = curve([0.5, 0.9, 0.8])
+FAMILY = priors.FAMILIES["batchnorm"]
 STAGES = Stages(tuple(Stage(name, name, ()) for name in "abc"))
 
 
@@ -70,25 +74,23 @@ def test_a_recipe_for_other_images_is_no_recipe_for_these():
 
 
 def test_transformers_and_similar_images_begin_with_smaller_rates():
-    tokens = replace(STAGES, tokens=True)
     rates = {
-        (stages.tokens, side): starting_lr(stages, distance(side)) for stages in (STAGES, tokens) for side in (0.2, 0.8)
+        (kind, side): starting_lr(priors.FAMILIES[kind], distance(side))
+        for kind in priors.FAMILIES
+        for side in (0.2, 0.8)
     }
-    assert rates[True, 0.2] < rates[False, 0.2] < rates[False, 0.8]
-    assert rates[True, 0.2] < rates[True, 0.8]
-    assert starting_lr(STAGES, distance(0.5)) == rates[False, 0.8]  # undecided counts as different
+    for kind in priors.FAMILIES:
+        assert rates[kind, 0.2] < rates[kind, 0.8]
+        assert starting_lr(priors.FAMILIES[kind], distance(0.5)) == rates[kind, 0.8]  # undecided counts as different
+    assert rates["transformer", 0.8] < rates["convnext", 0.8] < rates["batchnorm", 0.8]
 
 
-@given(st.integers(1, 10**6), st.integers(1, 4096))
-def test_there_are_enough_steps_and_not_an_epoch_more(images, batch):
-    epochs = least_epochs(images, batch)
-    steps = math.ceil(images / batch)
-    assert epochs * steps >= priors.LEAST_STEPS
-    assert (epochs - 1) * steps < priors.LEAST_STEPS
-
-
-def test_no_images_at_all_still_have_epochs():
-    assert least_epochs(0, 32) == priors.LEAST_STEPS
+@pytest.mark.parametrize(
+    ("architecture", "kind"), [("test_resnet", "batchnorm"), ("test_convnext", "convnext"), ("test_vit", "transformer")]
+)
+def test_the_family_is_that_of_the_network(architecture, kind):
+    stages = replace(STAGES, tokens=kind == "transformer")
+    assert family_of(timm.create_model(architecture), stages) == priors.FAMILIES[kind]
 
 
 # -- adapting a recipe
@@ -99,51 +101,91 @@ def test_measurements_move_starts_and_widen_ranges_that_do_not_hold_them():
         "features.tap": Range(0.8, 1.0), "optimizer.lr": Range(1e-5, 1e-3, log=True), "train.epochs": 40,
         "train.batch_size": 16,
     })  # fmt: skip
-    adapted = adapt_recipe(recipe, verdict(tap_stage=2), FLAT, 5e-3, images=1000)
+    adapted = adapt_recipe(recipe, verdict(tap_stage=2), FLAT, FAMILY, 5e-3, images=1000)
     assert adapted.values["features.tap"] == Range(pytest.approx(2 / 3), 1.0, start=pytest.approx(2 / 3))
-    assert adapted.values["optimizer.lr"] == Range(1e-5, 5e-3, log=True, start=5e-3)
+    below, above = priors.RATES_AROUND
+    assert adapted.values["optimizer.lr"] == Range(5e-3 * below, 5e-3 * above, log=True, start=5e-3)
     assert adapted.values["train.epochs"] == 40
     assert recipe.values["features.tap"] == Range(0.8, 1.0)
 
 
 def test_fixed_values_stay_and_keys_that_a_recipe_lacks_are_not_added():
     fixed = Recipe("x", values={"features.tap": 1.0, "optimizer.lr": 1e-4, "freeze.depth": 1.0})
-    assert adapt_recipe(fixed, verdict(tap_stage=1, pilot=PILOT), FLAT, 5e-3, images=100) == fixed
-    assert adapt_recipe(Recipe("y"), verdict(tap_stage=1), FLAT, 5e-3, images=100).values == {}
+    assert adapt_recipe(fixed, verdict(tap_stage=1, pilot=PILOT), FLAT, FAMILY, 5e-3, images=100) == fixed
+    assert adapt_recipe(Recipe("y"), verdict(tap_stage=1), FLAT, FAMILY, 5e-3, images=100).values == {}
 
 
-def test_few_images_get_more_passes_and_searched_epochs_are_left():
-    recipe = Recipe("x", values={"train.epochs": 2, "train.batch_size": Range(16, 64, start=16)})
-    assert adapt_recipe(recipe, verdict(), FLAT, 1e-4, images=32).values["train.epochs"] == 30
-    assert adapt_recipe(recipe, verdict(), FLAT, 1e-4, images=10_000).values["train.epochs"] == 2
-    searched = Recipe("x", values={"train.epochs": Range(1, 3)})
-    assert adapt_recipe(searched, verdict(), FLAT, 1e-4, images=32) == searched
+def test_a_search_that_may_train_gets_its_length_from_the_images_and_said_ones_are_left():
+    recipe = Recipe("x", values={"freeze.depth": Range(0.0, 1.0), "train.batch_size": 32})
+    steps = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500).values["train.steps"]
+    low, high = priors.LENGTHS
+    assert steps == Range(round(low * steps.start), round(high * steps.start), log=True, start=steps.start)
+    assert 450 <= steps.start <= 600
+    for said in ({"train.epochs": 2}, {"train.steps": 77}):
+        known = Recipe("x", values={"freeze.depth": 0.0, **said})
+        assert adapt_recipe(known, verdict(), FLAT, FAMILY, 1e-4, images=500).values == known.values
+
+
+def test_families_bring_their_decay_and_rates_by_stage():
+    recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 1})
+    vit = priors.FAMILIES["transformer"]
+    adapted = adapt_recipe(recipe, verdict(), FLAT, vit, 1e-4, images=500).values
+    assert (adapted["optimizer.layer_decay"], adapted["optimizer.weight_decay"]) == (vit.bottom, vit.weight_decay)
+    own = recipe.with_values({"optimizer.layer_decay": 0.5, "optimizer.weight_decay": 0.0})
+    assert adapt_recipe(own, verdict(), FLAT, vit, 1e-4, images=500).values == own.values
+
+
+def test_sizes_are_searched_from_the_smallest_that_does():
+    points = tuple(SizePoint(size, 0.8, behind, 0.01, 0.01) for size, behind in ((64, 0.1), (96, 0.005), (224, 0.0)))
+    sizes = SizeCurve(400, 80, points)
+    recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 1})
+    adapted = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes)
+    assert adapted.values["features.input_size"] == Choices((64, 96, 224), 96)
+    fixed = recipe.with_values({"features.input_size": 128})
+    assert adapt_recipe(fixed, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes) == fixed
+
+
+@given(st.integers(2, 10**5), st.integers(2, 256))
+def test_the_length_is_what_the_recipe_says_or_what_the_images_call_for(images, batch):
+    def steps(**values):
+        flat = {f"train.{name}": value for name, value in values.items()}
+        return steps_of(Recipe("x", values={"train.batch_size": batch, **flat}), images)
+
+    assert steps() >= 300
+    assert steps(steps=17) == 17
+    assert steps(epochs=3) == 3 * steps_per_epoch(images, batch)
 
 
 def test_a_pilots_depth_is_where_the_search_of_depths_begins():
-    recipe = Recipe("x", values={"freeze.depth": Range(0.0, 0.4)})
-    assert adapt_recipe(recipe, verdict(pilot=PILOT), FLAT, 1e-4, 100).values["freeze.depth"] == Range(
+    recipe = Recipe("x", values={"freeze.depth": Range(0.0, 0.4), "train.epochs": 1})
+    assert adapt_recipe(recipe, verdict(pilot=PILOT), FLAT, FAMILY, 1e-4, 100).values["freeze.depth"] == Range(
         0.0, 0.5, start=0.5
     )
-    assert adapt_recipe(recipe, verdict(), FLAT, 1e-4, 100) == recipe
+    assert adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, 100) == recipe
 
 
 def test_what_was_measured_one_way_is_searched_that_way():
-    recipe = Recipe("x")
+    recipe = Recipe("x", values={"freeze.depth": 1.0})
     codes = replace(FLAT, codes="mean+std")
-    assert adapt_recipe(recipe, verdict(), codes, 1e-4, 100).values == {"features.codes": "mean+std"}
+    assert adapt_recipe(recipe, verdict(), codes, FAMILY, 1e-4, 100).values == {
+        "freeze.depth": 1.0,
+        "features.codes": "mean+std",
+    }
     balanced = replace(FLAT, task=SingleLabel.numbered(10).with_metric("balanced"))
-    assert adapt_recipe(recipe, verdict(), balanced, 1e-4, 100).values == {"search.metric": "balanced"}
+    assert adapt_recipe(recipe, verdict(), balanced, FAMILY, 1e-4, 100).values == {
+        "freeze.depth": 1.0,
+        "search.metric": "balanced",
+    }
 
 
 def test_the_way_of_the_verdict_is_what_its_scenario_plans():
     early = verdict(Strategy.EARLIER_LAYER, scenario=1, tap_stage=2)
-    planned = recipes_by_strategy(RECIPES, early, FLAT, 1e-4, 100)
+    planned = recipes_by_strategy(RECIPES, early, FLAT, FAMILY, 1e-4, 100, None)
     assert set(planned) == set(Strategy)
     assert planned[Strategy.EARLIER_LAYER].scenario == 1
     assert planned[Strategy.TUNE_DIFFERENT].scenario == 4
     without = [recipe for recipe in RECIPES if recipe.name != "lp-ft"]
-    assert set(recipes_by_strategy(without, early, FLAT, 1e-4, 100)) == set(Strategy) - {Strategy.LP_FT}
+    assert set(recipes_by_strategy(without, early, FLAT, FAMILY, 1e-4, 100, None)) == set(Strategy) - {Strategy.LP_FT}
 
 
 # -- what a way costs
@@ -153,23 +195,26 @@ SPLITS = {"train": 100, "val": 20, "test": 30}
 
 
 def test_a_frozen_network_costs_one_pass_and_no_memory():
-    cost = way_cost(Recipe("x", values={"freeze.depth": 1.0}), SPLITS, forward=0.02, step=STEP)
+    cost = way_cost(Recipe("x", values={"freeze.depth": 1.0}), SPLITS, 224, forward=0.02, step=STEP)
     assert (cost.recipe, cost.extra_bytes) == ("x", 0)
     assert cost.seconds == pytest.approx(0.02 * 120)
 
 
 def test_a_training_costs_its_steps_its_validation_and_its_memory():
     recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 3, "train.batch_size": 32})
-    cost = way_cost(recipe, SPLITS, forward=0.02, step=STEP)
-    epoch = 100 * 0.1 + 4 * 0.5 + 20 * 0.02
-    assert cost.seconds == pytest.approx(0.02 * 120 + 3 * epoch)
+    cost = way_cost(recipe, SPLITS, 224, forward=0.02, step=STEP)
+    steps = 3 * 4
+    training = steps * 32 * 0.1 + steps * 0.5
+    assert cost.seconds == pytest.approx(0.02 * 120 + training + JUDGEMENTS * 20 * 0.02)
+    half = way_cost(recipe.with_values({"features.input_size": 112}), SPLITS, 224, forward=0.02, step=STEP)
+    assert half.seconds == pytest.approx(0.02 * 120 + training / 4 + JUDGEMENTS * 20 * 0.02)
     assert cost.extra_bytes == 1000 + 32 * 10
 
 
 @given(st.floats(0, 0.99), st.floats(0, 0.99))
 def test_the_more_is_frozen_the_less_it_costs(one, other):
     def seconds(depth):
-        return way_cost(Recipe("x", values={"freeze.depth": depth}), SPLITS, 0.02, STEP).seconds
+        return way_cost(Recipe("x", values={"freeze.depth": depth}), SPLITS, 224, 0.02, STEP).seconds
 
     low, high = sorted((one, other))
     assert seconds(high) <= seconds(low) + 1e-9
@@ -179,7 +224,7 @@ def test_the_more_is_frozen_the_less_it_costs(one, other):
 def test_a_searched_depth_costs_what_its_start_costs():
     searched = Recipe("x", values={"freeze.depth": Range(0.0, 1.0, start=0.25)})
     fixed = Recipe("x", values={"freeze.depth": 0.25})
-    assert way_cost(searched, SPLITS, 0.02, STEP) == way_cost(fixed, SPLITS, 0.02, STEP)
+    assert way_cost(searched, SPLITS, 224, 0.02, STEP) == way_cost(fixed, SPLITS, 224, 0.02, STEP)
 
 
 # -- what a plan keeps

@@ -15,6 +15,8 @@ from advisor.recipe.values import (
     OptimizerValues,
     TrainValues,
     TrialValues,
+    automatic_steps,
+    steps_per_epoch,
 )
 
 numbers = st.floats(0, 1, allow_nan=False)
@@ -138,7 +140,7 @@ def test_steps_described_in_part_are_refused_by_the_name_of_the_part():
     with pytest.raises(KeyError, match="optimizer"):
         TrialValues.from_flat({"optimizer.lr": 0.1})
     whole = {"optimizer.name": "sgd", "optimizer.lr": 0.1, "optimizer.lr_ratio": 1.0, "optimizer.weight_decay": 0.0}
-    with pytest.raises(KeyError, match=r"train.*epochs"):
+    with pytest.raises(KeyError, match=r"train.*batch_size"):
         TrialValues.from_flat(whole)
 
 
@@ -181,3 +183,23 @@ def test_every_installed_heads_parameters_survive():
         params = {param.name: param.default for param in offer.item.params}
         values = TrialValues(head=HeadValues(name, "random", params))
         assert TrialValues.from_flat(values.to_flat()).head == values.head
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "steps"),
+    [(97, 32, 3), (98, 32, 4), (96, 32, 3), (33, 32, 1), (32, 32, 1), (3, 32, 1), (1, 32, 1), (10, 3, 3)],
+)
+def test_a_pass_leaves_out_a_last_batch_of_one(images, batch, steps):
+    assert steps_per_epoch(images, batch) == steps
+
+
+@given(st.integers(1, 200_000))
+def test_more_images_never_get_fewer_steps_and_never_more_passes(images):
+    assert automatic_steps(2 * images, 32) >= automatic_steps(images, 32) >= 300
+    passes = [automatic_steps(count, 32) / steps_per_epoch(count, 32) for count in (images, 2 * images)]
+    assert passes[1] <= passes[0] + 1
+
+
+def test_published_lengths_are_near():
+    assert 450 <= automatic_steps(500, 32) <= 600  # the plain loop's 480
+    assert 900 <= automatic_steps(1000, 32) <= 1000  # VTAB-1k's 1 000 in batches of 64
