@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from advisor.data.copies import group_copies
-from advisor.data.dataset import ImageDataset, open_dataset, split_dataset, without
+from advisor.data.dataset import ImageDataset, open_dataset, without
 from advisor.data.pixels import PixelStore, store_pixels
 from advisor.data.profile import DatasetProfile, profile_dataset
 from advisor.data.range import NO_RANGES, ValueRanges
+from advisor.data.splitting import split_dataset
 
 if TYPE_CHECKING:
     from advisor.plugins import Catalog

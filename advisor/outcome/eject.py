@@ -16,13 +16,14 @@ import torch
 
 from advisor.builtin.datasets import folder_of
 from advisor.data.cache import disk_errors, write_whole
-from advisor.errors import UNSEEN, RunError, closest_path
+from advisor.errors import RunError, closest_path
 from advisor.network.timm_network import TimmNetwork
 from advisor.network.transfer import Pool, cut
 from advisor.outcome.bundle import best_of
 from advisor.outcome.card import report_of
+from advisor.outcome.frozen_names import WIDTH, frozen_line, in_quotes
 from advisor.outcome.run import Machine, open_contexts
-from advisor.packaging.new import quoted, require_new
+from advisor.packaging.new import require_new
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import load_plan
@@ -33,18 +34,16 @@ from advisor.tuning.space import SearchSpace
 from advisor.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
-    from advisor.network.stages import Stages
     from advisor.recipe.values import TrialValues
     from advisor.records.run import RunRecord
     from advisor.tuning.context import TrialContext
     from advisor.types import InputSpec
 
 MOST_LINES = 99
-_WIDTH = 120
 _SAME = 1e-4  # of the largest feature
 # What the script can say. A value of another key must be the one that does nothing.
 _SAID = frozenset({
@@ -139,7 +138,7 @@ def eject(
     if tuned:
         beside[start] = _start(context, tap, values)
     words, notes = _words(context, values, tap, frozen, report)
-    text = _rendered({**words, "create": create, "table": _in_quotes(table.name), "start": _in_quotes(start.name),
+    text = _rendered({**words, "create": create, "table": in_quotes(table.name), "start": in_quotes(start.name),
                       "seed": plan.seed, "data": _data_line(plan.location)})  # fmt: skip
     if (count := len(text.splitlines())) > MOST_LINES:
         raise _cannot_say(f"it would take {count} lines, and {MOST_LINES} are the most")
@@ -211,7 +210,7 @@ def _creation(context: TrialContext, values: TrialValues, file: str) -> tuple[st
     if name.startswith(PREFIX) and untouched:
         known = name.removeprefix(PREFIX)
         if _equal(timm.create_model(known, pretrained=True, num_classes=0), bare, context.backbone.input):
-            return f'"{_in_quotes(known)}", pretrained=True, num_classes=0', None
+            return f'"{in_quotes(known)}", pretrained=True, num_classes=0', None
     if not architecture or not timm.is_model(architecture):
         raise _cannot_say(f"timm has no architecture `{architecture or name}`")
     state = {key: tensor.clone().contiguous() for key, tensor in bare.state_dict().items()}
@@ -222,7 +221,7 @@ def _creation(context: TrialContext, values: TrialValues, file: str) -> tuple[st
         raise _cannot_say(f"timm's `{architecture}` has other parameters than the network") from error
     if not _equal(again, bare, context.backbone.input):
         raise _cannot_say(f"timm's `{architecture}` answers otherwise than the network with the same weights")
-    text = f'"{_in_quotes(architecture)}", num_classes=0, checkpoint_path=HERE / "{_in_quotes(file)}"'
+    text = f'"{in_quotes(architecture)}", num_classes=0, checkpoint_path=HERE / "{in_quotes(file)}"'
     return text, bytes(save(state))
 
 
@@ -262,7 +261,7 @@ def _words(
         "side": context.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
         "offset": 2 * edge + spec.size - spec.resize,
-        "tap": _in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
+        "tap": in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
         "pooled": pooled, "width": width, "momentum": "",
     }  # fmt: skip
     if tuned:
@@ -280,13 +279,13 @@ def _words(
         notes.append("The statistics of BatchNorm in its weights were taken anew from the training images.")
     test, count = float(report.test or 0.0), report.test_images
     how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else f"read at stage {tap} of {len(stages)}"
-    words["title"] = _in_quotes(f"{context.backbone.name} for {classes} classes, {how}: what a search found best.")
+    words["title"] = in_quotes(f"{context.backbone.name} for {classes} classes, {how}: what a search found best.")
     about = (
         f"Written by transfer-advisor {__version__}, whose own model had {test:.4f} of {count} test images right. "
         "This script draws random numbers and rounds pixels in its own way, so expect that figure within chance. It "
         "needs torch, torchvision, timm, safetensors, pillow and numpy, and the files that it names beside it."
     )
-    lines = textwrap.wrap(_in_quotes(" ".join((about, *notes))), _WIDTH - 1, break_long_words=False)
+    lines = textwrap.wrap(in_quotes(" ".join((about, *notes))), WIDTH - 1, break_long_words=False)
     words["about"] = "\n".join(lines)
     return words, tuple(notes)
 
@@ -314,7 +313,7 @@ def _training_words(
         "batch": train.batch_size, "warmup": repr(train.warmup),
         "lr": repr(optimizer.lr), "decay": repr(optimizer.weight_decay),
         "head_lr": repr(optimizer.head_lr),
-        "frozen": _frozen_line(context.network, context.stages, frozen), "views": views,
+        "frozen": frozen_line(context.network, context.stages, frozen), "views": views,
         "rounds": -(-epochs // kept) if kept and views else 0, "mirror": augment == "flip_crop",
         "views_words": f"{views} views of each image, the first of them plain" if kept else "a view for each epoch",
         "optimizer": "AdamW(groups, lr=LR)" if optimizer.name == "adamw"
@@ -348,69 +347,16 @@ def _pooled(context: TrialContext, tap: int) -> tuple[str, int]:
     return f"{name}.mean({places})", width
 
 
-def _frozen_line(network: nn.Module, stages: Stages, count: int) -> str:
-    """The shortest list of beginnings of names that are those of the frozen parameters and of no others."""
-    frozen = stages.parameters(count)
-    every = [name for name, _ in network.named_parameters()]
-    others = [name for name in every if name not in frozen]
-    found: list[str] = []
-    for name in (name for name in every if name in frozen):
-        parts = name.split(".")
-        beginnings = [".".join(parts[:depth]) + "." for depth in range(1, len(parts))] + [name]
-        shortest = next(one for one in beginnings if not any(other.startswith(one) for other in others))
-        if shortest not in found:
-            found.append(shortest)
-    assert {name for name in every if name.startswith(tuple(found))} == frozen
-    items = [f'"{_in_quotes(one)}"' if isinstance(one, str) else one[0] for one in _runs(found)]
-    line = f"FROZEN = ({', '.join(items)}{',' if len(items) == 1 else ''})"
-    comment = f"  # beginnings of names: {count} of {len(stages)} stages"
-    if len(line) > _WIDTH:
-        return "\n".join(["FROZEN = (", *(f"    {item}," for item in items), ")"])
-    return line + comment if len(line + comment) <= _WIDTH else line
-
-
-def _runs(names: Iterable[str]) -> list[str | tuple[str]]:
-    """Names, those that only count up taken together: `blocks.0.`, `blocks.1.`, … become one generator."""
-    out: list[str | tuple[str]] = []
-    run: list[str] = []
-
-    def close() -> None:
-        if len(run) > 2:
-            stem, _, first = run[0][:-1].rpartition(".")
-            bounds = f"{int(first) + len(run)}" if first == "0" else f"{first}, {int(first) + len(run)}"
-            out.append((f'*(f"{_in_quotes(stem)}.{{i}}." for i in range({bounds}))',))
-        else:
-            out.extend(run)
-        run.clear()
-
-    for name in names:
-        stem, _, number = name[:-1].rpartition(".")
-        counts = name.endswith(".") and number.isdigit() and stem and "{" not in stem
-        if not counts or (run and name != f"{stem}.{int(run[-1][:-1].rpartition('.')[2]) + 1}."):
-            close()
-        if counts:
-            run.append(name)
-        else:
-            out.append(name)
-    close()
-    return out
-
-
 def _data_line(location: str) -> str:
-    path = _in_quotes(str(Path(folder_of(location)).resolve()))
+    path = in_quotes(str(Path(folder_of(location)).resolve()))
     line = f'DATA = Path("{path}")  # one folder per class'
-    return line if len(line) <= _WIDTH else f'DATA = Path(\n    "{path}"\n)'
-
-
-def _in_quotes(text: str) -> str:
-    """What stands between double quotes in Python for exactly this text; what cannot be seen is written out."""
-    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted(text)[1:-1])
+    return line if len(line) <= WIDTH else f'DATA = Path(\n    "{path}"\n)'
 
 
 def _rendered(words: Mapping[str, object]) -> str:
     from jinja2 import Environment, StrictUndefined
 
-    # Python, not HTML; every word that may hold anything has gone through `_in_quotes`.
+    # Python, not HTML; every word that may hold anything has gone through `in_quotes`.
     environment = Environment(
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined, autoescape=False,  # noqa: S701
     )  # fmt: skip

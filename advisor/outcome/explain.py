@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from advisor.advice.planning import first_of
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import BackboneError, RunError
-from advisor.outcome.run import Machine, chosen_plan, open_contexts, open_run, sole_user
+from advisor.outcome.plans import chosen_plan
+from advisor.outcome.run import Machine, open_contexts, open_run, sole_user
 from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import for_task, load_recipe

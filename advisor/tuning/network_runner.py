@@ -11,7 +11,7 @@ import numpy as np
 
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
-from advisor.tuning.context import folds_of, most_folds, rows_of
+from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.source import kept_views, missing_images
 from advisor.tuning.trial import run_folds, run_trial
 

@@ -8,8 +8,8 @@ from advisor.advice import priors
 from advisor.advice.forecast import Expected
 from advisor.advice.planning import first_of, recipes_by_strategy, usable_recipes
 from advisor.advice.recommend import replan
-from advisor.data.dataset import split_dataset
 from advisor.data.pixels import PixelStore
+from advisor.data.splitting import split_dataset
 from advisor.errors import DatasetError
 from advisor.plugins import load_catalog
 from advisor.progress import Silent

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from advisor.data.dataset import open_dataset, split_dataset, without
+from advisor.data.dataset import open_dataset, without
 from advisor.data.gaps import gaps_between_parts
 from advisor.data.pixels import store_pixels
 from advisor.data.profile import profile_dataset
+from advisor.data.splitting import split_dataset
 from advisor.errors import AdvisorError, DatasetError, UsageError
 from advisor.types import InputSpec, Listing
 

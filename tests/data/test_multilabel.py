@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from advisor.data.dataset import open_dataset, split_dataset
+from advisor.data.dataset import open_dataset
 from advisor.data.multilabel import draw_jointly, keep_labels
 from advisor.data.profile import profile_dataset
+from advisor.data.splitting import split_dataset
 from advisor.errors import DatasetError, PluginError
 from advisor.plugins import load_catalog
 

@@ -16,7 +16,7 @@ from advisor.cli.main import main
 from advisor.data.views import clean_view
 from advisor.errors import UsageError
 from advisor.outcome.pilot import pilot
-from advisor.outcome.run import chosen_plan
+from advisor.outcome.plans import chosen_plan
 from advisor.plugins import load_catalog
 from advisor.recipe import Plan, Range, Recipe, load_plan, plan_to_toml
 from advisor.task import MultiLabel

@@ -22,9 +22,10 @@ from safetensors.torch import load_file
 
 import advisor
 from advisor.data.cache import cache_entries
-from advisor.data.dataset import split_dataset
+from advisor.data.splitting import split_dataset
 from advisor.errors import RunError, UsageError
-from advisor.outcome.run import Machine, chosen_plan
+from advisor.outcome.plans import chosen_plan
+from advisor.outcome.run import Machine
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, plan_to_toml

@@ -9,7 +9,8 @@ from made import VALUES
 
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues
-from advisor.tuning.context import ContextPool, Limits, TrialContext, folds_of, most_folds, rows_of
+from advisor.tuning.context import ContextPool, Limits, TrialContext
+from advisor.tuning.folds import folds_of, most_folds, rows_of
 
 
 def linear(width):

@@ -94,7 +94,8 @@ def run(options: TuneOptions) -> ExitCode:
     talk = Talk(quiet=options.quiet)
     load_libraries(talk)
     from advisor.cli import pages
-    from advisor.outcome.run import Machine, chosen_plan, tune
+    from advisor.outcome.plans import chosen_plan
+    from advisor.outcome.run import Machine, tune
 
     plan, name, runs = chosen_plan(
         options.plan, resume=options.resume, recipe=options.recipe, name=options.name, runs=options.runs

@@ -9,7 +9,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from advisor import open_dataset
-from advisor.data.dataset import split_dataset
+from advisor.data.splitting import split_dataset
 from advisor.errors import DatasetError, UsageError
 from advisor.testing import DatasetFormatSuite, PluginSuite
 
