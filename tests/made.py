@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from advisor.advice import priors
 from advisor.advice.backbones import BackboneRow
 from advisor.advice.cost import Cost, WayCost
 from advisor.advice.distance import Distance, Estimate
@@ -202,7 +203,7 @@ def plan(**values):
     """A plan that begins with a frozen network."""
     usual = {
         "features.tap": 1.0, "freeze.depth": Range(0.0, 1.0, start=0.5), "head.name": Choices(("linear", "ridge")),
-        "optimizer.lr": Range(1e-5, 1e-3, log=True, start=1e-4), "train.epochs": 10,
+        "optimizer.lr": Range(1e-5, 1e-3, log=True, start=1e-4), "train.steps": 480, "train.epochs": 10,
     }  # fmt: skip
     return Plan(Recipe("small-similar", values={**usual, **values}), "/home/me/birds", "lite0")
 
@@ -227,6 +228,8 @@ def recommendation(**changes):
         verdict=verdict(),
         plan=plan(),
         start_lr=1e-4,
+        family=priors.FAMILIES["batchnorm"],
+        sizes=None,
         cost=cost(),
         examples=(Examples("auk", ("auk/1.png",), ("auk/2.png",)), Examples("cat", ("cat/1.png",), ())),
     )

@@ -97,12 +97,12 @@ class TrialRecord:
         frozen_share: share of the kept parameters that were frozen.
         steps: optimiser steps taken; 0 where a closed form was fitted.
         planned_steps: what its values ask for.
-        train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
         audit: SHA-256 of everything frozen, the same before and after.
         curve: of its training.
         notes: what a person should know.
         reason: why it was pruned or failed.
         ended: seconds since 1970; None while it runs.
+        train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
     """
 
     number: int
@@ -119,12 +119,12 @@ class TrialRecord:
     frozen_share: float | None = None
     steps: int | None = None
     planned_steps: int | None = None
-    train_accuracy: float | None = None
     audit: str = ""
     curve: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str = ""
     ended: float | None = None
+    train_accuracy: float | None = None
 
     @property
     def name(self) -> str:
