@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made import VALUES
 
-from advisor.recipe.values import FeatureValues
+from advisor.recipe.values import FeatureValues, steps_per_epoch
 from advisor.tuning import settings
 
 
@@ -44,7 +44,8 @@ def test_stages_far_from_the_head_learn_more_slowly(network):
     depths = network.stages_from_top()
     for name, rate in rates.items():
         if not name.startswith("head."):
-            assert rate == pytest.approx(1e-3 * 0.5 ** depths[name.removeprefix("trunk.")])
+            share = depths[name.removeprefix("trunk.")] / (len(network.stages) - 1)
+            assert rate == pytest.approx(1e-3 * 0.5**share)  # the lowest stage has half the rate, whatever their number
     assert len(set(rates.values())) > 3
 
 
@@ -52,12 +53,15 @@ def test_stages_far_from_the_head_learn_more_slowly(network):
     ("asked", "epochs", "batch", "mode"),
     [
         ("eval", 999, 64, "eval"), ("train", 1, 4, "train"), ("adabn", 999, 64, "eval"),
-        ("auto", 4, 32, "eval"), ("auto", 9000, 8, "eval"), ("auto", 9000, 16, "train"),
+        ("auto", 4, 32, "eval"), ("auto", 9000, 8, "eval"), ("auto", 9000, 64, "train"),
     ],
 )  # fmt: skip
-def test_batchnorm_follows_only_where_there_are_steps_enough(context, asked, epochs, batch, mode):
+def test_batchnorm_follows_only_in_large_batches_of_many_images(context, monkeypatch, asked, epochs, batch, mode):
+    monkeypatch.setattr(settings, "_FEW_IMAGES", len(context.rows("train")))
     chosen = values(freeze={"batchnorm": asked}, train={"epochs": epochs, "batch_size": batch})
     assert settings.batchnorm_mode(chosen, context) == mode
+    monkeypatch.setattr(settings, "_FEW_IMAGES", len(context.rows("train")) + 1)
+    assert settings.batchnorm_mode(chosen, context) == ("eval" if asked == "auto" else mode)
 
 
 def test_a_network_of_random_weights_has_no_statistics_to_keep(pool):
@@ -105,7 +109,14 @@ def test_repeats_even_classes_out_up_to_twenty_times(labels):
 def test_the_schedule_is_what_the_values_say(context):
     chosen = values(optimizer={"l2_sp": 0.1, "weight_decay": 0.02}, train={"mixup": 0.2, "ema": 0.99})
     schedule = settings.schedule_of(replace(chosen, balance="sampling"), context)
-    assert (schedule.optimizer, schedule.weight_decay, schedule.epochs, schedule.batch_size) == ("adamw", 0.02, 4, 32)
+    steps = 4 * steps_per_epoch(len(context.rows("train")), 32)
+    assert (schedule.optimizer, schedule.weight_decay, schedule.steps, schedule.batch_size) == (
+        "adamw",
+        0.02,
+        steps,
+        32,
+    )
+    assert schedule.clip == 1.0
     assert (schedule.mixup, schedule.ema, schedule.l2_sp, schedule.balance) == (0.2, 0.99, 0.1, "sampling")
     assert settings.schedule_of(VALUES, context).l2_sp == 0.0
 
