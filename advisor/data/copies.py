@@ -36,6 +36,7 @@ _SAME = 0.99  # correlation of small pictures, in colour, that are the same with
 _ALIKE, _ALIKE_IN_DETAIL = 0.90, 0.75
 _DRAWN_ALIKE, _DRAWN_ALIKE_IN_DETAIL = 0.98, 0.90
 _DRAWN = 0.70  # share of a picture that has its two commonest gray levels, from which on it is a drawing
+_LEAST_SIDE = 16  # pixels; of scikit-learn's digits, 8 x 8, two of three look like copies of each other
 _LEAST_CONTRAST = 2.0  # standard deviation in levels of 255; flatter images have nothing to compare
 
 
@@ -44,8 +45,11 @@ def group_copies(dataset: ImageDataset, pixels: PixelStore, *, progress: Progres
     frame = dataset.frame.copy()
     exact = pd.factorize(frame["content"])[0]
     first = np.unique(exact, return_index=True)[1]
-    with progress.task("Looking for copies", len(first)) as advance:
-        near = near_copies(pixels, frame["row"].to_numpy(np.int64)[first], advance)
+    sides = np.minimum(frame["width"].to_numpy(), frame["height"].to_numpy())[first]
+    seen = np.flatnonzero(sides >= _LEAST_SIDE)
+    near = np.arange(len(first)) + len(first)  # alone, where nothing is compared
+    with progress.task("Looking for copies", len(seen)) as advance:
+        near[seen] = near_copies(pixels, frame["row"].to_numpy(np.int64)[first[seen]], advance)
     frame["duplicate_group"] = near[exact].astype(np.int64)
     return replace(dataset, frame=frame)
 
@@ -67,6 +71,8 @@ def near_copies(
     from scipy.sparse.csgraph import connected_components
 
     n = len(rows)
+    if not n:
+        return np.empty(0, np.int64)
     pairs = [_confirmed(pixels, rows, candidates) for candidates in _candidates(pixels, rows, advance)]
     links = np.concatenate(pairs) if pairs else np.empty((0, 2), np.int64)
     graph = coo_array((np.ones(len(links), bool), (links[:, 0], links[:, 1])), shape=(n, n))

@@ -161,3 +161,14 @@ def test_with_cells_the_same_copies_are_found(changed, monkeypatch):
     cells = {frozenset(group) for group in ready(changed).profile.near_duplicates}
     assert len(every & cells) >= 0.9 * len(every)
     assert cells <= every
+
+
+def test_pictures_of_a_few_pixels_are_not_compared():
+    from advisor.data.prepare import prepare
+    from advisor.plugins import load_catalog
+    from advisor.progress import Silent
+    from advisor.types import InputSpec
+
+    digits = prepare("digits:", InputSpec(64), catalog=load_catalog(), seed=0, progress=Silent())
+    assert digits.profile.near_duplicates == ()
+    assert digits.profile.splits == {"train": 1151, "val": 287, "test": 359}
