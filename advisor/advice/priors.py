@@ -83,9 +83,9 @@ MAX_SHARE_OF_HEADROOM = 0.7
 # Expected lead, 0..1, from which one way is preferred to another whatever size and distance say. Set on the panel.
 CLEAR_LEAD = 0.02
 
-# Peak learning rates of AdamW for batches of 32 by family of network and by distance: on 500 images similar sets
-# wanted 3e-4 and different ones 1e-3 of EfficientNet-Lite0; for the others from published recipes (docs/method.md
-# section 6). `bottom` is the rate of the lowest stage over that of the highest.
+# Peak learning rates of AdamW for batches of 32 by family of network and by distance (docs/method.md section 6): those
+# of networks with BatchNorm were tried by hand on small sets, the others are of published recipes. `bottom` is the rate
+# of the lowest stage over that of the highest.
 FAMILIES: Mapping[str, Family] = {
     "batchnorm": Family(similar=3e-4, different=1e-3),
     "convnext": Family(similar=1e-4, different=3e-4, bottom=0.05, weight_decay=0.05),

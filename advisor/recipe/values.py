@@ -107,8 +107,8 @@ def steps_per_epoch(images: int, batch_size: int) -> int:
 def automatic_steps(images: int, batch_size: int) -> int:
     """As many steps as a set of so many images calls for.
 
-    30 (1000/n)^(1/4) passes: between the 480 steps that 500 images took best to, the 1 000 of VTAB-1k at 1 000 and
-    some ten passes at 50 000; never under 300 steps [Kolesnikov 2020, Zhai 2019; docs/method.md section 6].
+    30 (1000/n)^(1/4) passes: near the 500 steps of the smallest published recipes, the 1 000 of VTAB-1k and some ten
+    passes at 50 000; never under 300 steps [Kolesnikov 2020, Zhai 2019; docs/method.md section 6].
     """
     passes = _PASSES * math.sqrt(math.sqrt(1000 / max(1, images)))
     return max(_LEAST_STEPS, round(passes * steps_per_epoch(images, batch_size)))
