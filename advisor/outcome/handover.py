@@ -106,11 +106,6 @@ class Result:
         return len(searched) > 0 and bool((searched == "FAIL").all())
 
     @property
-    def none_fitted(self) -> bool:
-        """Whether the budget left no room for any trial but the probe."""
-        return not (self.trials["kind"] == "trial").any()
-
-    @property
     def predictions(self) -> pd.DataFrame:
         """What the model says of every test image, as in `predictions.csv`."""
         return pd.read_csv(self.folder / "predictions.csv", keep_default_na=False)

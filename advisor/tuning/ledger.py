@@ -42,6 +42,7 @@ class Ledger:
         self._probes = probes
         self._shared = shared
         self._done: dict[int, TrialRecord] = {}  # ended trials, which never change again
+        self._scores: dict[int, str] = {}  # of those that have any, packed
 
     # What all trials of the study share
 
@@ -87,12 +88,9 @@ class Ledger:
         Raises:
             KeyError: there is no such trial, or it has no score.
         """
-        study = self._probes if number < 0 else self.study
-        attrs = next(
-            trial.user_attrs for trial in self._all(study)
-            if (-int(trial.user_attrs["tap"]) if number < 0 else trial.number) == number
-        )  # fmt: skip
-        own = attrs[_SCORES] if _SCORES in attrs else attrs[_OLD_SCORES]
+        if number not in self._scores:
+            self.records()
+        own = self._scores[number]
         return np.stack([unpack(text, count) for text in (own, *self._again(number).values())])
 
     def further_seeds(self, number: int) -> tuple[int, ...]:
@@ -214,6 +212,9 @@ class Ledger:
             if not record.state.finished:
                 return record
             self._done[number] = record
+            packed = trial.user_attrs.get(_SCORES, trial.user_attrs.get(_OLD_SCORES))
+            if packed is not None:
+                self._scores[number] = packed
         return self._done[number]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.tuning.folds import folds_of, most_folds, rows_of
+from advisor.tuning.runner import REFIT
 from advisor.tuning.source import kept_views, missing_images
 from advisor.tuning.trial import run_folds, run_trial
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from advisor.tuning.weights import KeptWeights
 
 _PROBE = "ridge"  # the head that is the closed-form probe
-_REFIT_MARGIN = 1.4  # a quarter more images to see, and the machine's moods
 
 
 class NetworkRunner:
@@ -160,8 +160,7 @@ class NetworkRunner:
         values = chosen.values
         context = self.contexts.of(values)
         refitted = folds > 1 or (
-            not self.given_validation
-            and (chosen.head_only or time.monotonic() + _REFIT_MARGIN * chosen.seconds < deadline)
+            not self.given_validation and (chosen.head_only or time.monotonic() + REFIT * chosen.seconds < deadline)
         )
         kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:

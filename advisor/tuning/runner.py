@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from advisor.tuning.finished import Finished
 
 
+REFIT = 1.4  # times a training in one fold: a quarter more images to see, and the machine's moods
+
+
 class TrialRunner(Protocol):
     """Runs one trial, says what one would cost, and keeps the models of those that may be handed over."""
 

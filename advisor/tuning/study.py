@@ -15,6 +15,7 @@ from advisor.progress import Progress, Silent
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
+from advisor.tuning.runner import REFIT
 from advisor.tuning.sampling import pick_sampler
 from advisor.tuning.starts import Starts
 from advisor.units import show_duration
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
 _MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
-_REFIT = 1.4  # times a training in one fold: a quarter more images, and the machine's moods
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
@@ -277,7 +277,7 @@ class Search:
 
     def _left(self, deadline: float) -> float:
         """Seconds for a training in each fold, so that one on all images fits behind it."""
-        return (deadline - self._clock()) / (self.folds + _REFIT)
+        return (deadline - self._clock()) / (self.folds + REFIT)
 
     def _earlier(self, values: TrialValues) -> TrialRecord | None:
         """A trial of the same values that ended, however it did."""
@@ -297,7 +297,7 @@ class Search:
     def _reserve(self) -> float:
         """Seconds to leave for training the winner on all images, the validation images among them."""
         tuned = [one for one in leaders(self.scored_trials(), self.sample_weight) if not one.head_only]
-        return max((_REFIT * one.seconds / self.folds for one in tuned), default=0.0)
+        return max((REFIT * one.seconds / self.folds for one in tuned), default=0.0)
 
     def _add_probes(self) -> None:
         """The closed-form probe at every stage: finished trials that cost next to nothing."""
@@ -333,7 +333,7 @@ class Search:
             return
         self._said_deeper = True
         # Two of them, beside training the winner on all images.
-        minutes = math.ceil((2 * self.folds + _REFIT) * whole / 60)
+        minutes = math.ceil((2 * self.folds + REFIT) * whole / 60)
         self.progress.say(
             f"One training from the recipe's start takes about {show_duration(self.folds * whole)}, more than is left, "
             f"so a cheaper one is tried: a smaller input, or more stages frozen. --budget {minutes}m leaves room."

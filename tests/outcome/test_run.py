@@ -491,7 +491,7 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
         lambda logits, labels: Judgement((np.arange(len(labels)) < now[0]).astype(float), 1.0, logits, labels),
     )
     monkeypatch.setattr(trial_module.Gate, "check", lambda *_: None)
-    monkeypatch.setattr(network_runner, "_REFIT_MARGIN", 1e9)
+    monkeypatch.setattr(network_runner, "REFIT", 1e9)
     monkeypatch.setattr(
         "advisor.outcome.handover.score",
         lambda logits, labels: Judgement(np.ones(len(labels)), 1.0, logits, labels),

@@ -238,7 +238,7 @@ def _against_floor(run: RunFolder) -> str:
     if record.probe is None:
         return ""
     if record.winner.is_probe:
-        return "Nothing that was trained is clearly better, so the probe itself is handed over."
+        return "Nothing that was trained has a better estimate, so the probe itself is handed over."
     gain = record.validation - record.probe
     if gain < 0.0005:
         return f"On the validation images it is level with the best closed-form probe ({record.probe:.3f})."
