@@ -13,13 +13,14 @@ from advisor.advice.backbones import BackboneRow
 from advisor.advice.cost import Cost, WayCost
 from advisor.advice.distance import Distance, Estimate
 from advisor.advice.examples import Examples
-from advisor.advice.forecast import Expected
+from advisor.advice.forecast import Expected, Training
 from advisor.advice.health import ConfusedClasses, Suspect
 from advisor.advice.inspection import ClassAdvice
 from advisor.advice.labels import LabelCurve
 from advisor.advice.probe import ProbeCurve, ProbePoint
 from advisor.advice.recommendation import Recommendation
 from advisor.advice.scenario import Size, Verdict
+from advisor.advice.timetable import Offer, Timetable
 from advisor.data.profile import DatasetProfile
 from advisor.recipe import Choices, Plan, Range, Recipe
 from advisor.recipe.values import TrialValues
@@ -199,6 +200,19 @@ def cost():
     return Cost(12.0, 40.0, ways, 31.0)
 
 
+def times(**changes):
+    """A classifier in three seconds, fine-tuning in seven minutes."""
+    expected = verdict().expected
+    usual = Timetable(
+        (
+            Offer(Strategy.LAST_LAYER, None, 3.0, expected[Strategy.LAST_LAYER]),
+            Offer(Strategy.EARLIER_LAYER, None, 3.0, expected[Strategy.EARLIER_LAYER]),
+            Offer(Strategy.TUNE_SIMILAR, Training(480, 96), 400.0, expected[Strategy.TUNE_SIMILAR]),
+        )
+    )
+    return replace(usual, **changes)
+
+
 def plan(**values):
     """A plan that begins with a frozen network."""
     usual = {
@@ -230,6 +244,7 @@ def recommendation(**changes):
         start_lr=1e-4,
         family=priors.FAMILIES["batchnorm"],
         sizes=None,
+        times=times(),
         cost=cost(),
         examples=(Examples("auk", ("auk/1.png",), ("auk/2.png",)), Examples("cat", ("cat/1.png",), ())),
     )

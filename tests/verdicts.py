@@ -3,9 +3,10 @@
 import numpy as np
 
 from advisor.advice.distance import Distance, Estimate
-from advisor.advice.forecast import Expected
+from advisor.advice.forecast import Expected, Training
 from advisor.advice.probe import ProbeCurve, ProbePoint
 from advisor.advice.scenario import Pilot, Verdict, judge_size
+from advisor.advice.timetable import Offer, Timetable
 from advisor.strategy import Strategy
 from advisor.task import SingleLabel
 
@@ -63,6 +64,20 @@ def verdict(strategy=Strategy.LAST_LAYER, rival=Strategy.TUNE_SIMILAR, *, scenar
         "learnable": True,
     }
     return Verdict(scenario=scenario, strategy=strategy, rival=rival, tap_stage=tap_stage, **(values | changed))
+
+
+def times(expected=None, *, different=0.1, seconds=60.0, budget=None):
+    """Both classifiers in two seconds, and one fine-tuning: the way of the distance's side."""
+    expected = expected or expectations()
+    tuning = Strategy.TUNE_DIFFERENT if different >= 0.5 else Strategy.TUNE_SIMILAR
+    return Timetable(
+        (
+            Offer(Strategy.LAST_LAYER, None, 2.0, expected[Strategy.LAST_LAYER]),
+            Offer(Strategy.EARLIER_LAYER, None, 2.0, expected[Strategy.EARLIER_LAYER]),
+            Offer(tuning, Training(250, 64), seconds, expected[tuning]),
+        ),
+        budget,
+    )
 
 
 SMALL, LARGE = judge_size(100, 10), judge_size(50_000, 5000)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
 from advisor.network.kept_tensors import kept_sizes
+from advisor.recipe.values import JUDGEMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,6 +51,49 @@ class StepCost:
 
 
 @dataclass(frozen=True)
+class StepCosts:
+    """Training steps at one or more input sizes, measured.
+
+    Attributes:
+        by_side: side of the input in pixels, ascending, to what a step costs there.
+    """
+
+    by_side: Mapping[int, StepCost]
+
+    def at(self, side: int) -> StepCost:
+        """A step at any input size: linear in the pixels between and beyond two measured ones, else in proportion."""
+        sides = list(self.by_side)
+        if side in self.by_side:
+            return self.by_side[side]
+        low, high = self.by_side[sides[0]], self.by_side[sides[-1]]
+        start = 0 if len(sides) == 1 else sides[0] ** 2
+        share = (side**2 - start) / (sides[-1] ** 2 - start)
+
+        def between(small: float, large: float) -> float:
+            return max(0.0, (small if start else 0.0) + share * (large - (small if start else 0.0)))
+
+        return StepCost(
+            between(low.seconds_per_image, high.seconds_per_image),
+            high.seconds_per_step,
+            high.weights_bytes,
+            round(between(low.activation_bytes_per_image, high.activation_bytes_per_image)),
+        )
+
+    def training(self, side: int, steps: int, batch: int, depth: float) -> float:
+        """Seconds of a training without judging.
+
+        A frozen stage still runs forward; its backward pass, two thirds of a step, is saved.
+
+        Args:
+            side: of the input, pixels.
+            steps: of the optimiser.
+            batch: images in a step.
+            depth: share of the stages that stay frozen, 0..1.
+        """
+        return (1 - 2 / 3 * depth) * self.at(side).seconds(steps * batch, steps)
+
+
+@dataclass(frozen=True)
 class Cost:
     """What computing costs here.
 
@@ -83,6 +127,23 @@ class WayCost:
     recipe: str
     seconds: float
     extra_bytes: int
+
+
+def fine_tuning_seconds(
+    costs: StepCosts, splits: Mapping[str, int], size: int, forward: float, steps: int, batch: int, depth: float
+) -> float:
+    """Seconds of a training with its judgements, without reading features first.
+
+    Args:
+        costs: of training steps with everything unfrozen.
+        splits: images per split.
+        size: of the input, pixels.
+        forward: seconds of one image of that size through the whole network.
+        steps: of the optimiser.
+        batch: images in a step.
+        depth: share of the stages that stay frozen, 0..1.
+    """
+    return costs.training(size, steps, batch, depth) + JUDGEMENTS * splits["val"] * forward
 
 
 def measure_step(network: nn.Module, images: Tensor) -> StepCost:

@@ -2,9 +2,10 @@
 
 The model is small on purpose: eight image sets cannot carry a large one. On the logit scale, the accuracy of a head on
 the last stage is its leave-one-out accuracy plus a linear function of the size; every other way adds a gain to that,
-linear in two or three facts. Gains are fitted to paired differences, so what makes a whole set easier or harder than
-its probe says does not enter the choice between ways. Coefficients, their spread and the panel of cells that they come
-from stand in one file, `fitted.json`, written by `benchmarks/advice/judge.py`.
+linear in a few facts. What fine-tuning gains depends on the training, too: how many steps, how much of the network,
+and how well the probe does at its input size. Gains are fitted to paired differences, so what makes a whole set easier
+or harder than its probe says does not enter the choice between ways. Coefficients, their spread and the panel that they
+come from stand in one file, `fitted.json`, written by `benchmarks/advice/judge.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _Z80 = 1.2816
 _PRIOR_FROM = 500.0  # images per class from which the prior alone speaks
 _PIVOT = 25.0  # images per class at which the size term is zero
-_USUAL = 1.0  # logit of an accuracy of .73, about the middle of the panel
+SHORTEST, LONGEST = 60, 1000  # steps that the panel measured
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,26 @@ class Facts:
     different: float
     last: float
     earlier: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """A fine-tuning that is thought of.
+
+    Attributes:
+        steps: of the optimiser, of 32 images each.
+        size: of the input, pixels; 0 is the network's own.
+        depth: share of the stages that stay frozen.
+        gap: of the best stage's probe at the training's input size over that at the network's own, log odds.
+    """
+
+    steps: int
+    size: int = 0
+    depth: float = 0.0
+    gap: float = 0.0
+
+
+USUAL = Training(250)  # everything, at the network's own input size
 
 
 @dataclass(frozen=True)
@@ -108,33 +129,40 @@ class Fitted:
     panel: Panel
 
 
-def regressors(strategy: Strategy, facts: Facts, most_per_class: float) -> NDArray[np.float64]:
+def regressors(
+    strategy: Strategy, facts: Facts, most_per_class: float, training: Training = USUAL
+) -> NDArray[np.float64]:
     """What a way's accuracy is linear in.
 
-    For a head on the last stage, over its probe: a constant and the size. For the others, over that: on an earlier
-    stage a constant, the lead of its probe, and the size; for tuning a constant, the size, in different sets how well
-    the best probe does (labels that features can tell apart are learnt from), and the probability that the way's
-    learning rates are for images of the other kind.
+    For a head on the last stage, over its probe: a constant and the size. For a head on an earlier stage, over that: a
+    constant, the lead of its probe, and the size. For fine-tuning, over the head on the last stage: a constant, the
+    lead of the best probe, the size, the length, the share of the network that stays frozen, what the input size costs
+    the probe, the distance, and the probability that the way's learning rate is for images of the other kind.
 
     Args:
         strategy: the way.
         facts: of the dataset.
         most_per_class: beyond this the panel knows nothing, and the size term stands still.
+        training: what fine-tuning would be; other ways do not read it.
     """
     size = math.log(min(max(facts.per_class, 1.0), most_per_class) / _PIVOT)
     if strategy is Strategy.LAST_LAYER:
         return np.array([1.0, size])
-    lead = logit(facts.earlier, facts.images) - logit(facts.last, facts.images)
+    last = logit(facts.last, facts.images)
     if strategy is Strategy.EARLIER_LAYER:
-        return np.array([1.0, lead, size])
+        return np.array([1.0, logit(facts.earlier, facts.images) - last, size])
     best = logit(max(facts.earlier, facts.last), facts.images)
-    tuning = [1.0, size, facts.different * (best - _USUAL)]
-    mismatch = {Strategy.TUNE_SIMILAR: [facts.different], Strategy.TUNE_DIFFERENT: [1 - facts.different]}
-    return np.array([*tuning, *mismatch.get(strategy, [])])
+    length = math.log(min(max(training.steps, SHORTEST), LONGEST) / USUAL.steps)
+    rate = 1 - facts.different if strategy is Strategy.TUNE_DIFFERENT else facts.different
+    return np.array([1.0, best - last, size, length, training.depth, training.gap, facts.different, rate])
 
 
 def level(
-    strategy: Strategy, facts: Facts, coefficients: Mapping[Strategy, NDArray[np.float64]], most_per_class: float
+    strategy: Strategy,
+    facts: Facts,
+    coefficients: Mapping[Strategy, NDArray[np.float64]],
+    most_per_class: float,
+    training: Training = USUAL,
 ) -> float:
     """Expected accuracy of a way on the logit scale.
 
@@ -143,10 +171,11 @@ def level(
         facts: of the dataset.
         coefficients: of all ways.
         most_per_class: the largest number of images per class in the panel.
+        training: what fine-tuning would be.
     """
     total = logit(facts.last, facts.images)
     for part in dict.fromkeys((Strategy.LAST_LAYER, strategy)):
-        total += float(regressors(part, facts, most_per_class) @ coefficients[part])
+        total += float(regressors(part, facts, most_per_class, training) @ coefficients[part])
     return total
 
 
@@ -162,6 +191,7 @@ def predict(
     facts: Facts,
     models: Mapping[Strategy, Model],
     most_per_class: float,
+    training: Training = USUAL,
     *,
     test_images: int = 0,
 ) -> Expected:
@@ -172,10 +202,11 @@ def predict(
         facts: of the dataset.
         models: fitted, of all ways.
         most_per_class: the largest number of images per class in the panel.
+        training: what fine-tuning would be.
         test_images: on how many images the accuracy will be judged; 0 leaves that noise out.
     """
     coefficients = {way: np.array(model.coefficients) for way, model in models.items()}
-    middle = level(strategy, facts, coefficients, most_per_class)
+    middle = level(strategy, facts, coefficients, most_per_class, training)
     p = min(max(facts.last, 0.5 / facts.images), 1 - 0.5 / facts.images)
     variance = models[strategy].spread ** 2 + 1 / (facts.images * p * (1 - p))
     if test_images:
@@ -209,14 +240,14 @@ def fitted() -> Fitted:
     )
 
 
-def forecast(facts: Facts) -> dict[Strategy, Expected]:
-    """Expected accuracy of every way by the shipped models.
+def forecast(facts: Facts, training: Training = USUAL) -> dict[Strategy, Expected]:
+    """Expected accuracy of every way by the shipped models, fine-tuning by a training like this one.
 
     The panel ends at some number of images per class. From there to 500 the model hands over, in the logarithm,
     to the prior: heads do as well as their probe, and fine-tuning gains what was published (method.md section 3).
     """
     models, most = fitted().models, fitted().panel.most_per_class
-    expected = {strategy: predict(strategy, facts, models, most) for strategy in Strategy}
+    expected = {strategy: predict(strategy, facts, models, most, training) for strategy in Strategy}
     if facts.per_class > most:
         trust = max(0.0, 1 - math.log(facts.per_class / most) / math.log(max(_PRIOR_FROM / most, 1 + 1e-9)))
         expected = {

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
-from advisor.advice.cost import WayCost
+from advisor.advice.cost import WayCost, fine_tuning_seconds
 from advisor.errors import DatasetError, UsageError
 from advisor.network.sweep import batchnorms
 from advisor.recipe import KEYS, Choices, Range, Recipe, Value, for_task, load_recipe
-from advisor.recipe.values import JUDGEMENTS, automatic_steps, steps_per_epoch
+from advisor.recipe.values import automatic_steps, steps_per_epoch
 from advisor.strategy import SCENARIOS, Strategy
+from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from torch import nn
 
-    from advisor.advice.cost import StepCost
+    from advisor.advice.cost import StepCosts
     from advisor.advice.distance import Distance
+    from advisor.advice.forecast import Training
     from advisor.advice.input_sizes import SizeCurve
     from advisor.advice.probe import ProbeCurve
     from advisor.advice.scenario import Size, Verdict
+    from advisor.advice.timetable import Timetable
     from advisor.network.stages import Stages
     from advisor.plugins import Catalog
     from advisor.progress import Progress
@@ -75,7 +79,8 @@ def adapt_recipe(
     family: priors.Family,
     lr: float,
     images: int,
-    sizes: SizeCurve | None = None,
+    sizes: SizeCurve | None,
+    training: Training,
 ) -> Recipe:
     """Put the measurements into the recipe's starting points (method.md sections 5 and 6).
 
@@ -87,19 +92,20 @@ def adapt_recipe(
         lr: learning rate of the backbone to begin with.
         images: to train on.
         sizes: the probe at smaller inputs.
+        training: that is advised, or that would be.
     """
     changes: dict[str, Value] = {
         "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
         "optimizer.lr": _around(recipe.get("optimizer.lr"), lr),
     }
     depth = recipe.get("freeze.depth")
-    if verdict.pilot is not None and first_of(depth) != 1.0:
-        changes["freeze.depth"] = _start_at(depth, verdict.pilot.depth)
+    if first_of(depth) != 1.0:
+        changes["freeze.depth"] = _start_at(depth, verdict.pilot.depth if verdict.pilot else training.depth)
     known = {key: value for key, value in changes.items() if key in recipe.values}
     if first_of(depth) != 1.0 or isinstance(depth, Range | Choices):
-        known |= _length(recipe, images)
+        known |= _length(recipe, images, training.steps)
         if sizes is not None and "features.input_size" not in recipe.values:
-            known["features.input_size"] = Choices(tuple(point.size for point in sizes.points), sizes.start)
+            known["features.input_size"] = Choices(tuple(point.size for point in sizes.points), training.size)
         for key, value in (("optimizer.layer_decay", family.bottom), ("optimizer.weight_decay", family.weight_decay)):
             if key not in recipe.values and value != KEYS[key].default:
                 known[key] = value
@@ -111,13 +117,13 @@ def adapt_recipe(
     return recipe.with_values(known)
 
 
-def _length(recipe: Recipe, images: int) -> dict[str, Value]:
+def _length(recipe: Recipe, images: int, start: int) -> dict[str, Value]:
     """How long to train, searched around what so many images call for; as it is where the recipe says it."""
     if "train.steps" in recipe.values or first_of(recipe.get("train.epochs")):
         return {}
-    start = automatic_steps(images, int(first_of(recipe.get("train.batch_size"))))
-    low, high = (round(factor * start) for factor in priors.LENGTHS)
-    return {"train.steps": Range(low, high, log=True, start=start)}
+    usual = automatic_steps(images, int(first_of(recipe.get("train.batch_size"))))
+    low, high = (round(factor * usual) for factor in priors.LENGTHS)
+    return {"train.steps": Range(min(low, start), max(high, start), log=True, start=start)}
 
 
 def recipes_by_strategy(
@@ -128,10 +134,11 @@ def recipes_by_strategy(
     lr: float,
     images: int,
     sizes: SizeCurve | None,
+    training: Training,
 ) -> dict[Strategy, Recipe]:
     """The recipe of every way, adapted to the dataset; that of the verdict's strategy is what the plan runs.
 
-    LP-FT is left out where none is installed, and else as it is installed: no measurement moves it.
+    LP-FT is left out where none is installed.
 
     Args:
         recipes: all that are installed.
@@ -141,39 +148,48 @@ def recipes_by_strategy(
         lr: learning rate of the backbone to begin with.
         images: to train on.
         sizes: the probe at smaller inputs.
+        training: that is advised, or that would be.
     """
-    adapted = {
-        number: adapt_recipe(find_recipe(number, recipes), verdict, curve, family, lr, images, sizes)
-        for number in SCENARIOS
-    }
+
+    def adapt(recipe: Recipe) -> Recipe:
+        return adapt_recipe(recipe, verdict, curve, family, lr, images, sizes, training)
+
+    adapted = {number: adapt(find_recipe(number, recipes)) for number in SCENARIOS}
     planned = {SCENARIOS[number].strategy: recipe for number, recipe in adapted.items()}
     for recipe in recipes:
         if recipe.name == Strategy.LP_FT.value:
-            planned[Strategy.LP_FT] = recipe
+            planned[Strategy.LP_FT] = adapt(recipe)
     return planned | {verdict.strategy: adapted[verdict.scenario]}
 
 
-def way_cost(recipe: Recipe, splits: Mapping[str, int], side: int, forward: float, step: StepCost) -> WayCost:
+def with_budget(recipe: Recipe, times: Timetable) -> Recipe:
+    """The recipe with a budget that has room for what is advised: the given one, or its own if that is enough."""
+    if times.budget is not None:
+        return recipe.with_values({"search.budget": f"{round(times.budget)}s"})
+    needed = times.chosen.seconds / priors.SHARE_OF_SEARCH
+    if needed <= parse_duration(recipe.text("search.budget")):
+        return recipe
+    return recipe.with_values({"search.budget": f"{math.ceil(needed / 60)}m"})
+
+
+def way_cost(recipe: Recipe, splits: Mapping[str, int], side: int, forward: float, costs: StepCosts) -> WayCost:
     """What one training of a recipe's starting point costs.
 
     Args:
         recipe: adapted to the dataset.
         splits: images per split.
-        side: of the backbone's own input, pixels, at which `forward` and `step` were timed.
+        side: of the backbone's own input, pixels, at which `forward` was timed.
         forward: seconds of one image through the whole network.
-        step: of training with everything unfrozen.
+        costs: of training steps with everything unfrozen.
     """
     seconds = forward * (splits["train"] + splits["val"])  # the head is fitted to features, read once
     depth, batch = (float(first_of(recipe.get(key))) for key in ("freeze.depth", "train.batch_size"))
     if depth == 1.0:
         return WayCost(recipe.name, seconds, 0)
-    steps = steps_of(recipe, splits["train"])
-    # A frozen stage still runs forward; its backward pass, two thirds of a step, is saved. Cost is pixels.
     size = int(first_of(recipe.get("features.input_size"))) or side
-    share = (1 - 2 / 3 * depth) * (size / side) ** 2
-    training = share * step.seconds(steps * int(min(batch, splits["train"])), steps)
-    judging = JUDGEMENTS * splits["val"] * forward
-    return WayCost(recipe.name, seconds + training + judging, step.peak_bytes(int(batch)))
+    steps, batch = steps_of(recipe, splits["train"]), int(min(batch, splits["train"]))
+    seconds += fine_tuning_seconds(costs, splits, size, forward * (size / side) ** 2, steps, batch, depth)
+    return WayCost(recipe.name, seconds, costs.at(size).peak_bytes(batch))
 
 
 def steps_of(recipe: Recipe, images: int) -> int:

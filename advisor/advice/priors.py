@@ -80,8 +80,13 @@ FINE_TUNE_GAIN: dict[str, Gains] = {
 }
 MAX_SHARE_OF_HEADROOM = 0.7
 
-# Expected lead, 0..1, from which one way is preferred to another whatever size and distance say. Set on the panel.
-CLEAR_LEAD = 0.02
+# Where no budget is given: the longest training that is weighed, seconds, and the gain in expected accuracy, 0..1, for
+# which a longer one is advised.
+USUAL_TIME = 3600.0
+WORTH_MORE_TIME = 0.01
+# Of a search's budget, what its longest training may take: probes, a second candidate, the last fit on all images and
+# the test need the rest.
+SHARE_OF_SEARCH = 0.3
 
 # Peak learning rates of AdamW for batches of 32 by family of network and by distance (docs/method.md section 6): those
 # of networks with BatchNorm were tried by hand on small sets, the others are of published recipes. `bottom` is the rate

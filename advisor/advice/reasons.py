@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advisor.advice import priors
 from advisor.strategy import SCENARIOS, Strategy, scenario_for
 from advisor.units import show_duration
 
@@ -12,6 +11,7 @@ if TYPE_CHECKING:
     from advisor.advice.distance import Distance
     from advisor.advice.probe import ProbeCurve
     from advisor.advice.scenario import Size, Verdict
+    from advisor.advice.timetable import Timetable
 
 _SHIFTS = {
     "low-level": "the content is familiar, but the early layers see another kind of image (gray, small, blurred or "
@@ -20,7 +20,9 @@ _SHIFTS = {
 }
 
 
-def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> tuple[str, ...]:
+def reasons_of(
+    verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, times: Timetable
+) -> tuple[str, ...]:
     """Why the verdict is what it is, the most important first.
 
     Args:
@@ -28,6 +30,7 @@ def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCur
         size: of the dataset.
         distance: from the source data.
         curve: probes at every stage.
+        times: what could be done in how much time.
     """
     reasons = [_on_size(size)]
     if (size.large > 0.5) != verdict.strategy.fine_tunes:
@@ -46,8 +49,8 @@ def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCur
         )
     reasons.append(
         f"expected {curve.metric}: {verdict.expected[verdict.head].accuracy:.2f} for a classifier on frozen features, "
-        f"{verdict.expected[verdict.tuning].accuracy:.2f} for fine-tuning; "
-        f"{'fine-tuning' if verdict.strategy.fine_tunes else 'a classifier on frozen features'} is recommended"
+        f"{verdict.expected[verdict.tuning].accuracy:.2f} for {times.tuning.words} "
+        f"({show_duration(times.tuning.seconds)} here); {_weighed(verdict, times)}"
     )
     if curve.task.caution:
         reasons.append(curve.task.caution)
@@ -55,6 +58,17 @@ def reasons_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCur
         chance = f"{curve.best.accuracy:.3f} where guessing gives {curve.chance:.3f}"
         reasons.insert(0, f"no probe learns anything ({chance}): check the labels first")
     return tuple(reasons)
+
+
+def _weighed(verdict: Verdict, times: Timetable) -> str:
+    """What follows from the expected accuracies, and from the time."""
+    if verdict.strategy.fine_tunes:
+        return f"fine-tuning is recommended; {times.sentence}"
+    if times.too_long:
+        return "that takes longer than there is time, so a classifier on frozen features is recommended"
+    if 0 < verdict.lead <= verdict.required_lead:
+        return "so little more is not worth the time"
+    return "a classifier on frozen features is recommended"
 
 
 def _on_size(size: Size) -> str:
@@ -95,7 +109,7 @@ def _on_depth(verdict: Verdict, curve: ProbeCurve) -> str:
 
 
 def flips_of(
-    verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, *, overtaking: int | None
+    verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve, *, turning: int | None
 ) -> tuple[str, ...]:
     """What would change the verdict, each as a condition and what would then be advised.
 
@@ -104,18 +118,17 @@ def flips_of(
         size: of the dataset.
         distance: from the source data.
         curve: probes at every stage.
-        overtaking: images per class from which fine-tuning would be recommended; None where it is, or none are enough.
+        turning: images per class at which the other kind of way would be recommended; None where no number does it.
     """
     side, then = ("below", "use a classifier") if verdict.strategy.fine_tunes else ("above", "fine-tune")
     required, lead = f"{100 * verdict.required_lead:+.2g}", f"{100 * verdict.lead:+.1f}"
     flips = [f"an expected lead of fine-tuning {side} {required} points (now {lead}): {then}"]
-    if overtaking:
-        flips.append(f"about {overtaking} labelled images per class (now {size.per_class:.0f}): fine-tune")
-    if verdict.strategy.fine_tunes and size.large > 0.5:
-        images, each = (round(10**vote.middle) for vote in (priors.IMAGES, priors.IMAGES_PER_CLASS))
+    if turning:
+        number = f"labelled images per class (now {size.per_class:.0f})"
         flips.append(
-            f"fewer than about {images} images to train on (now {size.images}) or {each} per class "
-            f"(now {size.per_class:.0f}): use a classifier, unless fine-tuning leads clearly"
+            f"fewer than about {turning} {number}: use a classifier"
+            if verdict.strategy.fine_tunes
+            else f"about {turning} {number}: fine-tune"
         )
     different = distance.different >= 0.5
     if distance.votes:
@@ -127,10 +140,9 @@ def flips_of(
         )
     if curve.best.stage != curve.last.stage and not verdict.strategy.fine_tunes:
         gap = verdict.expected[Strategy.EARLIER_LAYER].accuracy - verdict.expected[Strategy.LAST_LAYER].accuracy
-        bar = -priors.CLEAR_LEAD if different else priors.CLEAR_LEAD
         side, layer = ("below", "the last layer") if verdict.earlier_helps else ("above", curve.best.name)
         flips.append(
-            f"an expected lead of {curve.best.name} over the last layer {side} {100 * bar:+.0f} points "
-            f"(now {100 * gap:+.1f}): read {layer}"
+            f"an expected lead of {curve.best.name} over the last layer {side} 0 points (now {100 * gap:+.1f}): read "
+            f"{layer}"
         )
     return tuple(flips)

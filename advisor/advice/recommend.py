@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import torch
 
 from advisor.advice import priors
 from advisor.advice.backbones import best_backbone, compare_backbones
-from advisor.advice.cost import Cost, measure_step
+from advisor.advice.cost import Cost, StepCosts, measure_step
 from advisor.advice.input_sizes import measure_sizes
 from advisor.advice.inspection import inspect
 from advisor.advice.planning import (
@@ -20,21 +21,33 @@ from advisor.advice.planning import (
     starting_lr,
     usable_recipes,
     way_cost,
+    with_budget,
 )
 from advisor.advice.recommendation import Recommendation
-from advisor.advice.scenario import Verdict, decide, judge_size
+from advisor.advice.scenario import Verdict, decide, facts_of, judge_size
+from advisor.advice.timetable import Timetable, offers_of
 from advisor.data.prepare import prepare
 from advisor.data.views import clean_view
+from advisor.network.input_size import resize_input
 from advisor.network.opening import open_network
 from advisor.network.sweep import BATCH
 from advisor.network.transfer import pick_device
 from advisor.plugins import DEFAULT_BACKBONE, Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Plan
+from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from advisor.advice.input_sizes import SizeCurve
+    from advisor.data.prepare import Prepared
+    from advisor.types import Backbone
 
 
 def recommend(
@@ -47,6 +60,7 @@ def recommend(
     codes: str = "mean",
     seed: int = 0,
     skip_small_classes: bool = False,
+    budget: str = "",
     catalog: Catalog | None = None,
     progress: Progress | None = None,
 ) -> Recommendation:
@@ -63,6 +77,7 @@ def recommend(
         codes: how stages are read, one of `advisor.network.stages.CODES`.
         seed: of splits and samples.
         skip_small_classes: leave out classes too small to split.
+        budget: of the search that is to come, such as `10m`; by default as much as is worth it.
         catalog: the installed plugins by default.
         progress: told how far each step is.
 
@@ -102,17 +117,19 @@ def recommend(
         )
     recipes = usable_recipes(catalog, progress, curve.task)
     size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
-    verdict = decide(size, measured.distance, curve)
+    sizes = measure_sizes(prepared, chosen, network, stages, seed=seed, progress=progress)
+    costs = _time_steps(prepared, chosen, network, measured.rows, sizes, progress)
+    facts = facts_of(curve, size.per_class, measured.distance)
+    times = Timetable(
+        offers_of(facts, splits, chosen.input.size, sizes, measured.forward_seconds, costs),
+        parse_duration(budget) if budget else None,
+    )
+    verdict = decide(size, measured.distance, curve, times)
     family = family_of(network, stages)
     lr = starting_lr(family, measured.distance)
-    rows = torch.from_numpy(prepared.pixels.batch(measured.rows[:BATCH])).to(target)
-    with progress.task("Timing a training step", 1) as advance:
-        step = measure_step(network, clean_view(rows, chosen.input))
-        advance(1)
-    sizes = measure_sizes(prepared, chosen, network, stages, seed=seed, progress=progress)
-    planned = recipes_by_strategy(recipes, verdict, curve, family, lr, splits["train"], sizes)
+    planned = recipes_by_strategy(recipes, verdict, curve, family, lr, splits["train"], sizes, times.training)
     ways = {
-        strategy: way_cost(recipe, splits, chosen.input.size, measured.forward_seconds, step)
+        strategy: way_cost(recipe, splits, chosen.input.size, measured.forward_seconds, costs)
         for strategy, recipe in planned.items()
     }
     return Recommendation(
@@ -128,7 +145,7 @@ def recommend(
         confusions=inspected.confusions,
         verdict=verdict,
         plan=Plan(
-            recipe=planned[verdict.strategy],
+            recipe=with_budget(planned[verdict.strategy], times),
             location=location,
             backbone=chosen.name,
             digest=prepared.dataset.digest,
@@ -140,9 +157,10 @@ def recommend(
         start_lr=lr,
         family=family,
         sizes=sizes,
+        times=times,
         cost=Cost(
             forward_ms=1000 * measured.forward_seconds,
-            train_ms=1000 * step.seconds_per_image,
+            train_ms=1000 * costs.at(chosen.input.size).seconds_per_image,
             ways=ways,
             seconds=time.perf_counter() - began,
         ),
@@ -151,15 +169,39 @@ def recommend(
     )
 
 
+def _time_steps(
+    prepared: Prepared,
+    backbone: Backbone,
+    network: nn.Module,
+    rows: NDArray[np.int64],
+    sizes: SizeCurve | None,
+    progress: Progress,
+) -> StepCosts:
+    """Training steps at the network's own input size, and at the smallest that was probed."""
+    device = next(network.parameters()).device
+    images = torch.from_numpy(prepared.pixels.batch(rows[:BATCH])).to(device)
+    own, costs = backbone.input.size, {}
+    with progress.task("Timing a training step", 2 if sizes else 1) as advance:
+        for size in dict.fromkeys((sizes.points[0].size if sizes else own, own)):
+            smaller, spec = network, backbone.input
+            if size != own:
+                smaller = copy.deepcopy(network)
+                spec = resize_input(smaller, backbone.input, size)
+            costs[size] = measure_step(smaller, clean_view(images, spec))
+            advance(1)
+    return StepCosts(costs)
+
+
 def replan(recommendation: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
     """The same recommendation under another verdict, with its recipe and plan."""
     curve, cost = recommendation.curve, recommendation.cost
     recipes = usable_recipes(catalog, progress, curve.task)
     images = recommendation.profile.splits["train"]
     planned = recipes_by_strategy(
-        recipes, verdict, curve, recommendation.family, recommendation.start_lr, images, recommendation.sizes
-    )
-    recipe = planned[verdict.strategy]
+        recipes, verdict, curve, recommendation.family, recommendation.start_lr, images, recommendation.sizes,
+        recommendation.times.training,
+    )  # fmt: skip
+    recipe = with_budget(planned[verdict.strategy], recommendation.times)
     evidence = evidence_of(verdict, recommendation.size, recommendation.distance, curve)
     ways = {**cost.ways, verdict.strategy: replace(cost.ways[verdict.strategy], recipe=recipe.name)}
     return replace(

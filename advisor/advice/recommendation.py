@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from advisor.advice.planning import first_of
-from advisor.advice.scenario import overtaking
+from advisor.advice.scenario import turning_point
 from advisor.notebook import bullets, card, paragraph, table
 from advisor.strategy import SCENARIOS
 from advisor.units import show_duration
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from advisor.advice.priors import Family
     from advisor.advice.probe import ProbeCurve
     from advisor.advice.scenario import Size, Verdict
+    from advisor.advice.timetable import Timetable
     from advisor.data.profile import DatasetProfile
     from advisor.recipe import Plan
     from advisor.strategy import Strategy
@@ -72,6 +73,7 @@ class Recommendation:
         start_lr: learning rate of the backbone to begin with.
         family: how networks of this kind are fine-tuned.
         sizes: the probe at smaller inputs; None where the network takes no smaller one.
+        times: what could be done in how much time.
         cost: measured here.
         backbones: those that were compared, the most accurate first; empty when one was given.
         examples: typical and odd images of every class.
@@ -92,6 +94,7 @@ class Recommendation:
     start_lr: float
     family: Family
     sizes: SizeCurve | None
+    times: Timetable
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
     examples: tuple[Examples, ...] = ()
@@ -99,23 +102,25 @@ class Recommendation:
     @property
     def overtaking(self) -> int | None:
         """Images per class from which fine-tuning would be recommended; None where it is, or none are enough."""
-        return None if self.verdict.strategy.fine_tunes else overtaking(self.size, self.distance, self.curve)
+        if self.verdict.strategy.fine_tunes:
+            return None
+        return turning_point(self.size, self.distance, self.curve, self.times)
 
     @property
     def flips(self) -> tuple[str, ...]:
         """What would change the verdict, in words: labels, thresholds, and the time there is for a training."""
-        verdict, costs = self.verdict, self.cost.ways
+        verdict, tuning = self.verdict, self.times.tuning
         rival = verdict.expected[verdict.rival].accuracy
         if verdict.strategy.fine_tunes:
             budget = (
-                f"less than {show_duration(costs[verdict.strategy].seconds)} for a training: a classifier on frozen "
-                f"features ({show_duration(costs[verdict.rival].seconds)}, expected {rival:.2f} against "
+                f"less than {show_duration(tuning.seconds)} for a training: a classifier on frozen features "
+                f"({show_duration(self.cost.ways[verdict.rival].seconds)}, expected {rival:.2f} against "
                 f"{verdict.forecast.accuracy:.2f})"
             )
         elif verdict.lead > 0:
             budget = (
-                f"{show_duration(costs[verdict.rival].seconds)} to spare for an expected gain of "
-                f"{100 * verdict.lead:.1f} points: fine-tune"
+                f"{show_duration(tuning.seconds)} to spare for an expected gain of {100 * verdict.lead:.1f} points: "
+                "fine-tune"
             )
         else:
             return verdict.flips
@@ -201,6 +206,7 @@ class Recommendation:
             "distance": self.distance.to_dict(),
             "probes": self.curve.to_dict(),
             "input_sizes": self.sizes.to_dict() if self.sizes else None,
+            "times": self.times.to_dict(),
             "labels": self.labels.to_dict() if self.labels else None,
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],

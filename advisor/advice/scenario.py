@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from advisor.advice.distance import Distance
     from advisor.advice.probe import ProbeCurve
+    from advisor.advice.timetable import Timetable
     from advisor.types import Vote
 
 _CLEARLY = 2.5  # standard errors
@@ -156,21 +157,29 @@ def judge_size(images: int, per_class: float) -> Size:
     return Size(images, per_class, min(total, each))
 
 
-def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | None = None) -> Verdict:
-    """Weigh size, distance and the measured probes.
+def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, pilot: Pilot | None = None) -> Verdict:
+    """Weigh size, distance, the measured probes, and the time that trainings take.
 
-    Size and distance name a scenario. Another kind of way (a classifier on frozen features, or fine-tuning), or
-    another stage to read features from, is recommended where its expected accuracy leads clearly, by the probes and a
-    model fitted to measured cells. After a pilot its measured gain takes the place of model and size.
+    Size and distance name a scenario; expected accuracies, by the probes and a model fitted to measured cells, and the
+    time that there is say what to do. After a pilot its measured gain takes the place of the model.
+
+    Args:
+        size: of the dataset.
+        distance: from the source data.
+        curve: probes at every stage.
+        times: what could be done in how much time, for the `facts_of` these.
+        pilot: a short fine-tuning, measured.
     """
     last = curve.last
     earlier = max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage), default=last)
-    expected = forecast(_facts(curve, size.per_class, distance, earlier.accuracy))
-    required = required_lead(size.large)
+    expected = forecast(facts_of(curve, size.per_class, distance), times.training)
+    head, tuning = contenders(distance.different, expected)
+    strategy, required = times.chosen.strategy, times.required_lead
     if pilot is not None:
         expected, required = _piloted(expected, curve, pilot), pilot.se
-    strategy = choose(distance.different, expected, required)
-    head, tuning = contenders(distance.different, expected)
+        strategy = tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
+    elif not strategy.fine_tunes:
+        strategy = head
     scenario = scenario_for(large=strategy.fine_tunes, different=distance.different >= 0.5).number
     probabilities = {
         number: (size.large if one.size == "large" else 1 - size.large)
@@ -190,52 +199,40 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, pilot: Pilot | Non
         tap_stage=earlier.stage if strategy is Strategy.EARLIER_LAYER else last.stage,
         pilot=pilot,
     )
-    more = None if strategy.fine_tunes else overtaking(size, distance, curve)
     return replace(
         verdict,
-        reasons=reasons_of(verdict, size, distance, curve),
-        flips=flips_of(verdict, size, distance, curve, overtaking=more),
+        reasons=reasons_of(verdict, size, distance, curve, times),
+        flips=flips_of(verdict, size, distance, curve, turning=turning_point(size, distance, curve, times)),
     )
 
 
-def _facts(curve: ProbeCurve, per_class: float, distance: Distance, earlier: float) -> Facts:
-    """What the forecast needs; leave-one-out accuracies below chance, as equal classes give it, count as chance."""
-    last = max(curve.last.accuracy, curve.chance)
-    return Facts(curve.effective, per_class, distance.different, last, max(earlier, curve.chance))
+def facts_of(curve: ProbeCurve, per_class: float, distance: Distance) -> Facts:
+    """What the forecast needs; leave-one-out accuracies below chance, as equal classes give it, count as chance.
 
-
-def required_lead(large: float) -> float:
-    """Lead of fine-tuning in expected accuracy from which it is preferred, given the probability of a large set."""
-    return -priors.CLEAR_LEAD if large > 0.5 else priors.CLEAR_LEAD
+    Args:
+        curve: probes at every stage.
+        per_class: images per class that may be trained on.
+        distance: from the source data.
+    """
+    last = curve.last
+    earlier = max(curve.points[:-1], key=lambda point: (point.accuracy, point.stage), default=last).accuracy
+    return Facts(
+        curve.effective, per_class, distance.different, max(last.accuracy, curve.chance), max(earlier, curve.chance)
+    )
 
 
 def contenders(different: float, expected: Mapping[Strategy, Expected]) -> tuple[Strategy, Strategy]:
     """The classifier and the fine-tuning that are weighed against each other.
 
-    The classifier is that of the side of distance, unless the other one's expected accuracy leads clearly.
-
     Args:
         different: probability that the images are unlike the source data.
-        expected: accuracy of every way.
+        expected: accuracy of every way; of equal classifiers the side of the distance decides.
     """
     if different >= 0.5:
-        usual, other, tuning = Strategy.EARLIER_LAYER, Strategy.LAST_LAYER, Strategy.TUNE_DIFFERENT
+        heads, tuning = (Strategy.EARLIER_LAYER, Strategy.LAST_LAYER), Strategy.TUNE_DIFFERENT
     else:
-        usual, other, tuning = Strategy.LAST_LAYER, Strategy.EARLIER_LAYER, Strategy.TUNE_SIMILAR
-    clear = expected[other].accuracy - expected[usual].accuracy > priors.CLEAR_LEAD
-    return other if clear else usual, tuning
-
-
-def choose(different: float, expected: Mapping[Strategy, Expected], required: float) -> Strategy:
-    """The way to recommend: fine-tuning where its expected lead over a classifier is larger than is required.
-
-    Args:
-        different: probability that the images are unlike the source data.
-        expected: accuracy of every way.
-        required: lead, 0..1; negative where fine-tuning is preferred unless it clearly trails.
-    """
-    head, tuning = contenders(different, expected)
-    return tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
+        heads, tuning = (Strategy.LAST_LAYER, Strategy.EARLIER_LAYER), Strategy.TUNE_SIMILAR
+    return max(heads, key=lambda head: expected[head].accuracy), tuning
 
 
 def _runner_up(first: int, probabilities: Mapping[int, float]) -> int:
@@ -253,14 +250,17 @@ def _piloted(expected: Mapping[Strategy, Expected], curve: ProbeCurve, pilot: Pi
     return {strategy: measured if strategy.fine_tunes else entry for strategy, entry in expected.items()}
 
 
-def overtaking(size: Size, distance: Distance, curve: ProbeCurve) -> int | None:
-    """Images per class at which fine-tuning would be recommended, all else equal; None beyond reach."""
-    best = max(point.accuracy for point in curve.points)
+def turning_point(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable) -> int | None:
+    """Images per class at which the other kind of way would be recommended in the same time, all else equal.
+
+    Returns:
+        More than there are where a classifier is recommended, fewer where fine-tuning is; None where none would do.
+    """
+    tuned = times.chosen.strategy.fine_tunes
     for factor in (1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32):
-        each = factor * size.per_class
-        expected = forecast(_facts(curve, each, distance, best))
-        large = judge_size(round(factor * size.images), each).large
-        if choose(distance.different, expected, required_lead(large)).fine_tunes:
+        each = size.per_class / factor if tuned else factor * size.per_class
+        other = times.for_facts(facts_of(curve, each, distance))
+        if each >= 1 and other.chosen.strategy.fine_tunes != tuned:
             return round(each)
     return None
 

@@ -91,7 +91,7 @@ def pilot(
         judged_on=len(held),
         seconds=time.perf_counter() - began,
     )
-    verdict = decide(recommendation.size, recommendation.distance, recommendation.curve, result)
+    verdict = decide(recommendation.size, recommendation.distance, recommendation.curve, recommendation.times, result)
     return replan(recommendation, verdict, catalog=catalog, progress=progress)
 
 

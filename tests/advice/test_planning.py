@@ -6,10 +6,11 @@ import pytest
 import timm
 from hypothesis import given
 from hypothesis import strategies as st
-from verdicts import LARGE, PILOT, SMALL, curve, distance, expectations, verdict
+from verdicts import LARGE, PILOT, SMALL, curve, distance, expectations, times, verdict
 
 from advisor.advice import priors
-from advisor.advice.cost import StepCost
+from advisor.advice.cost import StepCost, StepCosts
+from advisor.advice.forecast import Training
 from advisor.advice.input_sizes import SizeCurve, SizePoint
 from advisor.advice.planning import (
     adapt_recipe,
@@ -22,13 +23,14 @@ from advisor.advice.planning import (
     steps_of,
     usable_recipes,
     way_cost,
+    with_budget,
 )
 from advisor.errors import DatasetError
 from advisor.network.stages import Stage, Stages
 from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Range, Recipe
-from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
+from advisor.recipe.values import JUDGEMENTS, automatic_steps, steps_per_epoch
 from advisor.strategy import SCENARIOS, Strategy
 from advisor.task import MultiLabel, SingleLabel
 
@@ -36,6 +38,7 @@ CATALOG = load_catalog(only=())
 RECIPES = usable_recipes(CATALOG, Silent(), SingleLabel(("a", "b")))
 FLAT = curve([0.5, 0.9, 0.8])
 FAMILY = priors.FAMILIES["batchnorm"]
+TRAINING = Training(400, 96)
 STAGES = Stages(tuple(Stage(name, name, ()) for name in "abc"))
 
 
@@ -101,7 +104,7 @@ def test_measurements_move_starts_and_widen_ranges_that_do_not_hold_them():
         "features.tap": Range(0.8, 1.0), "optimizer.lr": Range(1e-5, 1e-3, log=True), "train.epochs": 40,
         "train.batch_size": 16,
     })  # fmt: skip
-    adapted = adapt_recipe(recipe, verdict(tap_stage=2), FLAT, FAMILY, 5e-3, images=1000)
+    adapted = adapt_recipe(recipe, verdict(tap_stage=2), FLAT, FAMILY, 5e-3, images=1000, sizes=None, training=TRAINING)
     assert adapted.values["features.tap"] == Range(pytest.approx(2 / 3), 1.0, start=pytest.approx(2 / 3))
     below, above = priors.RATES_AROUND
     assert adapted.values["optimizer.lr"] == Range(5e-3 * below, 5e-3 * above, log=True, start=5e-3)
@@ -111,38 +114,54 @@ def test_measurements_move_starts_and_widen_ranges_that_do_not_hold_them():
 
 def test_fixed_values_stay_and_keys_that_a_recipe_lacks_are_not_added():
     fixed = Recipe("x", values={"features.tap": 1.0, "optimizer.lr": 1e-4, "freeze.depth": 1.0})
-    assert adapt_recipe(fixed, verdict(tap_stage=1, pilot=PILOT), FLAT, FAMILY, 5e-3, images=100) == fixed
-    assert adapt_recipe(Recipe("y"), verdict(tap_stage=1), FLAT, FAMILY, 5e-3, images=100).values == {}
+    assert (
+        adapt_recipe(
+            fixed, verdict(tap_stage=1, pilot=PILOT), FLAT, FAMILY, 5e-3, images=100, sizes=None, training=TRAINING
+        )
+        == fixed
+    )
+    assert (
+        adapt_recipe(
+            Recipe("y"), verdict(tap_stage=1), FLAT, FAMILY, 5e-3, images=100, sizes=None, training=TRAINING
+        ).values
+        == {}
+    )
 
 
 def test_a_search_that_may_train_gets_its_length_from_the_images_and_said_ones_are_left():
     recipe = Recipe("x", values={"freeze.depth": Range(0.0, 1.0), "train.batch_size": 32})
-    steps = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500).values["train.steps"]
+    steps = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=None, training=TRAINING).values[
+        "train.steps"
+    ]
     low, high = priors.LENGTHS
-    assert steps == Range(round(low * steps.start), round(high * steps.start), log=True, start=steps.start)
-    assert 450 <= steps.start <= 600
+    usual = automatic_steps(500, 32)
+    assert steps == Range(round(low * usual), round(high * usual), log=True, start=steps.start)
+    assert steps.start == TRAINING.steps
     for said in ({"train.epochs": 2}, {"train.steps": 77}):
         known = Recipe("x", values={"freeze.depth": 0.0, **said})
-        assert adapt_recipe(known, verdict(), FLAT, FAMILY, 1e-4, images=500).values == known.values
+        assert (
+            adapt_recipe(known, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=None, training=TRAINING).values
+            == known.values
+        )
 
 
 def test_families_bring_their_decay_and_rates_by_stage():
     recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 1})
     vit = priors.FAMILIES["transformer"]
-    adapted = adapt_recipe(recipe, verdict(), FLAT, vit, 1e-4, images=500).values
+    adapted = adapt_recipe(recipe, verdict(), FLAT, vit, 1e-4, images=500, sizes=None, training=TRAINING).values
     assert (adapted["optimizer.layer_decay"], adapted["optimizer.weight_decay"]) == (vit.bottom, vit.weight_decay)
     own = recipe.with_values({"optimizer.layer_decay": 0.5, "optimizer.weight_decay": 0.0})
-    assert adapt_recipe(own, verdict(), FLAT, vit, 1e-4, images=500).values == own.values
+    assert adapt_recipe(own, verdict(), FLAT, vit, 1e-4, images=500, sizes=None, training=TRAINING).values == own.values
 
 
 def test_sizes_are_searched_from_the_smallest_that_does():
     points = tuple(SizePoint(size, 0.8, behind, 0.01, 0.01) for size, behind in ((64, 0.1), (96, 0.005), (224, 0.0)))
     sizes = SizeCurve(400, 80, points)
     recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 1})
-    adapted = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes)
+    adapted = adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes, training=TRAINING)
     assert adapted.values["features.input_size"] == Choices((64, 96, 224), 96)
     fixed = recipe.with_values({"features.input_size": 128})
-    assert adapt_recipe(fixed, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes) == fixed
+    assert adapt_recipe(fixed, verdict(), FLAT, FAMILY, 1e-4, images=500, sizes=sizes, training=TRAINING) == fixed
 
 
 @given(st.integers(2, 10**5), st.integers(2, 256))
@@ -156,23 +175,26 @@ def test_the_length_is_what_the_recipe_says_or_what_the_images_call_for(images, 
     assert steps(epochs=3) == 3 * steps_per_epoch(images, batch)
 
 
-def test_a_pilots_depth_is_where_the_search_of_depths_begins():
+def test_the_search_of_depths_begins_at_the_pilots_or_at_the_trainings():
     recipe = Recipe("x", values={"freeze.depth": Range(0.0, 0.4), "train.epochs": 1})
-    assert adapt_recipe(recipe, verdict(pilot=PILOT), FLAT, FAMILY, 1e-4, 100).values["freeze.depth"] == Range(
-        0.0, 0.5, start=0.5
+    assert adapt_recipe(recipe, verdict(pilot=PILOT), FLAT, FAMILY, 1e-4, 100, None, TRAINING).values[
+        "freeze.depth"
+    ] == Range(0.0, 0.5, start=0.5)
+    upper = replace(TRAINING, depth=0.3)
+    assert adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, 100, None, upper).values["freeze.depth"] == Range(
+        0.0, 0.4, start=0.3
     )
-    assert adapt_recipe(recipe, verdict(), FLAT, FAMILY, 1e-4, 100) == recipe
 
 
 def test_what_was_measured_one_way_is_searched_that_way():
     recipe = Recipe("x", values={"freeze.depth": 1.0})
     codes = replace(FLAT, codes="mean+std")
-    assert adapt_recipe(recipe, verdict(), codes, FAMILY, 1e-4, 100).values == {
+    assert adapt_recipe(recipe, verdict(), codes, FAMILY, 1e-4, 100, None, TRAINING).values == {
         "freeze.depth": 1.0,
         "features.codes": "mean+std",
     }
     balanced = replace(FLAT, task=SingleLabel.numbered(10).with_metric("balanced"))
-    assert adapt_recipe(recipe, verdict(), balanced, FAMILY, 1e-4, 100).values == {
+    assert adapt_recipe(recipe, verdict(), balanced, FAMILY, 1e-4, 100, None, TRAINING).values == {
         "freeze.depth": 1.0,
         "search.metric": "balanced",
     }
@@ -180,34 +202,39 @@ def test_what_was_measured_one_way_is_searched_that_way():
 
 def test_the_way_of_the_verdict_is_what_its_scenario_plans():
     early = verdict(Strategy.EARLIER_LAYER, scenario=1, tap_stage=2)
-    planned = recipes_by_strategy(RECIPES, early, FLAT, FAMILY, 1e-4, 100, None)
+    planned = recipes_by_strategy(RECIPES, early, FLAT, FAMILY, 1e-4, 100, None, TRAINING)
     assert set(planned) == set(Strategy)
     assert planned[Strategy.EARLIER_LAYER].scenario == 1
     assert planned[Strategy.TUNE_DIFFERENT].scenario == 4
     without = [recipe for recipe in RECIPES if recipe.name != "lp-ft"]
-    assert set(recipes_by_strategy(without, early, FLAT, FAMILY, 1e-4, 100, None)) == set(Strategy) - {Strategy.LP_FT}
+    assert set(recipes_by_strategy(without, early, FLAT, FAMILY, 1e-4, 100, None, TRAINING)) == set(Strategy) - {
+        Strategy.LP_FT
+    }
 
 
 # -- what a way costs
 
-STEP = StepCost(seconds_per_image=0.1, seconds_per_step=0.5, weights_bytes=1000, activation_bytes_per_image=10)
+STEP = StepCosts(
+    {224: StepCost(seconds_per_image=0.1, seconds_per_step=0.5, weights_bytes=1000, activation_bytes_per_image=10)}
+)
 SPLITS = {"train": 100, "val": 20, "test": 30}
 
 
 def test_a_frozen_network_costs_one_pass_and_no_memory():
-    cost = way_cost(Recipe("x", values={"freeze.depth": 1.0}), SPLITS, 224, forward=0.02, step=STEP)
+    cost = way_cost(Recipe("x", values={"freeze.depth": 1.0}), SPLITS, 224, forward=0.02, costs=STEP)
     assert (cost.recipe, cost.extra_bytes) == ("x", 0)
     assert cost.seconds == pytest.approx(0.02 * 120)
 
 
 def test_a_training_costs_its_steps_its_validation_and_its_memory():
     recipe = Recipe("x", values={"freeze.depth": 0.0, "train.epochs": 3, "train.batch_size": 32})
-    cost = way_cost(recipe, SPLITS, 224, forward=0.02, step=STEP)
+    cost = way_cost(recipe, SPLITS, 224, forward=0.02, costs=STEP)
     steps = 3 * 4
     training = steps * 32 * 0.1 + steps * 0.5
     assert cost.seconds == pytest.approx(0.02 * 120 + training + JUDGEMENTS * 20 * 0.02)
-    half = way_cost(recipe.with_values({"features.input_size": 112}), SPLITS, 224, forward=0.02, step=STEP)
-    assert half.seconds == pytest.approx(0.02 * 120 + training / 4 + JUDGEMENTS * 20 * 0.02)
+    half = way_cost(recipe.with_values({"features.input_size": 112}), SPLITS, 224, forward=0.02, costs=STEP)
+    # Pixels are a quarter; the update of the weights is the same.
+    assert half.seconds == pytest.approx(0.02 * 120 + steps * 32 * 0.025 + steps * 0.5 + JUDGEMENTS * 20 * 0.005)
     assert cost.extra_bytes == 1000 + 32 * 10
 
 
@@ -243,3 +270,11 @@ def test_the_evidence_is_plain_rounded_and_of_the_recommended_way():
     assert set(evidence["scenario_probabilities"]) == {"1", "2", "3", "4"}
     assert evidence["runner_up"] == one.runner_up
     assert evidence_of(one, SMALL, distance(), FLAT)["probability_large"] < 0.5
+
+
+def test_a_budget_is_that_which_was_given_or_has_room_for_what_is_advised():
+    recipe = Recipe("x", values={"search.budget": "30m"})
+    assert with_budget(recipe, times(budget=90.0)).text("search.budget") == "90s"
+    tuned = expectations(similar=0.9)
+    assert with_budget(recipe, times(tuned, seconds=60.0)) == recipe
+    assert with_budget(recipe, times(tuned, seconds=1800.0)).text("search.budget") == "100m"

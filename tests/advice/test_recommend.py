@@ -74,8 +74,9 @@ def test_the_recipe_of_the_verdicts_strategy_is_what_the_plan_runs(found):
         found.verdict, scenario=1, strategy=Strategy.EARLIER_LAYER, rival=Strategy.TUNE_SIMILAR, tap_stage=2
     )
     planned = recipes_by_strategy(
-        recipes, moved, found.curve, found.family, found.start_lr, found.profile.splits["train"], found.sizes
-    )
+        recipes, moved, found.curve, found.family, found.start_lr, found.profile.splits["train"], found.sizes,
+        found.times.training,
+    )  # fmt: skip
     assert planned[Strategy.EARLIER_LAYER].name == "small-similar"
     assert first_of(planned[Strategy.EARLIER_LAYER].get("features.tap")) == found.curve.points[1].tap
     assert first_of(planned[Strategy.EARLIER_LAYER].get("freeze.depth")) == 1.0
@@ -88,9 +89,12 @@ def test_the_recipe_of_the_verdicts_strategy_is_what_the_plan_runs(found):
 
 def test_the_same_seed_gives_the_same_advice(found, tiny, tiny_folder):
     again = advisor.recommend(str(tiny_folder), backbone=tiny)
-    assert again.verdict == found.verdict
+    # The time that a training takes is measured anew, so sentences and starting points may differ.
+    assert again.verdict.expected[Strategy.LAST_LAYER] == found.verdict.expected[Strategy.LAST_LAYER]
+    assert again.verdict.probabilities == found.verdict.probabilities
     assert again.distance == found.distance
-    assert again.plan == found.plan
+    assert again.curve.frame.equals(found.curve.frame)
+    assert again.plan.digest == found.plan.digest
 
 
 def test_no_test_image_is_looked_at(tiny, tiny_folder, monkeypatch):

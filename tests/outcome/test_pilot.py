@@ -29,7 +29,7 @@ def test_the_measured_gain_decides(tiny, tiny_folder, gain, scenarios):
     points = tuple(dataclasses.replace(point, accuracy=0.6, gain=0.0) for point in found.curve.points)
     curve = dataclasses.replace(found.curve, points=points)
     result = Pilot(gain, 0.01, 0.0, 40, 12, 1.0)
-    verdict = decide(found.size, found.distance, curve, result)
+    verdict = decide(found.size, found.distance, curve, found.times, result)
     assert verdict.scenario in scenarios
     assert verdict.runner_up != verdict.scenario
 

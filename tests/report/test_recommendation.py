@@ -66,7 +66,7 @@ def test_every_part_of_the_advice_has_its_place(plain, page_of):
     page = page_of(plain)
     assert [section.key for section in page.sections] == SECTIONS
     charts = blocks(page, Chart)
-    assert len(charts) == 7
+    assert len(charts) == 8
     for chart in charts:
         assert len(chart.finding) > 40
         assert chart.numbers.rows

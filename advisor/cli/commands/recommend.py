@@ -12,6 +12,7 @@ from advisor.cli.libraries import load_libraries
 from advisor.cli.talk import Talk
 from advisor.errors import ExitCode, UsageError
 from advisor.network.stages import CODES
+from advisor.units import parse_duration
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +26,7 @@ class RecommendOptions(DataOptions):
     codes: str
     backbones: str
     pilot: bool
+    budget: str
     output: str
     no_report: bool
     md: bool
@@ -52,6 +54,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fine-tune for some minutes and decide by the measured gain, not by a prior",
     )
     parser.add_argument(
+        "--budget",
+        default="",
+        metavar="TIME",
+        help="how long the search that follows may take, such as 10m: recommends what fits, and writes it into the "
+        "plan; by default as long as is worth it",
+    )
+    parser.add_argument(
         "-o", "--output", default="advisor.toml", metavar="FILE", help="the plan to write; default %(default)s"
     )
     parser.add_argument("--no-report", action="store_true", help="write no HTML report beside the plan")
@@ -76,6 +85,7 @@ def run(options: RecommendOptions) -> ExitCode:
         codes=options.codes,
         seed=options.seed,
         skip_small_classes=options.skip_small_classes,
+        budget=options.budget,
         progress=talk,
     )
     if options.pilot:
@@ -94,6 +104,8 @@ def run(options: RecommendOptions) -> ExitCode:
 def _require_usable(options: RecommendOptions, plan_file: Path) -> None:
     """Refuse what could not be written after minutes of work."""
     require_enough_images(options.images)
+    if options.budget:
+        parse_duration(options.budget)
     require_writable(plan_file, "the plan", "-o advisor.toml")
     if plan_file.suffix.lower() in {".html", ".md"}:
         raise UsageError(f"`{plan_file}` is where a report would go; the plan is TOML.", hint="-o advisor.toml")

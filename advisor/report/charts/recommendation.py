@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advisor.advice import priors
 from advisor.report.charts.drawing import (
     ACCENT,
     CARD,
@@ -127,13 +126,7 @@ def ways_accuracy(recommendation: Recommendation) -> Chart:
     mine = verdict.forecast
     lead = verdict.expected[best].accuracy - mine.accuracy
     other = f"{IN_A_SENTENCE[best]} may bring {points(lead, sign=False)} points more"
-    beside = (
-        f"{other}, which is not a clear lead"
-        if 0 < lead <= priors.CLEAR_LEAD
-        else other
-        if lead > 0
-        else "no other way is expected to do better"
-    )
+    beside = other if lead > 0 else "no other way is expected to do better"
 
     def draw() -> Spec:
         x = alt.X("p:Q", title=f"expected {metric}", scale=alt.Scale(zero=False, nice=True),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from advisor.report.charts import distance as distance_charts
 from advisor.report.charts import recommendation as charts
+from advisor.report.charts.times import times_chart
 from advisor.report.page.blocks import Column, Name, Pair, Section, Table, Text, said
 from advisor.report.page.words import number
 from advisor.report.recommendation.verdict import departures, runner_up
@@ -47,12 +48,13 @@ def depth_section(recommendation: Recommendation) -> Section:
 def ways_section(recommendation: Recommendation) -> Section:
     """What each way may bring and cost, and the backbones where several were compared."""
     blocks: list[Block] = [
+        times_chart(recommendation),
         Pair(
             (
                 charts.ways_accuracy(recommendation),
                 charts.ways_cost(recommendation.cost.ways, recommendation.verdict.strategy),
             )
-        )
+        ),
     ]
     blocks += sizes_blocks(recommendation)
     table = backbones_table(recommendation)

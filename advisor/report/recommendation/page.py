@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from advisor.data.cache import disk_errors, write_whole
 from advisor.plugins import load_catalog
 from advisor.report.charts import recommendation as charts
+from advisor.report.charts.times import times_chart
 from advisor.report.page.blocks import Heading, Name, Page, Section, Text
 from advisor.report.page.documents import to_html, to_markdown
 from advisor.report.page.pictures import Pictures
@@ -99,6 +100,7 @@ def recommendation_screen(recommendation: Recommendation, *, plan: str, reports:
             *([Section("backbones", "", "", (backbones,))] if backbones else []),
             Section("depth", "", "", (charts.probe_curve(curve, recommendation.verdict.tap_stage),)),
             Section("ways", "", "", (
+                times_chart(recommendation),
                 charts.ways_accuracy(recommendation),
                 *sizes_blocks(recommendation),
                 *map(Text, more),
