@@ -180,14 +180,15 @@ class NetworkRunner:
         return run_trial(context, values, seed=seed, deadline=math.inf).network().eval(), refitted
 
 
-def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0) -> TrialValues:
+def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0, fit: str = "crop") -> TrialValues:
     """Of a search's starting values only which network it begins with.
 
     Args:
         start: of the search.
         pretrained: whether any of its trials may begin with the pretrained weights.
         input_size: that all trials have; 0 is the backbone's own.
+        fit: how pictures become squares at first.
     """
     weights = "pretrained" if pretrained else start.features.weights
-    features = FeatureValues(weights=weights, input_size=input_size)
+    features = FeatureValues(weights=weights, input_size=input_size, fit=fit)
     return TrialValues(features=features, freeze=FreezeValues(batchnorm="eval"), backbone=start.backbone)
