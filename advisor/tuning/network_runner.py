@@ -141,7 +141,13 @@ class NetworkRunner:
         return self._folded[key]
 
     def network(
-        self, chosen: ScoredTrial, *, folds: int, seed: int, deadline: float = math.inf
+        self,
+        chosen: ScoredTrial,
+        *,
+        folds: int,
+        seed: int,
+        deadline: float = math.inf,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> tuple[TransferNetwork, bool]:
         """A trial's model: fitted again on all images that may be trained on, or from its kept weights.
 
@@ -153,6 +159,7 @@ class NetworkRunner:
             folds: of the study.
             seed: of its training.
             deadline: on `time.monotonic`, for learning from the validation images, too.
+            tell: told that a training begins, before it does.
 
         Returns:
             The model, and whether it has learnt from the validation images.
@@ -174,6 +181,8 @@ class NetworkRunner:
         if refitted:
             rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
             context = context.divided(rows, rows[:0])
+            if not chosen.head_only:
+                tell("Training the winner on all images that may be trained on.")
         if chosen.trained < 1 and values.train is not None:
             steps = max(1, round(chosen.trained * values.train.length(steps_on)))
             values = replace(values, train=replace(values.train, steps=steps, epochs=0))
