@@ -13,7 +13,10 @@ from advisor.advice.probe import probe
 from advisor.advice.sampled import SAMPLE, features_of
 from advisor.data.pixels import decode_rows
 from advisor.data.sampling import sample_rows
+from advisor.network.features import FeatureStore, compute_features
 from advisor.network.opening import stages_for
+from advisor.network.sweep import Sweeper
+from advisor.progress import Silent
 from advisor.types import FITS
 
 if TYPE_CHECKING:
@@ -24,9 +27,9 @@ if TYPE_CHECKING:
     from advisor.progress import Progress
     from advisor.types import Backbone
 
-# Longer over shorter side of the median picture. Photographs of 4 : 3 are what networks were trained and tested on, by
-# their central squares; from 3 : 2 on a third of a picture is never looked at.
-CLEARLY_NOT_SQUARE = 1.4
+# Longer over shorter side of the median picture: a fifth of it is never looked at. At 4 : 3, the usual shape of
+# photographs, it can go either way (docs/method.md section 6, benchmarks/fits.py).
+CLEARLY_NOT_SQUARE = 1.25
 WORDS = {"crop": "cut to their middle", "squash": "squashed", "pad": "padded"}
 
 
@@ -99,6 +102,7 @@ def compare_fits(
     seed: int,
     progress: Progress,
     codes: str = "mean",
+    least: float = CLEARLY_NOT_SQUARE,
 ) -> FitComparison | None:
     """Probe a sample of the images that may be trained on as central squares, squashed and padded.
 
@@ -110,6 +114,7 @@ def compare_fits(
         seed: of the sample.
         progress: told how far it is.
         codes: how stages are read, one of `advisor.network.stages.CODES`.
+        least: longer over shorter side of the median picture from which it is worth a look.
 
     Returns:
         None where the median picture is about square, or there is too little to tell.
@@ -117,7 +122,7 @@ def compare_fits(
     frame = prepared.dataset.frame
     trainable = frame.loc[frame["split"] != "test"]
     shape = median_shape(trainable)
-    if shape < CLEARLY_NOT_SQUARE:
+    if shape < least:
         return None
     most = min(images, SAMPLE)
     rows, _ = sample_rows(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), most, seed)
@@ -129,8 +134,16 @@ def compare_fits(
     with progress.task("Trying crop, squash and pad", len(rows) * len(FITS)) as advance:
         for fit in FITS:
             spec = replace(backbone.input, fit=fit)
-            read = prepared.squares.batch if fit == "crop" else partial(decode_rows, prepared.dataset, spec=spec)
-            features, _ = features_of(read, rows, spec, network, stages, advance)
+            if fit == "crop":  # where it is kept, these features are those that everything else begins with
+                store = FeatureStore.open(prepared.squares, network, stages, spec)
+                features = compute_features(
+                    Sweeper(network, stages), prepared.squares, rows, spec,
+                    store=store, device=next(network.parameters()).device, progress=Silent(),
+                )  # fmt: skip
+                advance(len(rows))
+            else:
+                read = partial(decode_rows, prepared.dataset, spec=spec)
+                features, _ = features_of(read, rows, spec, network, stages, advance)
             curves[fit] = probe(features, labels, task, stages)
     crop, points = curves["crop"], []
     for fit, curve in curves.items():

@@ -94,7 +94,7 @@ def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str
         class_figure=task.class_figure,
         class_words=task.class_words,
         limit=_Ready(task.limit),
-        fit_words=_Ready(_FIT_WORDS[str(config["advisor"]["input"].get("fit", "crop"))]),
+        fit_words=_Ready(_FIT_WORDS[report.winner.values.features.fit]),
         scales=ranges.scales,
         splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),

@@ -128,7 +128,7 @@ def test_too_few_images_are_left_to_what_says_so(tiny, tmp_path):
 def test_a_recipe_that_says_the_fit_keeps_it():
     found = recommendation()
     recipe, fits = found.plan.recipe, FitComparison(400, 1.8, points(0.05, 0.0))
-    arguments = (found.verdict, found.curve, found.family, 1e-3, 500, None, fits)
+    arguments = (found.verdict, found.curve, found.family, 1e-3, 500, None, found.times.training, fits)
     assert adapt_recipe(recipe, *arguments).values["features.fit"] == "squash"
     own = recipe.with_values({"features.fit": "crop"})
     assert adapt_recipe(own, *arguments).values["features.fit"] == "crop"

@@ -16,6 +16,7 @@ import advisor
 from advisor.data.decode import decode_for
 from advisor.data.views import clean_view
 from advisor.outcome.eject import eject
+from advisor.outcome.estimator import AdvisorClassifier
 from advisor.outcome.export import export_hub_folder, export_onnx, export_timm_folder
 from advisor.types import FITS
 
@@ -33,6 +34,9 @@ def test_every_form_reads_pictures_as_the_training_did(tuned, wide, tmp_path, fi
     bundle = advisor.load(best)
     assert bundle.input.fit == bundle.config["advisor"]["input"]["fit"] == fit
     assert f'fit = "{fit}"' in (best / "best.toml").read_text()
+    known = bundle.config["pretrained_cfg"]
+    assert known["crop_mode"] == {"crop": "center", "squash": "squash", "pad": "border"}[fit]
+    assert known["crop_pct"] == (0.9 if fit == "crop" else 1.0)
     tested = pd.read_csv(best.parent / "predictions.csv")
     files = [wide / path for path in tested["path"]]
     predicted = advisor.predict(best, files, device="cpu")
@@ -83,3 +87,19 @@ def test_a_training_sees_whole_pictures_too(tuned, wide, tmp_path, fit):
     # Three classes, of which the middle of a picture shows nothing.
     assert report["test_accuracy"] > 0.6
     assert run(made.script)[0] > 0.6
+
+
+def test_the_estimator_reads_arrays_as_files_are_read(tiny, wide, tmp_path):
+    recipe = tmp_path / "whole.toml"
+    recipe.write_text(
+        'schema = 1\nname = "whole"\n[features]\nfit = "pad"\n[head]\nname = "ridge"\n[freeze]\ndepth = 1.0\n'
+        "[search]\ntrials = 1\nfolds = 1\nseeds = 1\n"
+    )
+    files = sorted(wide.rglob("*.png"))
+    arrays = [np.asarray(ImageOps.exif_transpose(Image.open(file))) for file in files]
+    labels = [file.parent.name for file in files]
+    model = AdvisorClassifier(backbone=tiny, recipe=str(recipe), budget="30s", device="cpu").fit(arrays, labels)
+    assert model.bundle_.input.fit == "pad"
+    answers = model.predict_proba(arrays)
+    np.testing.assert_allclose(answers, model.predict_proba(files), atol=1e-6)
+    assert (model.classes_[answers.argmax(1)] == labels).mean() > 0.8
