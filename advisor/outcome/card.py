@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from advisor.outcome.config import ModelConfig
 
+_FIT_WORDS = {
+    "crop": "The network sees the middle of a picture, as a square.",
+    "squash": "The network sees the whole of a picture, both sides brought to one length.",
+    "pad": "The network sees the whole of a picture, with borders that make it a square.",
+}
 _CLASSES = 50  # at most, in a card; the report has them all
 _FEW = 30  # test images of a class, under which its recall is known to ± 18 points at best
 
@@ -89,6 +94,7 @@ def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str
         class_figure=task.class_figure,
         class_words=task.class_words,
         limit=_Ready(task.limit),
+        fit_words=_Ready(_FIT_WORDS[report.winner.values.features.fit]),
         scales=ranges.scales,
         splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),

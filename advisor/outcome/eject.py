@@ -47,7 +47,8 @@ MOST_LINES = 99
 _SAME = 1e-4  # of the largest feature
 # What the script can say. A value of another key must be the one that does nothing.
 _SAID = frozenset({
-    "features.tap", "features.codes", "features.weights", "features.input_size", "features.cache", "features.views",
+    "features.tap", "features.codes", "features.weights", "features.input_size", "features.fit", "features.cache",
+    "features.views",
     "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
     "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs",
     "train.batch_size", "train.warmup",
@@ -59,6 +60,11 @@ _NOTHING: Mapping[str, object] = {
 _ENDINGS = (".csv", ".safetensors", "-head.safetensors")  # of the split, the trunk and the head's start
 _HEADS = ("linear", "ridge", "svm")
 _VIEWS = ("none", "crop", "flip_crop")
+_FIT_WORDS = {
+    "crop": "the middle of its longer side as a square",
+    "squash": "both sides brought to one length",
+    "pad": "with borders that make it a square",
+}
 
 
 @dataclass(frozen=True)
@@ -260,7 +266,8 @@ def _words(
         "tuned": tuned, "head": kind, "hinge": kind == "svm", "classes": classes, "stages": len(stages),
         "side": context.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
-        "offset": 2 * edge + spec.size - spec.resize,
+        "offset": 2 * edge + spec.size - spec.resize, "fit": spec.fit, "fit_words": _FIT_WORDS[spec.fit],
+        "fill": repr(spec.fill),
         "tap": in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
         "pooled": pooled, "width": width, "momentum": "",
     }  # fmt: skip

@@ -140,6 +140,7 @@ def _from_scratch(opened: OpenRun, winner: ScoredTrial) -> TrialValues:
     flat = {
         **fixed,
         "features.input_size": winner.values.features.input_size,
+        "features.fit": winner.values.features.fit,
         BACKBONE: winner.values.backbone or context.backbone.name,
     }
     values = TrialValues.from_flat({**space.completed(flat).to_flat(), **fixed})

@@ -196,11 +196,9 @@ def hand_over(
     plan, folder, search, runner = opened.plan, opened.folder, opened.search, opened.runner
     choice = search.choice()
     winner = choice.chosen
-    if not winner.head_only and search.folds > 1:
-        search.progress.say("Training the winner on all images that may be trained on.")
     context = runner.contexts.of(winner.values)
     network, refitted = runner.network(
-        winner, folds=search.folds, seed=search.seed_of(winner.values), deadline=deadline
+        winner, folds=search.folds, seed=search.seed_of(winner.values), deadline=deadline, tell=search.progress.say
     )
     dataset, held = context.prepared.dataset, context.rows("test")
     logits = _test_logits(context, winner, network) if len(held) else torch.zeros(0, len(dataset.classes))

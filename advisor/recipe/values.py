@@ -28,6 +28,7 @@ class FeatureValues:
     tap: float = 1.0
     weights: str = "pretrained"
     input_size: int = 0
+    fit: str = "crop"
     cache: str | None = None
     views: int | None = None
 

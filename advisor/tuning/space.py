@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
-    "features.weights", "features.tap", "freeze.depth", "features.input_size", "freeze.batchnorm",
-    "head.name", "head.init", "train.balance",
+    "features.weights", "features.tap", "freeze.depth", "features.input_size", "features.fit",
+    "freeze.batchnorm", "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (
     "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _START = (
     ("features.tap", "where the head reads, as a share of the stages"),
+    ("features.fit", "how a picture becomes a square"),
     ("freeze.depth", "share of those stages that stay frozen"),
     ("head.name", "classifier"),
     ("optimizer.lr", "learning rate of the backbone"),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from advisor.report.page.blocks import Block, Cell
 
 _BEST = 8  # trials that the terminal shows
+_WHOLE = {"squash": " Pictures are squashed into squares.", "pad": " Pictures get borders that make them squares."}
 _ENDED = {
     "trials": "all trials were done",
     "time": "its time was spent",
@@ -150,7 +151,10 @@ def _title(run: RunFolder) -> str:
 
 
 def _summary(run: RunFolder) -> Iterator[Block]:
-    yield Text(" ".join(filter(None, (_what_won(run), _against_floor(run), charts.forecast_words(run)))), "lead")
+    yield Text(
+        " ".join(filter(None, (_what_won(run), _against_floor(run), _refitted(run), charts.forecast_words(run)))),
+        "lead",
+    )
     yield Facts(tuple(_facts(run)))
 
 
@@ -218,6 +222,7 @@ def _what_won(run: RunFolder) -> str:
     head = said(winner.values.head.name)
     if trial is None or trial.tap is None:
         return f"The winner is {winner.name}, with the head {head} on {name}."
+    shape = _WHOLE.get(winner.values.features.fit, "")
     stages = run.evidence.stages if run.evidence else ()
     where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
     if trial.way is Way.TUNED:
@@ -227,9 +232,21 @@ def _what_won(run: RunFolder) -> str:
         )  # fmt: skip
         start = "random weights" if winner.values.features.weights == "random" else "the pretrained weights"
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
-        return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
+        return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}.{shape}"
     what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
-    return f"A frozen network won: {what} reads {where} of {name}."
+    return f"A frozen network won: {what} reads {where} of {name}.{shape}"
+
+
+def _refitted(run: RunFolder) -> str:
+    """That the model has learnt from the validation images, too, after it was chosen by them."""
+    record = run.record
+    if not record.winner.refitted:
+        return ""
+    images = sum(record.dataset.splits.get(part, 0) for part in ("train", "val"))
+    return (
+        f"What is handed over was then fitted once more, on all {images} images of the training and validation parts; "
+        "the validation figures are from before that."
+    )
 
 
 def _against_floor(run: RunFolder) -> str:
