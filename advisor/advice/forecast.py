@@ -38,8 +38,9 @@ class Facts:
     """What is known before anything is trained.
 
     Attributes:
-        images: that were probed; where small classes weigh as much as large ones, as many as that is worth.
-        per_class: images per class that may be trained on.
+        images: independent ones that were probed; where small classes weigh as much as large ones, as many as that is
+            worth.
+        per_class: independent images per class that may be trained on.
         different: probability that they are unlike the source data.
         last: leave-one-out accuracy at the last stage.
         earlier: that of the best earlier stage.

@@ -165,12 +165,12 @@ def _probed(
         advance(len(batch))
     features = [np.concatenate(stage) for stage in zip(*parts, strict=True)]
     task, labels, _ = prepared.dataset.task.restricted(prepared.dataset.targets(rows))
-    return probe(features, labels, task, stages), seconds / len(rows)
+    return probe(features, labels, task, stages, families=prepared.dataset.families(rows)), seconds / len(rows)
 
 
 def _behind(top: ProbeCurve, other: ProbeCurve) -> tuple[float, float]:
     """Mean difference of two probes on the same images, and its paired standard error."""
     if top is other:
         return 0.0, 0.0
-    difference = top.image_scores[top.best.stage - 1] - other.image_scores[other.best.stage - 1]
-    return float(difference.mean()), float(difference.std(ddof=1) / len(difference) ** 0.5)
+    scores, others = (curve.image_scores[curve.best.stage - 1] for curve in (top, other))
+    return top.task.compare(scores, others, top.labels, top.families)

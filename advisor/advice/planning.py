@@ -90,7 +90,7 @@ def adapt_recipe(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
     """
@@ -146,7 +146,7 @@ def recipes_by_strategy(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
     """
