@@ -75,7 +75,7 @@ def test_a_run_on_copies_says_how_many_pictures_its_figures_rest_on(copied, tiny
     assert len({line.rsplit(",", 1)[1] for line in predictions[1:]}) == record.test_independent
 
 
-PATCHES, SIDE = 6, 96  # of an image, and their width and height in pixels
+PATCHES, SIDE = 4, 96  # of an image, and their width and height in pixels
 
 
 def patients(source: Path, into: Path, *, classes: list[str], images: slice, by_lot: bool) -> str:
@@ -99,9 +99,10 @@ def patients(source: Path, into: Path, *, classes: list[str], images: slice, by_
 def test_patches_of_images_with_labels_drawn_by_lot_are_not_learnable(shared_data, tmp_path):
     source = shared_data / "clothing_small"
     classes = ["dress", "hat"]
-    location = patients(source, tmp_path, classes=classes, images=slice(0, 30), by_lot=True)
+    location = patients(source, tmp_path, classes=classes, images=slice(0, 24), by_lot=True)
     advice = advisor.recommend(location)
-    assert (advice.profile.images, advice.profile.independent) == (60 * PATCHES, 60)
+    assert advice.profile.images == 48 * PATCHES
+    assert 44 <= advice.profile.independent <= 48  # some photographs are near copies of each other
     assert not advice.verdict.learnable
     blind = advisor.recommend(location.replace("group=patient", "group="))
     assert blind.curve.best.accuracy > advice.curve.best.accuracy + 0.1  # each patch is told by its neighbours
@@ -111,15 +112,16 @@ def test_patches_of_images_with_labels_drawn_by_lot_are_not_learnable(shared_dat
 def test_what_is_said_of_patients_holds_for_others(shared_data, tmp_path):
     source = shared_data / "clothing_small"
     classes = ["dress", "hat", "pants", "shoes"]
-    location = patients(source, tmp_path / "seen", classes=classes, images=slice(0, 20), by_lot=False)
+    location = patients(source, tmp_path / "seen", classes=classes, images=slice(0, 16), by_lot=False)
     advice = advisor.recommend(location)
-    assert (advice.profile.images, advice.profile.independent) == (80 * PATCHES, 80)
+    assert advice.profile.images == 64 * PATCHES
+    assert 60 <= advice.profile.independent <= 64
     assert advice.size.per_class == pytest.approx(advice.size.independent / 4, rel=0.1)
     plan = Plan(Recipe("test", values={"head.name": "logistic", "freeze.depth": 1.0}), location, "lite0")
     result = advisor.tune(plan, runs=tmp_path / "runs", name="run", trials=1, budget="2m", device="cpu")
     record = result.record
-    assert record.test_images == PATCHES * record.test_independent
-    patients(source, tmp_path / "fresh", classes=classes, images=slice(20, 60), by_lot=False)
+    assert PATCHES * record.test_independent <= record.test_images <= (PATCHES + 1) * record.test_independent
+    patients(source, tmp_path / "fresh", classes=classes, images=slice(20, 40), by_lot=False)
     fresh = [line.split(",") for line in (tmp_path / "fresh" / "patches.csv").read_text().splitlines()[1:]]
     table = advisor.predict(result.best, [str(tmp_path / "fresh" / name) for name, *_ in fresh])
     reached = float(np.mean([said == label for said, (_, label, _) in zip(table["label"], fresh, strict=True)]))

@@ -64,8 +64,8 @@ class ProbeCurve:
 
     Attributes:
         images: that were probed.
-        effective: how many independent images of one class would give errors as large; fewer than `images` where
-            images go together, or small classes weigh as much as large ones.
+        effective: how many independent images of one class would give errors as large as those of the last stage;
+            fewer than `images` where images go together, or small classes weigh as much as large ones.
         chance: accuracy of always saying the largest class; one over the classes if balanced; the mean share of
             images that have a label, where there may be several.
         task: what was learnt and how it was judged: by balanced accuracy, with classes weighted equally, where they
@@ -165,7 +165,7 @@ def probe(
     for stage in features:
         fits.append(fit_ridge(stage, labels, classes, weights=sample_weight, families=families))
         advance(1)
-    image_scores = [task.image_scores(fit.loo, labels) for fit in fits]
+    image_scores = [task.image_scores(fit.loo, labels, families) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (task.score(image_scores[i], labels), i))
     points = []
     for index, fit in enumerate(fits):
@@ -182,8 +182,8 @@ def probe(
             )
         )
     return ProbeCurve(
-        len(labels), task.effective(labels, families), chance, task, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), image_scores=tuple(image_scores), labels=labels, families=families,
+        len(labels), task.worth(image_scores[-1], labels, families), chance, task, codes=stages.codes,
+        points=tuple(points), fits=tuple(fits), image_scores=tuple(image_scores), labels=labels, families=families,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
-from advisor.advice.forecast import Expected, Facts, forecast
+from advisor.advice.forecast import Z80, Expected, Facts, forecast
 from advisor.advice.reasons import flips_of, reasons_of
 from advisor.strategy import SCENARIOS, Strategy, scenario_for
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from advisor.types import Vote
 
 _CLEARLY = 2.5  # standard errors
-_Z80 = 1.2816
 
 
 @dataclass(frozen=True)
@@ -262,7 +261,7 @@ def piloted(expected: Mapping[Strategy, Expected], pilot: Pilot) -> dict[Strateg
 
     Its interval is that of the last layer, wider by the pilot's own error.
     """
-    last, error = expected[Strategy.LAST_LAYER], _Z80 * pilot.se
+    last, error = expected[Strategy.LAST_LAYER], Z80 * pilot.se
     measured = Expected(
         min(1.0, max(0.0, last.accuracy + pilot.gain)),
         min(1.0, max(0.0, last.accuracy + pilot.gain - math.hypot(error, last.accuracy - last.low))),
@@ -272,7 +271,7 @@ def piloted(expected: Mapping[Strategy, Expected], pilot: Pilot) -> dict[Strateg
 
 
 def turning_point(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable) -> int | None:
-    """Independent images per class at which the other kind of way would be recommended in the same time, all else equal.
+    """Independent images per class at which the other kind of way would be recommended in the same time.
 
     Returns:
         More than there are where a classifier is recommended, fewer where fine-tuning is; None where none would do.

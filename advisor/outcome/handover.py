@@ -280,9 +280,10 @@ def _tested(context: TrialContext, logits: Tensor) -> _Tested:
     task, rows = context.task, context.rows("test")
     if not len(rows):
         return _Tested(None, task.interval(np.zeros(0)), None, ())
-    image_scores = score(logits, context.labels("test")).image_scores
-    families = context.families(rows)
-    per_class = task.per_class(logits.numpy(), context.prepared.dataset.targets(rows), families)
+    score(logits, context.labels("test"))  # refuses answers that are no numbers
+    targets, families = context.prepared.dataset.targets(rows), context.prepared.dataset.families(rows)
+    image_scores = task.image_scores(logits.float().numpy(), targets, families)
+    per_class = task.per_class(logits.numpy(), targets, families)
     balanced = sum(one.value for one in per_class) / len(per_class) if task.exclusive else None
     return _Tested(
         float(image_scores.mean()), task.interval(image_scores, families), balanced, per_class,

@@ -82,7 +82,7 @@ def pilot(
             advance(1)
     sample_weight = context.sample_weight(held)  # of unequal classes the advice speaks in balanced accuracy
     best = max(range(len(DEPTHS)), key=lambda i: float(sample_weight @ tuned[i]))
-    gain, se = paired(tuned[best] - probe, sample_weight, context.families(held))
+    gain, se = paired(tuned[best] - probe, sample_weight, context.prepared.dataset.families(held))
     result = Pilot(
         gain=gain,
         se=se,

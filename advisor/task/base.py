@@ -170,12 +170,15 @@ class Task(ABC):
     # Scores
 
     @abstractmethod
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """What each image adds to the score, (n,).
 
         Args:
             scores: (n, classes) logits, votes or probabilities; higher where a class is more likely.
             labels: of the same images.
+            families: (n,) equal for images that go together; by default each is by itself.
 
         Raises:
             ValueError: no image has any label.
@@ -227,6 +230,11 @@ class Task(ABC):
     def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
         """How many independent images of one class would give errors as large; a family (n,) counts as one."""
         return family_count(families, len(labels))
+
+    def worth(self, values: NDArray[np.float64], labels: Labels, families: NDArray[np.int64] | None = None) -> int:
+        """The same for these values (n,): as many as there are families, or more where the images of one differ."""
+        alone, together = (self.estimate(values, labels, each)[1] for each in (None, families))
+        return max(self.effective(labels, families), round(self.effective(labels) * (alone / together) ** 2))
 
     def imbalance(self, labels: Labels) -> float:
         """Images of the largest class over those of the smallest that occurs."""

@@ -129,13 +129,15 @@ class MultiLabel(Task):
         """The labels themselves."""
         return labels
 
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """Jackknife influences, whose mean is the mean average precision; see `precision_scores`.
 
         Raises:
             ValueError: no image has any label.
         """
-        return precision_scores(scores, labels)
+        return precision_scores(scores, labels, families)
 
     def interval(
         self, image_scores: NDArray[np.float64], families: NDArray[np.int64] | None = None

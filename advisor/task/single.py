@@ -131,8 +131,11 @@ class SingleLabel(Task):
 
         return F.one_hot(labels, len(self.classes))
 
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
-        """1 where the highest score is that of the image's class, else 0."""
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """1 where the highest score is that of the image's class, else 0, whatever its family."""
+        del families
         return np.asarray(scores.argmax(1) == labels, np.float64)
 
     def sample_weight(self, labels: Labels) -> NDArray[np.float64]:

@@ -156,10 +156,6 @@ class TrialContext:
         """What each of these images counts in the metric; (n,) with mean 1."""
         return self.task.sample_weight(self.prepared.dataset.targets(rows))
 
-    def families(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) equal for images that go together: near copies, or a given group."""
-        return self.prepared.dataset.families(rows)
-
     def divided(self, train: NDArray[np.int64], val: NDArray[np.int64]) -> TrialContext:
         """The same network and caches, with other images to train on and to be judged on."""
         other = copy.copy(self)

@@ -44,7 +44,7 @@ class Gate:
         guessed = context.task.loss(torch.zeros(len(labels), context.classes), labels)
         self._guessing = float(guessed.mean()) if plain else math.inf
         self._weight = context.sample_weight(context.rows("val"))
-        self._families = context.families(context.rows("val"))
+        self._families = context.prepared.dataset.families(context.rows("val"))
         self._start = start
 
     def check(self, now: Moment, image_scores: NDArray[np.float64]) -> None:

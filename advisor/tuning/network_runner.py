@@ -74,7 +74,7 @@ class NetworkRunner:
 
     def families(self, folds: int) -> NDArray[np.int64]:
         """(n,) equal for validation images that go together, in the order of `rows`."""
-        return self.context.families(self.rows(folds))
+        return self.context.prepared.dataset.families(self.rows(folds))
 
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about: a step is three forward passes."""

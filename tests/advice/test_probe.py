@@ -146,7 +146,8 @@ def test_copies_with_random_labels_teach_no_stage_anything():
     assert abs(curve.best.accuracy - 0.5) < 0.2
     assert abs(curve.best.neighbours - 0.5) < 0.25
     assert curve.best.se > 1.3 * (0.25 / 180) ** 0.5
-    assert (curve.images, curve.independent, curve.effective) == (180, 60, 60)
+    assert (curve.images, curve.independent) == (180, 60)
+    assert 60 <= curve.effective < 75
     assert curve.to_dict()["independent"] == 60
 
 

@@ -41,6 +41,17 @@ def test_families_of_one_are_no_families(task):
     assert paired(values - values.mean(), np.ones(40), alone) == paired(values - values.mean(), np.ones(40))
 
 
+def test_families_whose_images_differ_are_worth_more_than_their_number():
+    rng, family, labels = np.random.default_rng(0), np.repeat(np.arange(40), 5), np.arange(200) % 3
+    for task in (SINGLE, BALANCED):
+        same = np.repeat(rng.random(40) < 0.7, 5).astype(float)
+        assert task.worth(same, labels, family) == pytest.approx(task.effective(labels, family), abs=8)
+        assert task.worth(np.ones(200), labels, family) == task.effective(labels, family)
+        apart = (rng.random(200) < 0.7).astype(float)
+        assert 120 < task.worth(apart, labels, family) <= 200
+        assert task.worth(apart, labels) == task.effective(labels)
+
+
 def test_of_images_by_themselves_it_is_the_textbooks():
     right = np.repeat([1.0, 0.0], [30, 10])
     assert standard_error(right) == pytest.approx(np.sqrt(0.75 * 0.25 / 40))
@@ -130,6 +141,18 @@ def test_of_unequal_weights_the_heavy_family_counts():
     values = np.array([1.0, 1.0, 0.0, 0.0, 1.0, 0.0])
     family = np.array([0, 0, 1, 1, 2, 3])
     assert standard_error(values, np.array([1, 1, 1, 1, 1, 1.0]), family) > standard_error(values)
+
+
+def test_a_family_adds_to_the_precision_what_is_lost_without_it():
+    scores, labels, family = drawn(MULTI, 12, 3, 1)
+    values = MULTI.image_scores(scores, labels, family)
+    assert values.mean() == pytest.approx(MULTI.image_scores(scores, labels).mean())
+    without = []
+    for one in range(12):
+        left = family != one
+        without.append(MULTI.image_scores(scores[left], labels[left]).mean())
+    jackknife = np.sqrt(11 / 12 * np.sum((np.array(without) - np.mean(without)) ** 2))
+    assert standard_error(values, families=family) == pytest.approx(jackknife * np.sqrt(11 / 12), rel=1e-6)
 
 
 def test_a_class_is_told_by_its_families():
