@@ -134,7 +134,8 @@ def compare_backbones(
     static = sorted(measured, key=lambda row: (-row.imagenet_top1, row.parameters))
     rows = []
     for row, scores in zip(measured, image_scores, strict=True):
-        lead, se = curve.task.compare(image_scores[top], scores, curve.labels)  # all were shown the same images
+        # All were shown the same images.
+        lead, se = curve.task.compare(image_scores[top], scores, curve.labels, curve.families)
         rows.append(replace(row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))
     return tuple(sorted(rows, key=lambda row: -row.accuracy))
 

@@ -144,11 +144,11 @@ def compare_fits(
             else:
                 read = partial(decode_rows, prepared.dataset, spec=spec)
                 features, _ = features_of(read, rows, spec, network, stages, advance)
-            curves[fit] = probe(features, labels, task, stages)
+            curves[fit] = probe(features, labels, task, stages, families=prepared.dataset.families(rows))
     crop, points = curves["crop"], []
     for fit, curve in curves.items():
         own, base = (one.image_scores[one.best.stage - 1] for one in (curve, crop))
-        gain, error = curve.task.compare(own, base, curve.labels) if fit != "crop" else (0.0, 0.0)
+        gain, error = curve.task.compare(own, base, curve.labels, curve.families) if fit != "crop" else (0.0, 0.0)
         points.append(FitPoint(fit, curve.best.accuracy, gain, error))
     return FitComparison(len(rows), shape, tuple(points))
 

@@ -118,6 +118,7 @@ def measure_sizes(
     trainable = frame.loc[frame["split"] != "test"]
     own = int(np.median(np.minimum(trainable["width"], trainable["height"])))
     task, labels, _ = prepared.dataset.task.restricted(prepared.dataset.targets(rows))
+    families = prepared.dataset.families(rows)
     curves: dict[int, tuple[ProbeCurve, float]] = {}
     wanted = sizes_below(backbone.input.size, own, tokens=stages.tokens)
     with progress.task("Trying input sizes", len(rows) * len(wanted)) as advance:
@@ -129,13 +130,13 @@ def measure_sizes(
             except BackboneError:
                 continue  # this network does not take this size; the others say enough
             features, seconds = features_of(prepared.pixels.batch, rows, spec, smaller, parts, advance)
-            curves[size] = probe(features, labels, task, parts), seconds
+            curves[size] = probe(features, labels, task, parts, families=families), seconds
     if not curves:
         return None
     whole = [stage[: len(rows)] for stage in measured.features]
     # The features are there; what an image takes is timed once more, as at the smaller sizes.
     _, seconds = features_of(prepared.pixels.batch, rows[:_TIMED], backbone.input, network, stages, lambda _: None)
-    curves[backbone.input.size] = probe(whole, labels, task, stages), seconds
+    curves[backbone.input.size] = probe(whole, labels, task, stages, families=families), seconds
     best = max(curves, key=lambda size: (curves[size][0].best.accuracy, size))
     top = curves[best][0]
     points = []
@@ -162,4 +163,4 @@ def _behind(top: ProbeCurve, other: ProbeCurve) -> tuple[float, float]:
     if top is other:
         return 0.0, 0.0
     first, second = (one.image_scores[one.best.stage - 1] for one in (top, other))
-    return top.task.compare(first, second, top.labels)
+    return top.task.compare(first, second, top.labels, top.families)

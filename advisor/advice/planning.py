@@ -92,7 +92,7 @@ def adapt_recipe(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
         fits: the probe on whole pictures, where they are not square.
@@ -152,7 +152,7 @@ def recipes_by_strategy(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
         fits: the probe on whole pictures, where they are not square.

@@ -122,7 +122,8 @@ def recommend(
             "of telling these apart; for all classes they are lower. --images probes more."
         )
     recipes = usable_recipes(catalog, progress, curve.task)
-    size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
+    profile = prepared.profile
+    size = judge_size(splits["train"] + splits["val"], profile.per_class_train, profile.independent_trainable)
     sizes = measure_sizes(prepared, chosen, network, stages, measured, progress=progress)
     costs = _time_steps(prepared, chosen, network, measured.rows, sizes, progress)
     facts = facts_of(curve, size.per_class, measured.distance)
@@ -133,8 +134,9 @@ def recommend(
     verdict = _with_fit(decide(size, measured.distance, curve, times), fits)
     family = family_of(network, stages)
     lr = starting_lr(family, measured.distance)
+    trained_on = profile.independent_splits["train"]
     planned = recipes_by_strategy(
-        recipes, verdict, curve, family, lr, splits["train"], sizes, times.training, fits
+        recipes, verdict, curve, family, lr, trained_on, sizes, times.training, fits
     )  # fmt: skip
     ways = {
         strategy: way_cost(recipe, splits, chosen.input.size, measured.forward_seconds, costs)
@@ -210,7 +212,7 @@ def replan(recommendation: Recommendation, verdict: Verdict, *, catalog: Catalog
     """The same recommendation under another verdict, with its recipe and plan."""
     curve, cost, verdict = recommendation.curve, recommendation.cost, _with_fit(verdict, recommendation.fits)
     recipes = usable_recipes(catalog, progress, curve.task)
-    images = recommendation.profile.splits["train"]
+    images = recommendation.profile.independent_splits["train"]
     planned = recipes_by_strategy(
         recipes, verdict, curve, recommendation.family, recommendation.start_lr, images, recommendation.sizes,
         recommendation.times.training, recommendation.fits,

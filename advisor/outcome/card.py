@@ -14,6 +14,7 @@ from advisor.packaging.new import in_markdown, one_line, quoted
 from advisor.records.plain import UNREADABLE
 from advisor.records.run import RunRecord
 from advisor.strategy import SCENARIOS
+from advisor.units import show_images
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str
         shown=per_class[:_CLASSES],
         classes=len(per_class),
         weak=[row for row in per_class if row.value < (report.test or 0) - 0.1][:5],
-        thin=[row.name for row in per_class if row.images < _FEW],
+        thin=[row.name for row in per_class if row.worth < _FEW],
         few=_FEW,
         share="{:.3f}".format,
     )  # fmt: skip
@@ -136,19 +137,24 @@ class _ClassRow:
     Attributes:
         name: of the class.
         images: of it in the test part.
+        worth: independent images that would tell as much.
         value: recall or average precision.
         span: its 95 % interval, where it is a share of images.
     """
 
     name: str
     images: int
+    worth: float
     value: float
     span: tuple[float, float] | None
 
 
 def _per_class(report: RunRecord) -> list[_ClassRow]:
     """The worst first."""
-    rows = [_ClassRow(one.name, one.images, one.value, report.task.class_interval(one)) for one in report.per_class]
+    rows = [
+        _ClassRow(one.name, one.images, one.worth, one.value, report.task.class_interval(one))
+        for one in report.per_class
+    ]
     return sorted(rows, key=lambda row: row.value)
 
 
@@ -184,6 +190,11 @@ def _front_matter(known: Mapping[str, str], report: RunRecord, *, timm_loads_it:
     return str(data.to_yaml())
 
 
+def _images(report: RunRecord) -> str:
+    words = show_images(report.test_images, report.test_independent)
+    return f"{words}," if "independent" in words else words
+
+
 def _figures(report: RunRecord) -> dict[str, str]:
     low, high = report.test_interval
     return {
@@ -195,8 +206,7 @@ def _figures(report: RunRecord) -> dict[str, str]:
         "images": str(sum(report.dataset.splits.values())),
         "figure": f"test {report.task.test_metric_name}",
         "test": "not measured: there were no test images" if report.test is None
-        else f"{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {report.test_images} images used for nothing "
-        "else)",
+        else f"{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {_images(report)} used for nothing else)",
         "recipe": report.recipe,
         "version": __version__,
     }  # fmt: skip

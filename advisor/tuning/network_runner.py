@@ -72,6 +72,10 @@ class NetworkRunner:
         """(n,) what each validation image counts, in the order of `rows`."""
         return self.context.sample_weight(self.rows(folds))
 
+    def families(self, folds: int) -> NDArray[np.int64]:
+        """(n,) equal for validation images that go together, in the order of `rows`."""
+        return self.context.prepared.dataset.families(self.rows(folds))
+
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about: a step is three forward passes."""
         context = self.context

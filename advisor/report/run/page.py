@@ -41,7 +41,7 @@ from advisor.report.run.search import (
     trials_section,
 )
 from advisor.report.run.tested import classes_section, confusions_section, mistakes_section, rough, trust_section
-from advisor.units import show_duration, show_size
+from advisor.units import show_duration, show_images, show_size
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _facts(run: RunFolder) -> Iterable[Fact]:
     record = run.record
     low, high = record.test_interval
     if record.test is not None:
-        note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(record.test_images, 'image')}"
+        note = f"{low:.3f} to {high:.3f}, 95 % interval, {show_images(record.test_images, record.test_independent)}"
         yield Fact(f"Test {record.task.test_metric_name}", number(record.test, 3), note)
     if record.compared is not None and record.compared != record.test:
         yield Fact("Test balanced accuracy", number(record.compared, 3), "every class counts alike")
@@ -274,8 +274,8 @@ def _limits(run: RunFolder) -> Section:
         lines = ["No image was left for a test, so every figure here is from images that the winner was chosen on."]
     else:
         reach = (
-            f"The test figure rests on {counted(record.test_images, 'image')}; others of their kind may give anything "
-            f"from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
+            f"The test figure rests on {show_images(record.test_images, record.test_independent)}; others of their "
+            f"kind may give anything from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
         )
         source = "They come from the same place as those it learned from. Another camera, place or time is not tested."
         lines = [reach, source]
