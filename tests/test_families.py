@@ -117,7 +117,7 @@ def test_what_is_said_of_patients_holds_for_others(shared_data, tmp_path):
     assert advice.profile.images == 64 * PATCHES
     assert 60 <= advice.profile.independent <= 64
     assert advice.size.per_class == pytest.approx(advice.size.independent / 4, rel=0.1)
-    plan = Plan(Recipe("test", values={"head.name": "logistic", "freeze.depth": 1.0}), location, "lite0")
+    plan = Plan(Recipe("test", values={"head.name": "linear", "freeze.depth": 1.0}), location, "lite0")
     result = advisor.tune(plan, runs=tmp_path / "runs", name="run", trials=1, budget="2m", device="cpu")
     record = result.record
     assert PATCHES * record.test_independent <= record.test_images <= (PATCHES + 1) * record.test_independent

@@ -77,7 +77,7 @@ def test_from_the_table_to_predictions(tiny, table, tmp_path, capsys, monkeypatc
     report = json.loads((best / "report.json").read_text())
     assert report["metric"] == "map"
     assert report["dataset"]["several_labels"]
-    assert set(report["test_per_class"]["ball"]) == {"images", "average_precision"}
+    assert set(report["test_per_class"]["ball"]) == {"average_precision", "effective", "images"}
     low, high = report["test_interval_95"]
     assert low < report["test_accuracy"] < high or report["test_accuracy"] == high == 1
 
