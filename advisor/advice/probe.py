@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
     from advisor.task import Labels, Task
 
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # at most
 _BLOCK = 1024  # images whose similarities to all others are held at a time
 
 
@@ -41,7 +41,7 @@ class ProbePoint:
         gain: accuracy less that of the last stage.
         gain_se: standard error of the gain, paired over the images.
         tied: whether the best stage's lead over this one is within two paired standard errors.
-        neighbours: leave-one-out accuracy of the ten nearest neighbours (cosine), as a second opinion.
+        neighbours: leave-one-out accuracy of the nearest neighbours (cosine; `neighbours_of`), as a second opinion.
         penalty: chosen ridge penalty.
     """
 
@@ -216,7 +216,7 @@ def _point(
 def nearest_votes(
     features: NDArray[np.float32], truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Votes (n, classes) of each image's ten nearest outside its family, by cosine of the standardised features.
+    """Votes (n, classes) of each image's nearest outside its family, by cosine of the standardised features.
 
     A vote counts its similarity, so that ties between classes are broken by closeness.
 
@@ -229,7 +229,7 @@ def nearest_votes(
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     n = len(X)
-    k = min(NEIGHBOURS, n - 1)
+    k = neighbours_of(truth, families)
     votes = np.zeros(truth.shape)
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
@@ -240,3 +240,16 @@ def nearest_votes(
         for column in range(k):
             votes[rows] += closeness[:, column, None] * truth[near[:, column]]
     return votes
+
+
+def neighbours_of(truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None) -> int:
+    """How many neighbours vote: ten, or fewer where a class has no ten others, since the rest would be strangers.
+
+    Args:
+        truth: (n, classes), whether an image has a class; at least two images.
+        families: (n,) equal for images that go together, which count once; by default each is by itself.
+    """
+    family = np.arange(len(truth)) if families is None else families
+    counts = [len(np.unique(family[own])) for own in truth.T if own.any()]
+    others = int(np.median(counts)) - 1
+    return max(1, min(NEIGHBOURS, others, len(truth) - 1))

@@ -279,19 +279,29 @@ class Task(ABC):
         Args:
             logits: (n, classes), of images that had no part in fitting them.
             labels: of the same images.
-            doubt: weight of a standard normal prior on its logarithm, in images: a few images that are all right would
-                ask for certainty.
+            doubt: images that are taken to have their labels by chance, beside those that there are (rule of
+                succession): a few images that are all right would ask for certainty.
 
         Returns:
-            0.1 to 100.
+            Above 0.
         """
         if not len(labels):
             return 1.0
-        return fit_temperature(lambda t: self.negative_log_likelihood(t * logits, labels), len(labels), doubt=doubt)
+        smoothing = doubt / (len(labels) + doubt)
+        # One number added to all logits of an image changes no probability where classes exclude each other.
+        free = logits - logits.mean(1, keepdims=True) if self.exclusive else logits
+        spread = float(np.sqrt(np.mean(np.square(free, dtype=np.float64))))
+        return fit_temperature(lambda t: self.negative_log_likelihood(t * logits, labels, smoothing), spread)
 
     @abstractmethod
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
-        """Mean over images, or over images and classes where each is a question of its own; nats."""
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
+        """Mean over images, or over images and classes where each is a question of its own; nats.
+
+        Args:
+            logits: (n, classes).
+            labels: of the same images.
+            smoothing: share of the images, 0..1, that are taken to have their labels by chance.
+        """
 
     @abstractmethod
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:

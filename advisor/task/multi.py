@@ -194,9 +194,9 @@ class MultiLabel(Task):
         """Whether it says that it learns several labels."""
         return head.multilabel
 
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
         """Of σ, mean over images and labels."""
-        return float(np.mean(np.logaddexp(0, np.where(labels, -logits, logits))))
+        return float(np.mean(np.logaddexp(0, logits) - ((1 - smoothing) * labels + smoothing / 2) * logits))
 
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """(B, classes), each by itself."""

@@ -215,11 +215,12 @@ class SingleLabel(Task):
         del head
         return True
 
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
         """Of softmax, mean over images."""
         from scipy.special import logsumexp
 
-        return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]))
+        own = (1 - smoothing) * logits[np.arange(len(labels)), labels] + smoothing * logits.mean(1)
+        return float(np.mean(logsumexp(logits, axis=1) - own))
 
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """(B, classes) that sum to one."""

@@ -92,7 +92,7 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
         "A linear classifier at every stage",
         f"{winner} The head should read stage {tap_stage} ({said(curve.points[tap_stage - 1].name)}). Leave-one-out "
         f"{curve.metric} on {show_images(curve.images, curve.independent)}{_CODES[curve.codes]}, beside that of the "
-        f"ten nearest neighbours; guessing gives {curve.chance:.2f}.",
+        f"nearest neighbours; guessing gives {curve.chance:.2f}.",
         draw,
         Table(
             f"Leave-one-out {curve.metric} at every stage",
