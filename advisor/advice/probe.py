@@ -38,7 +38,8 @@ class ProbePoint:
         width: features.
         accuracy: exact leave-one-out, 0..1, in the curve's metric.
         se: its standard error.
-        gain: accuracy less that of the last stage.
+        gain: accuracy less that of the last stage, or less chance where the last stage is below it: of equal classes a
+            probe that knows nothing is wrong every time, since the image left out makes its own class the rarest.
         gain_se: standard error of the gain, paired over the images.
         tied: whether the best stage's lead over this one is within two paired standard errors.
         neighbours: leave-one-out accuracy of the nearest neighbours (cosine; `neighbours_of`), as a second opinion.
@@ -167,6 +168,9 @@ def probe(
         advance(1)
     image_scores = [task.image_scores(fit.loo, labels, families) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (task.score(image_scores[i], labels), i))
+    baseline = image_scores[-1]
+    if task.score(baseline, labels) < chance:
+        baseline = np.full_like(baseline, chance)
     points = []
     for index, fit in enumerate(fits):
         votes = nearest_votes(features[index], task.truth(labels), families)
@@ -176,7 +180,7 @@ def probe(
                 index,
                 fit,
                 accuracy=task.estimate(image_scores[index], labels, families),
-                gain=task.compare(image_scores[index], image_scores[-1], labels, families),
+                gain=task.compare(image_scores[index], baseline, labels, families),
                 lead=task.compare(image_scores[best], image_scores[index], labels, families),
                 neighbours=task.score(task.image_scores(votes, labels), labels),
             )

@@ -227,6 +227,10 @@ class Task(ABC):
     def chance(self, labels: Labels) -> float:
         """Score of an answer that does not look at the image."""
 
+    @abstractmethod
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """The same, from what is known of the classes of so many images, at least one."""
+
     def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
         """How many independent images of one class would give errors as large; a family (n,) counts as one."""
         return family_count(families, len(labels))

@@ -157,6 +157,10 @@ class MultiLabel(Task):
             raise ValueError(f"labels {idle.tolist()} are on all images or on none")
         return float(share.mean())
 
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """Likewise, of the labels that occur."""
+        return sum(one.images for one in per_class) / (images * len(per_class))
+
     def per_class(
         self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
     ) -> tuple[ClassScore, ...]:

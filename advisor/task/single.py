@@ -174,6 +174,10 @@ class SingleLabel(Task):
         counts = np.bincount(labels)
         return float(1 / np.count_nonzero(counts) if self.metric == "balanced" else counts.max() / len(labels))
 
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """Likewise."""
+        return 1 / len(per_class) if self.metric == "balanced" else max(one.images for one in per_class) / images
+
     def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
         """Fewer than there are where small classes weigh as much as large ones; a family counts as one."""
         if self.metric != "balanced":
