@@ -269,7 +269,7 @@ def widened(vote: float, interval: tuple[float, float], *, calibrated: bool) -> 
     if calibrated:
         return interval
     odds = np.log(max(vote, 1e-9) / max(1 - vote, 1e-9))
-    low, high = (1 / (1 + np.exp(-(odds + move))) for move in (-_Z95, _Z95))
+    low, high = (1 / (1 + np.exp(-(odds + move))) for move in (-1.96, 1.96))
     return (
         max(0.0, vote - float(np.hypot(vote - low, vote - interval[0]))),
         min(1.0, vote + float(np.hypot(high - vote, interval[1] - vote))),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from advisor.types import Vote
 
 _CLEARLY = 2.5  # standard errors
+_ONE_IN_TWENTY = 1.645  # standard errors that a gain of nothing exceeds in one pilot of twenty
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Pilot:
     """A short fine-tuning, measured.
 
     Attributes:
-        gain: accuracy over the head alone on the same validation images, of the better depth.
+        gain: accuracy over the head alone on the same validation images, of the better depth, less the luck of being
+            the better one.
         se: its paired standard error.
         depth: fraction of the stages that stayed frozen in it.
         images: trained on.
@@ -199,7 +201,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, 
     head, tuning = contenders(distance.different, expected)
     strategy, required = times.chosen.strategy, times.required_lead
     if pilot is not None:
-        expected, required = piloted(expected, pilot), pilot.se
+        expected, required = piloted(expected, pilot), _ONE_IN_TWENTY * pilot.se
         strategy = tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
     elif not strategy.fine_tunes:
         strategy = head

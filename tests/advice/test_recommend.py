@@ -134,8 +134,8 @@ def test_a_network_with_batchnorm_and_few_classes_is_judged_by_its_own_statistic
     install("many", TINY.format(name="many", architecture="test_resnet"))
     few, many = (advisor.recommend(str(tiny_folder), backbone=name) for name in ("few", "many"))
     assert few.distance.borrowed == ""
-    assert few.distance.votes == many.distance.votes
-    assert set(few.distance.votes) == {"late"}
+    assert set(few.distance.votes) == set(many.distance.votes) == {"late"}
+    assert few.distance.votes["late"] == pytest.approx(many.distance.votes["late"], abs=0.01)  # other draws of one kind
     assert not any("BatchNorm" in reason for reason in few.verdict.reasons)
     assert any("scrambled copies of the images are the yardstick" in reason for reason in few.verdict.reasons)
 

@@ -166,7 +166,7 @@ def _summary(run: RunFolder) -> Iterator[Block]:
                     charts.forecast_words(run),
                 ),
             )
-        ),  # fmt: skip
+        ),
         "lead",
     )
     yield Facts(tuple(_facts(run)))
