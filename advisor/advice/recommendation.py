@@ -216,7 +216,8 @@ class Recommendation:
             "probes": self.curve.to_dict(),
             "fits": self.fits.to_dict() if self.fits else None,
             "input_sizes": self.sizes.to_dict() if self.sizes else None,
-            "times": self.times.to_dict(),
+            # Where nothing is learnable, none is chosen.
+            "times": self.times.to_dict() if self.verdict.learnable else {**self.times.to_dict(), "chosen": None},
             "labels": self.labels.to_dict() if self.labels else None,
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],

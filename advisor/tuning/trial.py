@@ -153,7 +153,7 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     assert fit is not None
     known = inspect.signature(fit).parameters
     features, labels = context.features("train", course.tap), context.labels("train")
-    params |= context.scaling_known(fit)
+    params = {**params, **context.scaling_known(fit)}
     if context.task.exclusive and balance_mode(course.values, context) != "none":
         if "weights" in known:
             params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}

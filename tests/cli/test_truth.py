@@ -93,6 +93,7 @@ def test_of_noise_the_numbers_recommend_nothing_and_a_search_says_what_it_is_wor
 
     monkeypatch.chdir(tmp_path)
     recommendation = advisor.recommend(str(noise), backbone=tiny, device="cpu")
+    assert recommendation.to_dict()["times"]["chosen"] is None
     plain = recommendation.to_dict()["verdict"]
     assert (plain["learnable"], plain["strategy"], plain["rival"]) == (False, None, None)
     assert len(plain["checks"]) >= 4

@@ -66,5 +66,5 @@ def test_the_better_depth_is_named_and_a_clear_gain_stays():
 
 def test_a_gain_must_exceed_what_chance_gives_one_time_in_twenty(tiny, tiny_folder):
     found = advisor.recommend(str(tiny_folder), backbone=tiny)
-    verdict = decide(found.size, found.distance, found.curve, Pilot(0.012, 0.01, 0.0, 40, 12, 1.0))
+    verdict = decide(found.size, found.distance, found.curve, found.times, Pilot(0.012, 0.01, 0.0, 40, 12, 1.0))
     assert verdict.required_lead == pytest.approx(norm.ppf(0.95) * 0.01, rel=1e-3)

@@ -1,18 +1,21 @@
 """What all trials of a run share, on one small real network: features, statistics, folds, and networks built anew."""
 
 import copy
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from made import VALUES
+from made import HEAD_ONLY, VALUES, trial
 
 from advisor.network.adabn import reestimate_batchnorm
 from advisor.network.ridge import fit_ridge
 from advisor.network.stages import TOKENS
 from advisor.network.sweep import BATCH
 from advisor.recipe.values import FeatureValues, FreezeValues
+from advisor.tuning import network_runner
+from advisor.tuning.confirm import ScoredTrial
 from advisor.tuning.context import ContextPool, Limits, TrialContext
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.network_runner import NetworkRunner, origin_of
@@ -238,3 +241,32 @@ def test_the_probe_of_a_search_is_that_of_a_recommendation(context):
     with torch.inference_mode():
         own = head(context.features("val", 3)).numpy()
     np.testing.assert_allclose(own, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_the_winner_learns_from_a_drawn_validation_part_too(runner, monkeypatch):
+    """A head always, a training where the time allows; a part that came with the dataset is left alone."""
+    original, learnt_from = network_runner.run_trial, []
+
+    def run_trial(context, values, **more):
+        learnt_from.append((len(context.rows("train")), len(context.rows("val"))))
+        return original(context, values, **more)
+
+    monkeypatch.setattr(network_runner, "run_trial", run_trial)
+    last, drawn = len(runner.context.stages), (len(runner.context.rows("train")), len(runner.context.rows("val")))
+    heads, tuned = (
+        ScoredTrial(
+            trial(values=values, tap=last, frozen=frozen), np.ones((1, drawn[1])), linear=True, deterministic=heads
+        )
+        for values, frozen, heads in ((HEAD_ONLY, last, True), (replace(VALUES, head=HEAD_ONLY.head), 2, False))
+    )
+
+    def handed_over(chosen, deadline):
+        _, refitted = runner.network(chosen, folds=1, seed=0, deadline=deadline)
+        return refitted, learnt_from[-1]
+
+    everything = (True, (sum(drawn), 0))
+    assert handed_over(heads, time.monotonic()) == everything
+    assert handed_over(tuned, time.monotonic() + 1e6) == everything
+    assert handed_over(tuned, time.monotonic()) == (False, drawn)
+    monkeypatch.setattr(NetworkRunner, "given_validation", True)
+    assert handed_over(heads, time.monotonic() + 1e6) == (False, drawn)
