@@ -16,12 +16,12 @@ from advisor.advice.distance import (
     Observed,
     SourceStatistics,
     class_distances,
-    from_elsewhere,
     measure_distance,
     read_sources,
     scramble_phases,
     statistics_of,
 )
+from advisor.advice.uncertainty import from_elsewhere
 from advisor.data.sampling import sample_rows
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError, DatasetError

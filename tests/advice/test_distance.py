@@ -15,7 +15,6 @@ from advisor.advice.distance import (
     SourceStatistics,
     _thirds,
     class_distances,
-    from_elsewhere,
     hellinger,
     mean_kurtosis,
     measure_distance,
@@ -24,9 +23,9 @@ from advisor.advice.distance import (
     read_sources,
     scramble_phases,
     statistics_of,
-    widened,
     write_sources,
 )
+from advisor.advice.uncertainty import from_elsewhere, widened
 from advisor.network.sweep import batchnorms
 from advisor.types import Reference, Vote
 
