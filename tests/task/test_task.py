@@ -370,3 +370,8 @@ def test_cross_entropy_of_torch_agrees():
     scores, labels = drawn(SINGLE)
     logits, tensor = torch.from_numpy(scores), SINGLE.tensor(labels)
     torch.testing.assert_close(SINGLE.loss(logits, tensor).mean(), F.cross_entropy(logits, tensor))
+
+
+def test_guessing_is_known_from_the_classes_of_the_images_alone(task):
+    scores, labels = drawn(task)
+    assert task.guess(task.per_class(scores, labels), len(labels)) == pytest.approx(task.chance(labels))
