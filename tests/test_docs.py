@@ -243,6 +243,24 @@ def test_links_and_anchors_lead_somewhere(page):
         assert not anchor or anchor in slugs(target), link
 
 
+def test_no_page_claims_more_of_the_advice_than_its_interval_allows():
+    """Rules whose regret may be that of the advice are named below each table, and those that always may in the README."""
+    page = (ROOT / "docs" / "advice.md").read_text()
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    (named,) = re.findall(r"cannot be told from two simpler rules: (.+?)\.", readme)
+    tables = re.split(r"^## At most ", page, flags=re.MULTILINE)[1:]
+    always = None
+    for table in tables:
+        rows = re.findall(r"^\| ([^|*]+) \|.*\| [+-][\d.]+ \(([+-][\d.]+) to ([+-][\d.]+)\) \|$", table, re.MULTILINE)
+        assert len(rows) == 4
+        (told,) = re.findall(r"cannot be told from: (.+)\.$", table, re.MULTILINE)
+        alike = {name for name, low, high in rows if float(low) <= 0 <= float(high)}
+        assert set(told.split("; ")) - {"none of these rules"} == alike
+        always = alike if always is None else always & alike
+    assert len(tables) == 3
+    assert set(named.split(", and ")) == always
+
+
 def test_there_are_links_to_follow():
     assert sum(not link.startswith("http") for page in PAGES for link in links_of(page)) > 40
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from advisor.advice import priors
+from advisor.advice.uncertainty import widened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,11 +45,15 @@ class Distance:
         late_control: `late` of the same images with scrambled phases; None where the backbone has constants.
         gain: mutual information of the class prediction (nats), less that of the scrambled images.
         kurtosis: mean kurtosis of the logits.
-        votes: probability of `different` by each vote that could be taken.
+        votes: probability of `different` by each vote for which the network has constants, or else by `late` alone, if
+            it can be judged against the scrambled images.
         vote_intervals: 95 % interval of each.
         different: their mean; 0.5 when no vote could be taken.
-        interval: 95 % interval of `different` from the jackknife.
-        borrowed: the backbone whose BatchNorm statistics were used, where the judged one has none.
+        interval: 95 % interval of `different` from the jackknife, wider where it is not `calibrated`; 0 to 1 without
+            votes.
+        borrowed: the backbone that judged in place of this one, which knows nothing of its source data: how far the
+            images are from what that one was trained on.
+        calibrated: whether the votes rest on constants of the network's own.
     """
 
     images: int
@@ -63,6 +68,7 @@ class Distance:
     different: float
     interval: tuple[float, float]
     borrowed: str = ""
+    calibrated: bool = True
 
     @property
     def shift(self) -> str:
@@ -199,7 +205,8 @@ def measure_distance(
         observed: the dataset's images.
         control: a subset of them with scrambled phases.
         sources: what the BatchNorm layers remember, in the order of `observed.means`.
-        reference: the backbone's own constants; without them D_late is judged against the control.
+        reference: the backbone's own constants; without them D_late is judged against the control, and the class
+            predictions, which scale with the classifier's size and loss, have no vote.
         seed: of the shuffle into jackknife blocks.
         families: (n,) equal for images that go together, which share a block; by default each is by itself.
     """
@@ -232,6 +239,10 @@ def measure_distance(
         se = _jackknife(full[name], [m[name] for m in left_out]).se
         return max(0.0, value - priors.JACKKNIFE_95 * se), min(1.0, value + priors.JACKKNIFE_95 * se)
 
+    calibrated = reference is not None
+    intervals = {
+        name: widened(value, interval(f"vote {name}", value), calibrated=calibrated) for name, value in votes.items()
+    }
     return Distance(
         images=len(observed),
         early=estimate("early"),
@@ -242,8 +253,9 @@ def measure_distance(
         kurtosis=estimate("kurtosis"),
         votes=votes,
         different=different,
-        vote_intervals={name: interval(f"vote {name}", value) for name, value in votes.items()},
-        interval=interval("different", different),
+        vote_intervals=intervals,
+        interval=widened(different, interval("different", different), calibrated=calibrated) if votes else (0.0, 1.0),
+        calibrated=calibrated,
     )
 
 
@@ -379,10 +391,9 @@ def _votes(measured: dict[str, float], reference: Reference | None) -> dict[str,
         votes["late"] = _sigmoid(np.log(max(measured["late"], 1e-9)), reference.late)
     elif "late" in measured:
         votes["late"] = _sigmoid(measured["late"] / max(measured["late_control"], 1e-9), priors.SELF_CONTROL)
-    if "gain" in measured:
-        gain, kurtosis = (reference.gain, reference.kurtosis) if reference else (priors.GAIN, priors.KURTOSIS)
-        votes["gain"] = 1 - _sigmoid(measured["gain"], gain)
-        votes["kurtosis"] = 1 - _sigmoid(measured["kurtosis"], kurtosis)
+    if "gain" in measured and reference is not None:
+        votes["gain"] = 1 - _sigmoid(measured["gain"], reference.gain)
+        votes["kurtosis"] = 1 - _sigmoid(measured["kurtosis"], reference.kurtosis)
     return votes
 
 

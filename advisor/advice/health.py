@@ -66,7 +66,7 @@ def find_suspects(
 
     The first is the calibrated leave-one-out probe of the best stage, which must find the other label at
     least as likely as it is on average for images that carry it [Northcutt 2021] and the given label hardly
-    possible; the second are the ten nearest neighbours.
+    possible; the second are the nearest neighbours.
 
     Args:
         curve: of these images.

@@ -21,6 +21,7 @@ from advisor.advice.distance import (
     scramble_phases,
     statistics_of,
 )
+from advisor.advice.uncertainty import from_elsewhere
 from advisor.data.sampling import sample_rows
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError, DatasetError
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from advisor.data.prepare import Prepared
     from advisor.network.stages import Stages
     from advisor.progress import Progress
-    from advisor.types import Backbone, Reference
+    from advisor.types import Backbone
 
 
-_LEAST_CLASSES = 300  # of a head whose predictions vote; the curves are those of heads with a thousand
 _ENOUGH_TIMED = 128  # images
 
 
@@ -86,8 +86,8 @@ def measure(
         images: at most this many.
         seed: of the sample and of the scrambled phases.
         progress: told how far it is.
-        lender: opens a network that serves as the ruler where this one has no BatchNorm, or a head of too few classes
-            to vote.
+        lender: opens a network that judges in its place where this one knows nothing of its source data: it has no
+            BatchNorm, and no file says what its stages answer.
 
     Raises:
         DatasetError: fewer images than can be measured.
@@ -120,16 +120,12 @@ def measure(
     store.flush()
     observed, control, sources, reference = looked.observed, looked.control, looked.sources, backbone.reference
     borrowed = ""
-    if reference is None and observed.logits is not None and observed.logits.shape[1] < _LEAST_CLASSES:
-        observed, control = replace(observed, logits=None), replace(control, logits=None)
-    if (not sources or observed.logits is None) and lender is not None:
-        other, observed_alone = lender(), observed.logits is None
+    if not sources and lender is not None:
+        other = lender()
         borrowed = other.backbone.name
         lent = look(squares, Sweeper(other.network, other.stages), other.backbone, near, seed, device, progress)
-        # Its statistics with this network's own class predictions; without the latter, its predictions too.
-        observed = replace(lent.observed, logits=lent.observed.logits if observed.logits is None else observed.logits)
-        control = replace(lent.control, logits=lent.control.logits if control.logits is None else control.logits)
-        sources, reference = lent.sources, _late_only(other.backbone.reference, observed_alone)
+        # Its constants are those of its own predictions; this network's have another scale.
+        observed, control, sources, reference = lent.observed, lent.control, lent.sources, other.backbone.reference
     families = prepared.dataset.families(near)
     distance = measure_distance(observed, control, sources, reference, seed=seed, families=families)
     by_class = class_distances(observed, sources, prepared.dataset.truth(near), seed=seed, families=families)
@@ -138,7 +134,9 @@ def measure(
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     # Many images without the distance's extras tell best what reading costs.
     seconds = (time.perf_counter() - began) / left if left >= _ENOUGH_TIMED else looked.seconds
-    return Measured(rows, labels, features, replace(distance, borrowed=borrowed), by_class, seconds)
+    if borrowed:
+        distance = from_elsewhere(distance, borrowed)
+    return Measured(rows, labels, features, distance, by_class, seconds)
 
 
 def _keep_nothing(_batch: NDArray[np.int64], _pooled: list[Tensor]) -> None:
@@ -245,13 +243,6 @@ def stage_sources(backbone: Backbone, stages: int) -> list[SourceStatistics]:
             hint=f"its author writes them with: advisor reference {backbone.name} ./imagenet-val --statistics FILE",
         )
     return sources
-
-
-def _late_only(reference: Reference | None, logits_too: bool) -> Reference | None:  # noqa: FBT001
-    """A lender's constants for the vote that its statistics cast; the class predictions keep their own."""
-    if reference is None or logits_too:
-        return reference
-    return replace(reference, gain=priors.GAIN, kurtosis=priors.KURTOSIS)
 
 
 class _Collector:

@@ -210,12 +210,17 @@ def steps_of(recipe: Recipe, images: int) -> int:
 def evidence_of(verdict: Verdict, size: Size, distance: Distance, curve: ProbeCurve) -> dict[str, object]:
     """What the plan keeps of the reasons and of the forecast."""
     expected = verdict.forecast
-    return {
-        "strategy": verdict.strategy.value,
+    measured = {
         "scenario_probabilities": {str(k): round(v, 4) for k, v in verdict.probabilities.items()},
         "probability_large": round(size.large, 4),
         "probability_different": round(distance.different, 4),
         "probe_accuracy": {point.name: round(point.accuracy, 4) for point in curve.points},
+    }
+    if not verdict.learnable:
+        return {"learnable": False, "guessing": round(curve.chance, 4), **measured}
+    return {
+        "strategy": verdict.strategy.value,
+        **measured,
         "runner_up": verdict.runner_up,
         "expected": {
             "metric": curve.metric,

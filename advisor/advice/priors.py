@@ -42,9 +42,7 @@ class VotePlacement:
 # Images per class, gain in points, its standard deviation; growing in the first.
 Gains = tuple[tuple[float, float, float], ...]
 
-# Distance votes, method.md section 2. `gain` and `kurtosis` serve every backbone without constants of its own.
-GAIN = Vote(0.75, 0.25)
-KURTOSIS = Vote(5.7, 0.6)
+# Distance votes, method.md section 2. The only one of a backbone without constants of its own:
 SELF_CONTROL = Vote(0.40, 0.08)  # of D_late over that of the phase-scrambled images
 # Lite0: ImageNet ln .005, scrambled ln .11 (.045 at a self-control of .40), middle ln .045; gain 2, 0, .75;
 # kurtosis 12, 3.5, 5.7 (method.md section 2).

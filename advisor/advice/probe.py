@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from advisor.network.stages import Stages
     from advisor.task import Labels, Task
 
-NEIGHBOURS = 10
+NEIGHBOURS = 10  # at most
 _BLOCK = 1024  # images whose similarities to all others are held at a time
 
 
@@ -38,10 +38,11 @@ class ProbePoint:
         width: features.
         accuracy: exact leave-one-out, 0..1, in the curve's metric.
         se: its standard error.
-        gain: accuracy less that of the last stage.
+        gain: accuracy less that of the last stage, or less chance where the last stage is below it: of equal classes a
+            probe that knows nothing is wrong every time, since the image left out makes its own class the rarest.
         gain_se: standard error of the gain, paired over the images.
         tied: whether the best stage's lead over this one is within two paired standard errors.
-        neighbours: leave-one-out accuracy of the ten nearest neighbours (cosine), as a second opinion.
+        neighbours: leave-one-out accuracy of the nearest neighbours (cosine; `neighbours_of`), as a second opinion.
         penalty: chosen ridge penalty.
     """
 
@@ -167,6 +168,9 @@ def probe(
         advance(1)
     image_scores = [task.image_scores(fit.loo, labels, families) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (task.score(image_scores[i], labels), i))
+    baseline = image_scores[-1]
+    if task.score(baseline, labels) < chance:
+        baseline = np.full_like(baseline, chance)
     points = []
     for index, fit in enumerate(fits):
         votes = nearest_votes(features[index], task.truth(labels), families)
@@ -176,7 +180,7 @@ def probe(
                 index,
                 fit,
                 accuracy=task.estimate(image_scores[index], labels, families),
-                gain=task.compare(image_scores[index], image_scores[-1], labels, families),
+                gain=task.compare(image_scores[index], baseline, labels, families),
                 lead=task.compare(image_scores[best], image_scores[index], labels, families),
                 neighbours=task.score(task.image_scores(votes, labels), labels),
             )
@@ -216,7 +220,7 @@ def _point(
 def nearest_votes(
     features: NDArray[np.float32], truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
-    """Votes (n, classes) of each image's ten nearest outside its family, by cosine of the standardised features.
+    """Votes (n, classes) of each image's nearest outside its family, by cosine of the standardised features.
 
     A vote counts its similarity, so that ties between classes are broken by closeness.
 
@@ -229,7 +233,7 @@ def nearest_votes(
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     n = len(X)
-    k = min(NEIGHBOURS, n - 1)
+    k = neighbours_of(truth, families)
     votes = np.zeros(truth.shape)
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
@@ -240,3 +244,16 @@ def nearest_votes(
         for column in range(k):
             votes[rows] += closeness[:, column, None] * truth[near[:, column]]
     return votes
+
+
+def neighbours_of(truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None) -> int:
+    """How many neighbours vote: ten, or fewer where a class has no ten others, since the rest would be strangers.
+
+    Args:
+        truth: (n, classes), whether an image has a class; at least two images.
+        families: (n,) equal for images that go together, which count once; by default each is by itself.
+    """
+    family = np.arange(len(truth)) if families is None else families
+    counts = [len(np.unique(family[own])) for own in truth.T if own.any()]
+    others = int(np.median(counts)) - 1
+    return max(1, min(NEIGHBOURS, others, len(truth) - 1))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from advisor.advice.scenario import Size, Verdict
     from advisor.advice.timetable import Timetable
 
+_FEW = 25  # images per class; the panel's middle (docs/method.md)
 _SHIFTS = {
     "low-level": "the content is familiar, but the early layers see another kind of image (gray, small, blurred or "
     "from another sensor): give images more like photographs if you can, else fine-tune the early stages too",
@@ -32,21 +33,15 @@ def reasons_of(
         curve: probes at every stage.
         times: what could be done in how much time.
     """
+    if not verdict.learnable:
+        return _nothing_learnt(curve), _on_size(size), _on_distance(distance), *_on_pilot(verdict)
     reasons = [_on_size(size)]
     if (size.large > 0.5) != verdict.strategy.fine_tunes:
         reasons.append(_against_size(verdict, size))  # beside the size, which the verdict seems to contradict
     reasons += [_on_distance(distance), _on_depth(verdict, curve)]
     if distance.shift in _SHIFTS:
         reasons.append(_SHIFTS[distance.shift])
-    if distance.borrowed:
-        reasons.append(f"this backbone has no BatchNorm; the distance borrows the statistics of {distance.borrowed}")
-    pilot = verdict.pilot
-    if pilot is not None:
-        reasons.append(
-            f"a pilot of {show_duration(pilot.seconds)} measured {100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points "
-            f"for fine-tuning against a classifier on the last layer, with {pilot.images} images to train on and "
-            f"{pilot.judged_on} to validate; this decided"
-        )
+    reasons += [f"{line}; this decided" for line in _on_pilot(verdict)]
     reasons.append(
         f"expected {curve.metric}: {verdict.expected[verdict.head].accuracy:.2f} for a classifier on frozen features, "
         f"{verdict.expected[verdict.tuning].accuracy:.2f} for {times.tuning.words} "
@@ -54,9 +49,6 @@ def reasons_of(
     )
     if curve.task.caution:
         reasons.append(curve.task.caution)
-    if not verdict.learnable:
-        chance = f"{curve.best.accuracy:.3f} where guessing gives {curve.chance:.3f}"
-        reasons.insert(0, f"no probe learns anything ({chance}): check the labels first")
     return tuple(reasons)
 
 
@@ -69,6 +61,45 @@ def _weighed(verdict: Verdict, times: Timetable) -> str:
     if 0 < verdict.lead <= verdict.required_lead:
         return "so little more is not worth the time"
     return "a classifier on frozen features is recommended"
+
+
+def checks_of(size: Size, curve: ProbeCurve) -> tuple[str, ...]:
+    """What to look at where no probe learns anything, the likeliest cause first.
+
+    Args:
+        size: of the dataset.
+        curve: probes at every stage.
+    """
+    kind, kinds = curve.task.noun
+    checks = [
+        f"open ten images of each {kind} and name them yourself: what you cannot tell, the network hardly can",
+        "compare labels and file names where they were joined from a table: rows out of order look just like this",
+        f"ask whether what tells the {kinds} apart survives the network's view, which is small and without the edges",
+        "try networks that were trained on images more like yours: --backbones A,B",
+    ]
+    if size.per_class < _FEW:
+        checks.insert(2, f"label more images: {size.per_class:.0f} per {kind} show only what is easy to see")
+    return tuple(checks)
+
+
+def _nothing_learnt(curve: ProbeCurve) -> str:
+    best = curve.best
+    return (
+        f"no probe learns anything: the best stage has a leave-one-out {curve.metric} of {best.accuracy:.3f} ± "
+        f"{best.se:.3f} where guessing gives {curve.chance:.3f}, so no way is recommended"
+    )
+
+
+def _on_pilot(verdict: Verdict) -> list[str]:
+    pilot = verdict.pilot
+    if pilot is None:
+        return []
+    words = (
+        f"a pilot of {show_duration(pilot.seconds)} measured {100 * pilot.gain:+.1f} ± {100 * pilot.se:.1f} points "
+        f"for fine-tuning against a classifier on the last layer, with {pilot.images} images to train on and "
+        f"{pilot.judged_on} to validate"
+    )
+    return [words]
 
 
 def _on_size(size: Size) -> str:
@@ -87,14 +118,23 @@ def _against_size(verdict: Verdict, size: Size) -> str:
 
 def _on_distance(distance: Distance) -> str:
     if not distance.votes:
-        return "the distance could not be measured: this backbone has neither BatchNorm nor a classifier"
+        return (
+            "the distance could not be measured: this backbone has no BatchNorm to remember its training data, and "
+            "no lite0 is installed to judge in its place"
+        )
+    whose = distance.borrowed or "the network"
     looks = {
-        "similar": "the images look like those the network was trained on",
-        "different": "the images look unlike those the network was trained on",
-        "borderline": "the images are neither clearly like nor clearly unlike those the network was trained on",
+        "similar": f"the images look like those {whose} was trained on",
+        "different": f"the images look unlike those {whose} was trained on",
+        "borderline": f"the images are neither clearly like nor clearly unlike those {whose} was trained on",
     }[distance.side]
     low, high = distance.interval
-    return f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
+    words = f"{looks} (probability of different {distance.different:.2f}, 95 % interval {low:.2f} to {high:.2f})"
+    if distance.borrowed:
+        return f"{words}; this backbone has no BatchNorm to remember its own training data, so the interval is wide"
+    if not distance.calibrated:
+        return f"{words}; this backbone brings no constants, so scrambled copies of the images are the yardstick"
+    return words
 
 
 def _on_depth(verdict: Verdict, curve: ProbeCurve) -> str:
@@ -121,6 +161,8 @@ def flips_of(
         curve: probes at every stage.
         turning: images per class at which the other kind of way would be recommended; None where no number does it.
     """
+    if not verdict.learnable:
+        return (f"a probe that is clearly above {curve.chance:.3f}, which guessing gives: a way is recommended",)
     side, then = ("below", "use a classifier") if verdict.strategy.fine_tunes else ("above", "fine-tune")
     required, lead = f"{100 * verdict.required_lead:+.2g}", f"{100 * verdict.lead:+.1f}"
     flips = [f"an expected lead of fine-tuning {side} {required} points (now {lead}): {then}"]
@@ -135,9 +177,10 @@ def flips_of(
     if distance.votes:
         other = scenario_for(large=verdict.strategy.fine_tunes, different=not different).number
         side, kind = ("below", "more") if different else ("above", "less")
+        whose = f"{distance.borrowed or 'the network'}'s"
         flips.append(
-            f"a probability of different {side} 0.50 (now {distance.different:.2f}), from images {kind} like the "
-            f"network's training data: scenario {other}"
+            f"a probability of different {side} 0.50 (now {distance.different:.2f}), from images {kind} like {whose} "
+            f"training data: scenario {other}"
         )
     if curve.best.stage != curve.last.stage and not verdict.strategy.fine_tunes:
         gap = verdict.expected[Strategy.EARLIER_LAYER].accuracy - verdict.expected[Strategy.LAST_LAYER].accuracy

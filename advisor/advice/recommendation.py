@@ -44,7 +44,7 @@ class WayRow:
         probability: of its scenario by size and distance alone; not a number for LP-FT, which belongs to none.
         expected: accuracy.
         cost: of one training.
-        recommended: whether it is the verdict's.
+        recommended: whether it is the verdict's; of no way where nothing is learnable.
     """
 
     strategy: Strategy
@@ -105,7 +105,7 @@ class Recommendation:
     @property
     def overtaking(self) -> int | None:
         """Images per class from which fine-tuning would be recommended; None where it is, or none are enough."""
-        if self.verdict.strategy.fine_tunes:
+        if self.verdict.strategy.fine_tunes or not self.verdict.learnable:
             return None
         return turning_point(self.size, self.distance, self.curve, self.times)
 
@@ -113,6 +113,8 @@ class Recommendation:
     def flips(self) -> tuple[str, ...]:
         """What would change the verdict, in words: labels, thresholds, and the time there is for a training."""
         verdict, tuning = self.verdict, self.times.tuning
+        if not verdict.learnable:
+            return verdict.flips
         rival = verdict.expected[verdict.rival].accuracy
         if verdict.strategy.fine_tunes:
             budget = (
@@ -138,7 +140,7 @@ class Recommendation:
                 probability=math.nan if strategy.scenario is None else self.verdict.probabilities[strategy.scenario],
                 expected=expected,
                 cost=self.cost.ways[strategy],
-                recommended=strategy is self.verdict.strategy,
+                recommended=strategy is self.verdict.advised,
             )
             for strategy, expected in self.verdict.expected.items()
             if strategy in self.cost.ways
@@ -171,6 +173,13 @@ class Recommendation:
     def _repr_html_(self) -> str:
         """For notebooks: the verdict, why, and what each way may bring."""
         verdict, profile = self.verdict, self.profile
+        if not verdict.learnable:
+            return card(
+                "Check the labels first: no probe learns anything from these images.",
+                bullets(verdict.checks),
+                bullets(verdict.reasons),
+                paragraph(f"{profile.name}, {profile.images} images, read by {self.backbone}."),
+            )
         label = verdict.strategy.label
         point = self.curve.points[verdict.tap_stage - 1]
         rows = [
@@ -182,9 +191,6 @@ class Recommendation:
         columns = ("scenario", "way", "probability", f"expected {self.curve.metric} (80 %)", "one training")
         return card(
             f"Scenario {verdict.scenario}: {SCENARIOS[verdict.scenario].words}. {label[0].upper()}{label[1:]}.",
-            ""
-            if verdict.learnable
-            else paragraph("No probe learns anything from these images: check the labels first."),
             paragraph(verdict.departure) if verdict.departure else "",
             bullets(verdict.reasons),
             table(columns, rows, strong=[row.recommended for row in self.way_rows].index(True)),
@@ -210,7 +216,8 @@ class Recommendation:
             "probes": self.curve.to_dict(),
             "fits": self.fits.to_dict() if self.fits else None,
             "input_sizes": self.sizes.to_dict() if self.sizes else None,
-            "times": self.times.to_dict(),
+            # Where nothing is learnable, none is chosen.
+            "times": self.times.to_dict() if self.verdict.learnable else {**self.times.to_dict(), "chosen": None},
             "labels": self.labels.to_dict() if self.labels else None,
             "classes": [asdict(entry) for entry in self.classes],
             "suspects": [asdict(entry) for entry in self.suspects],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from advisor.advice import priors
 from advisor.advice.forecast import Z80, Expected, Facts, forecast
-from advisor.advice.reasons import flips_of, reasons_of
+from advisor.advice.reasons import checks_of, flips_of, reasons_of
 from advisor.strategy import SCENARIOS, Strategy, scenario_for
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from advisor.types import Vote
 
 _CLEARLY = 2.5  # standard errors
+_ONE_IN_TWENTY = 1.645  # standard errors that a gain of nothing exceeds in one pilot of twenty
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ class Pilot:
     """A short fine-tuning, measured.
 
     Attributes:
-        gain: accuracy over the head alone on the same validation images, of the better depth.
+        gain: accuracy over the head alone on the same validation images, of the better depth, less the luck of being
+            the better one.
         se: its paired standard error.
         depth: fraction of the stages that stayed frozen in it.
         images: trained on.
@@ -82,17 +84,20 @@ class Verdict:
 
     Attributes:
         scenario: 1 to 4, named by the kind of way that is recommended and by the distance; its recipe is planned.
-        strategy: the way that is recommended. It is the scenario's own, or that of the other scenario with the same
-            size: an earlier layer may serve similar images better, and the last layer different ones.
+        strategy: the way that is recommended, unless nothing is `learnable`. It is the scenario's own, or that of the
+            other scenario with the same size: an earlier layer may serve similar images better, and the last layer
+            different ones.
         rival: the best way of the other kind (a classifier, or fine-tuning), which it was weighed against.
         required_lead: of fine-tuning over a classifier in expected accuracy, from which it is recommended; 0..1.
         probabilities: of the four scenarios from size and distance alone.
         expected: accuracy of every way.
         runner_up: the other scenario worth trying.
-        learnable: whether any probe is clearly better than always saying the largest class.
+        learnable: whether any probe, or a pilot, is clearly better than always saying the largest class. If none is, no
+            way is recommended, and scenario and strategy say only which recipe a search would begin with.
         tap_stage: where the head should read, as the probes measured.
         reasons: in words.
         flips: what would change the verdict, in words.
+        checks: what to look at before anything is trained, in words; empty where something is learnable.
         pilot: the measured gain of fine-tuning; None where a prior served.
     """
 
@@ -108,6 +113,12 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     flips: tuple[str, ...] = ()
     pilot: Pilot | None = None
+    checks: tuple[str, ...] = ()
+
+    @property
+    def advised(self) -> Strategy | None:
+        """The way that is recommended; None where nothing is learnable."""
+        return self.strategy if self.learnable else None
 
     @property
     def forecast(self) -> Expected:
@@ -137,7 +148,7 @@ class Verdict:
     @property
     def departure(self) -> str:
         """A sentence where the recommended way is that of another scenario; else empty."""
-        if self.strategy.scenario == self.scenario:
+        if self.strategy.scenario == self.scenario or not self.learnable:
             return ""
         usual, here = ("the last layer", "an earlier one") if self.earlier_helps else ("an earlier layer", "the last")
         return (
@@ -149,8 +160,8 @@ class Verdict:
         """Plain data for JSON, with text keys."""
         return {
             **asdict(self),
-            "strategy": self.strategy.value,
-            "rival": self.rival.value,
+            "strategy": self.strategy.value if self.learnable else None,
+            "rival": self.rival.value if self.learnable else None,
             "probabilities": {str(number): value for number, value in self.probabilities.items()},
             "expected": {strategy.value: asdict(entry) for strategy, entry in self.expected.items()},
             "earlier_helps": self.earlier_helps,
@@ -190,7 +201,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, 
     head, tuning = contenders(distance.different, expected)
     strategy, required = times.chosen.strategy, times.required_lead
     if pilot is not None:
-        expected, required = piloted(expected, pilot), pilot.se
+        expected, required = piloted(expected, pilot), _ONE_IN_TWENTY * pilot.se
         strategy = tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
     elif not strategy.fine_tunes:
         strategy = head
@@ -208,8 +219,9 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, 
         probabilities=probabilities,
         expected=expected,
         runner_up=_runner_up(scenario, probabilities),
-        # The best of several stages is a little lucky.
-        learnable=curve.best.accuracy - _CLEARLY * curve.best.se > curve.chance,
+        # The best of several stages is a little lucky. A pilot may learn what frozen features do not show.
+        learnable=curve.best.accuracy - _CLEARLY * curve.best.se > curve.chance
+        or (pilot is not None and pilot.gain > _CLEARLY * pilot.se),
         tap_stage=earlier.stage if strategy is Strategy.EARLIER_LAYER else last.stage,
         pilot=pilot,
     )
@@ -217,6 +229,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, 
         verdict,
         reasons=reasons_of(verdict, size, distance, curve, times),
         flips=flips_of(verdict, size, distance, curve, turning=turning_point(size, distance, curve, times)),
+        checks=() if verdict.learnable else checks_of(size, curve),
     )
 
 

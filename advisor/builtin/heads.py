@@ -97,59 +97,74 @@ def create_cosine(width: int, classes: int, *, scale: float) -> nn.Module:
     return Cosine(width, classes, scale)
 
 
-def fit_ridge_head(module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None) -> None:
+def fit_ridge_head(
+    module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None, scaled: bool = False
+) -> None:
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
     from advisor.network.ridge import fit_ridge
     from advisor.task import task_of_labels
 
     sample_weight, classes = None if weights is None else weights.numpy(), _classes(module)
     known = task_of_labels(labels, classes).array(labels)
-    ridge = fit_ridge(features.numpy(), known, classes, weights=sample_weight)
+    ridge = fit_ridge(features.numpy(), known, classes, weights=sample_weight, scaled=scaled)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
 def fit_logistic_head(
-    module: nn.Module, features: Tensor, labels: Tensor, *, l2: float, weights: Tensor | None = None
+    module: nn.Module,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    l2: float,
+    weights: Tensor | None = None,
+    scaled: bool = False,
 ) -> None:
     """Set a linear layer by multinomial logistic regression on standardised features."""
     from sklearn.linear_model import LogisticRegression
 
-    from advisor.network.ridge import standardise
+    from advisor.network.ridge import centred, standardise
 
-    X, mean, scale = standardise(features.numpy())
+    X, mean, scale = (centred if scaled else standardise)(features.numpy())
     model = LogisticRegression(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=500)
     model.fit(X, labels.numpy(), sample_weight=None if weights is None else weights.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
 
 def fit_svm_head(
-    module: nn.Module, features: Tensor, labels: Tensor, *, l2: float, weights: Tensor | None = None
+    module: nn.Module,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    l2: float,
+    weights: Tensor | None = None,
+    scaled: bool = False,
 ) -> None:
     """Set a linear layer by one-against-rest linear SVMs with squared hinge loss."""
     from sklearn.svm import LinearSVC
 
-    from advisor.network.ridge import standardise
+    from advisor.network.ridge import centred, standardise
 
-    X, mean, scale = standardise(features.numpy())
+    X, mean, scale = (centred if scaled else standardise)(features.numpy())
     model = LinearSVC(C=1.0 / (l2 * len(X)), tol=1e-3, max_iter=5000, dual=len(X) < X.shape[1], random_state=0)
     model.fit(X, labels.numpy(), sample_weight=None if weights is None else weights.numpy())
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
 
-def fit_sigmoid_head(module: nn.Module, features: Tensor, labels: Tensor) -> None:
+def fit_sigmoid_head(module: nn.Module, features: Tensor, labels: Tensor, *, scaled: bool = False) -> None:
     """Set a linear layer to ridge regression of each class, calibrated as probabilities of its own.
 
     Args:
         module: one `torch.nn.Linear`.
         features: (n, width).
         labels: (n, classes) of 0 and 1, or (n,) int64.
+        scaled: the columns have the scale that they shall have.
     """
     from advisor.network.ridge import fit_ridge
     from advisor.task import task_of_labels
 
     classes = _classes(module)
     each = task_of_labels(labels, classes).one_hot(labels).bool().numpy()  # one problem a class in any case
-    ridge = fit_ridge(features.numpy(), each, classes)
+    ridge = fit_ridge(features.numpy(), each, classes, scaled=scaled)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -84,6 +85,14 @@ def register() -> tuple[str, ...]:
 
         register_heif_opener(thumbnails=False)
     return tuple(name for name in Image.ID if name not in _NO_IMAGES)
+
+
+def decoders() -> str:
+    """What decodes image files here, with versions: another one may give other pixels."""
+    import PIL
+
+    more = f"-heif{version('pillow-heif')}" if find_spec("pillow_heif") is not None else ""
+    return f"pillow{PIL.__version__}{more}"
 
 
 @cache

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from advisor.data.cache import cache_dir, disk_errors, new_folder
+from advisor.data.cache import cache_dir, checksum, disk_errors, new_folder
 from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.data.formats import decoders
 from advisor.errors import DatasetError, PluginError
 from advisor.progress import Progress, Silent
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from advisor.types import InputSpec
 
 
-_FORMAT = 2  # to be raised when the same file would decode to other pixels
+_FORMAT = 3  # to be raised when the same file would decode to other pixels, or the store be written otherwise
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress |
     """
     side = _side(dataset, spec)
     folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{_way(spec)}-{_FORMAT}{_variant(dataset)}"
-    if folder.is_dir() and json.loads((folder / "store.json").read_text())["retry"]:
-        shutil.rmtree(folder)  # some files could not be read then; perhaps they can now
+    if folder.is_dir() and _must_go(folder, progress or Silent()):
+        shutil.rmtree(folder)
     if not folder.is_dir():
         _decode_all(dataset, folder, side, spec, progress or Silent())
     meta = json.loads((folder / "store.json").read_text())
@@ -126,11 +127,23 @@ def _way(spec: InputSpec) -> str:
     return f"{spec.interpolation}{fit}"
 
 
+def _must_go(folder: Path, progress: Progress) -> bool:
+    """Whether files could not be read when it was written, which perhaps they can now, or it has been damaged."""
+    try:
+        meta = json.loads((folder / "store.json").read_text())
+        whole = checksum(folder / "pixels.u8") == meta["crc32"]
+    except (FileNotFoundError, ValueError, KeyError):
+        whole = False
+    if not whole:
+        progress.say("The decoded images in the cache are damaged; they are decoded again.")
+    return not whole or bool(meta["retry"])
+
+
 def _variant(dataset: ImageDataset) -> str:
-    """What tells apart decodings of the same files: the ranges of deep images, and which files could not be opened."""
+    """What tells apart decodings of the same files: who decoded, the ranges of deep images, which were not opened."""
     unopened = "".join(sorted(path for path, _ in dataset.broken))
     own = hashlib.sha256(unopened.encode()).hexdigest()[:8] if unopened else ""
-    return "".join(f"-{part}" for part in (dataset.ranges.key, own) if part)
+    return "".join(f"-{part}" for part in (decoders(), dataset.ranges.key, own) if part)
 
 
 def _decode_all(dataset: ImageDataset, folder: Path, side: int, spec: InputSpec, progress: Progress) -> None:
@@ -152,7 +165,9 @@ def _decode_all(dataset: ImageDataset, folder: Path, side: int, spec: InputSpec,
                     else:
                         file.write(outcome.data)
                     advance(1)
-        meta = {"count": count, "side": side, "broken": broken, "retry": retry}
+        meta = {
+            "count": count, "side": side, "broken": broken, "retry": retry, "crc32": checksum(partial / "pixels.u8"),
+        }  # fmt: skip
         (partial / "store.json").write_text(json.dumps(meta))
 
 

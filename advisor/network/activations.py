@@ -18,6 +18,7 @@ from filelock import Timeout
 from advisor.data.cache import (
     MANIFEST,
     cache_dir,
+    checksum,
     disk_errors,
     folder_bytes,
     lock_for,
@@ -27,6 +28,7 @@ from advisor.data.cache import (
 )
 from advisor.data.views import augmented_view, clean_view
 from advisor.errors import BackboneError
+from advisor.network.features import numerics
 from advisor.network.kept import HELD, Activations, View, open_kept
 from advisor.network.sweep import BATCH
 from advisor.progress import Progress, Silent
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_LIMIT", "ActivationCache", "Activations", "View"]
 
 DEFAULT_LIMIT = 4 * 10**9  # bytes of all activations together
-_FORMAT = 1  # to be raised when the same network would leave other activations or draw other views
+_FORMAT = 2  # to be raised when the same network would leave other activations or draw other views
 _DRAW = 64  # images whose random views are drawn at once; the pictures of a view depend on it
 _BYTES = 2  # of a bfloat16
 
@@ -148,7 +150,7 @@ class ActivationCache:
         taps = [stage.name for stage in self.stages.stages[:at]]
         # The printed network tells apart architectures that share weights: paddings, activations.
         key = (
-            f"{_FORMAT}|{timm.__version__}|{torch.__version__}|bfloat16|{self.pixels.folder.name}|{order}|{self.spec}|"
+            f"{_FORMAT}|{timm.__version__}|{numerics(self.network)}|bfloat16|{self.pixels.folder.name}|{order}|{self.spec}|"
             f"{view}|{at}|{taps}|{self.network}|{self._digest_below(at)}"
         )
         name = f"{self.pixels.folder.name}-stage{at}-{view}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
@@ -258,7 +260,7 @@ class ActivationCache:
 
         sizes = [_BYTES * len(rows) * math.prod(shape) for shape in shapes]
         tensors = [
-            {"file": f"{number}.bf16", "shape": shape, "bytes": size}
+            {"file": (name := f"{number}.bf16"), "shape": shape, "bytes": size, "crc32": checksum(partial / name)}
             for number, (shape, size) in enumerate(zip(shapes, sizes, strict=True))
         ]
         stage, backbone = self.stages.stages[at - 1].name, _architecture(self.network)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from advisor.progress import Progress
     from advisor.types import InputSpec
 
-_FORMAT = 1  # to be raised when the same network would give other features
+_FORMAT = 2  # to be raised when the same network would give other features
 _WORTH_FOLDING = 64  # images; folding costs about as much as a few
 _CHUNK = 512  # images per file; an interrupted pass loses at most this many
 
@@ -45,6 +47,7 @@ class FeatureStore:
 
     folder: Path
     _rows: list[int] = field(default_factory=list)
+    _whole: set[str] = field(default_factory=set)  # names of files whose checksums were found right
     _chunk: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
@@ -54,7 +57,10 @@ class FeatureStore:
 
         # The printed network tells apart architectures that share weights: paddings, activations.
         taps = [(stage.tap, stage.channels_last) for stage in stages.stages]
-        key = f"{_FORMAT}|{timm.__version__}|{spec}|{taps}|{stages.codes}|{network}|{weights_digest(network)}"
+        key = (
+            f"{_FORMAT}|{timm.__version__}|{numerics(network)}|{spec}|{taps}|{stages.codes}|{network}|"
+            f"{weights_digest(network)}"
+        )
         name = f"{pixels.folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         return cls(cache_dir("features") / name)
 
@@ -131,7 +137,33 @@ class FeatureStore:
         return out
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.npz"))
+        """The files that are as they were written; damaged ones are removed, and made anew if needed."""
+        files = []
+        for file in sorted(self.folder.glob("*.npz")):
+            if file.name in self._whole or _is_whole(file):
+                self._whole.add(file.name)
+                files.append(file)
+            else:
+                file.unlink(missing_ok=True)
+        return files
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether every array has the checksum that it was written with."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    except (FileNotFoundError, zipfile.BadZipFile, zlib.error, EOFError):
+        return False
+
+
+def numerics(network: nn.Module) -> str:
+    """What moves the last digits of a network's answers: the version of torch, the device, and its precision."""
+    device = next(network.parameters()).device
+    if device.type != "cuda":
+        return f"{torch.__version__}|{device.type}|float32"
+    fast = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    return f"{torch.__version__}|{torch.cuda.get_device_name(device)}|float32, tf32 {fast}"
 
 
 def weights_digest(network: nn.Module) -> str:

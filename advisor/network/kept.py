@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from advisor.data.cache import MANIFEST
+from advisor.data.cache import MANIFEST, checksum
 from advisor.data.views import AUGMENTATIONS
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ class Activations:
             sizes = [os.fstat(file).st_size for file in self._files]
             if sizes != [entry["bytes"] for entry in manifest["tensors"]]:
                 raise FileNotFoundError(f"{folder} has been changed")
+            for entry in manifest["tensors"]:
+                _require_whole(folder / entry["file"], entry["crc32"])
             self._closer = weakref.finalize(self, stack.pop_all().close)
         HELD.add(self)
 
@@ -104,6 +106,20 @@ def open_kept(folder: Path) -> Activations | None:
     with suppress(OSError):  # gone meanwhile, which does no harm, or a cache that may only be read
         os.utime(folder / MANIFEST)
     return found
+
+
+_WHOLE: set[tuple[str, int, int]] = set()  # files whose checksums this process has found right
+
+
+def _require_whole(path: Path, crc: str) -> None:
+    """Compare a file with its checksum, once in a process as long as nobody writes to it."""
+    stat = path.stat()
+    key = str(path), stat.st_ino, stat.st_mtime_ns
+    if key in _WHOLE:
+        return
+    if checksum(path) != crc:
+        raise FileNotFoundError(f"{path} has been damaged")
+    _WHOLE.add(key)
 
 
 def _open_for_reading(path: Path, stack: ExitStack) -> int:

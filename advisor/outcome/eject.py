@@ -248,7 +248,8 @@ def _start(context: TrialContext, tap: int, values: TrialValues) -> bytes:
     kind = context.catalog.head(values.head.name)
     head = kind.create(len(scaling.mean), context.classes, **values.head.params)
     if values.head.init == "probe" and kind.fit is not None:
-        kind.fit(head, context.features("train", tap), context.labels("train"), **values.head.params)
+        told = {**values.head.params, **context.scaling_known(kind.fit)}
+        kind.fit(head, context.features("train", tap), context.labels("train"), **told)
         start |= dict(head.state_dict())
     return bytes(save({key: tensor.clone().contiguous() for key, tensor in start.items()}))
 

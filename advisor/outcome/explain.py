@@ -23,7 +23,7 @@ from advisor.records.trial import CurvePoint
 from advisor.task.interval import paired
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
-from advisor.tuning.trial import run_trial
+from advisor.tuning.trial import run_folds, run_trial
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from advisor.outcome.opened import OpenRun
     from advisor.tuning.confirm import ScoredTrial
-    from advisor.tuning.study import Search
+    from advisor.tuning.finished import Finished
 
+_NOT_JUDGED = (OutOfTimeError, TrialFailedError, HopelessError, BackboneError)
 WINNER, SCRATCH = "winner", "from-scratch"
 _SCRATCH_FACTOR = 8  # times the winner's steps at most; random weights need several times as many
 
@@ -47,8 +48,9 @@ def explain(
 ) -> Explanation:
     """Compare a run's winner with itself, one value changed at a time, and with the same network from random weights.
 
-    Writes `explanation.json` and `curve.csv` into the run's folder. Changed trials are judged on the images and under
-    the seed that the winner was judged on, so differences are paired.
+    Writes `explanation.json` and `curve.csv` into the run's folder. The winner is trained and judged once more, under a
+    seed and a division of the images by which nothing was chosen: the figure that it was chosen by is a lucky one, and
+    every change would look worse than it is. Changed trials are judged likewise, so differences are paired.
 
     Args:
         run: folder of a run that `tune` has finished, or its name in `runs`.
@@ -78,7 +80,7 @@ def explain(
         winner = search.choice().chosen
         weights = importances(search.ledger.comparable())
         left_out: list[str] = []
-        ablations = _ablations(search, winner, weights, deadline, left_out)
+        ablations = _ablations(opened, winner, weights, deadline, left_out)
         curves = _curves(opened, winner, deadline, left_out)
         explanation = Explanation(winner.number, weights, ablations, tuple(left_out), curves, *_reached(curves))
         write_whole(folder / EXPLANATION, json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False))
@@ -87,12 +89,18 @@ def explain(
 
 
 def _ablations(
-    search: Search, winner: ScoredTrial, weights: Mapping[str, float], deadline: float, left_out: list[str]
+    opened: OpenRun, winner: ScoredTrial, weights: Mapping[str, float], deadline: float, left_out: list[str]
 ) -> tuple[Ablation, ...]:
     """The values that mattered most first, as many as the time allows."""
+    search = opened.search
     flat = winner.values.to_flat()
     keys = sorted((key for key in search.space.searched() if key in flat), key=lambda key: -weights.get(key, 0.0))
-    ablations = []
+    ablations: list[Ablation] = []
+    try:
+        own = _judged(opened, winner, winner.values, deadline)
+    except _NOT_JUDGED as error:
+        left_out.append(f"all changes, since the winner could not be judged anew: {_first_line(error)}")
+        return ()
     with search.progress.task("Changing one value", len(keys)) as advance:
         for key in keys:
             changed = search.space.with_other(winner.values, key)
@@ -100,14 +108,22 @@ def _ablations(
                 continue
             other, values = changed
             try:
-                done = search.judge(values, seed=search.seed_of(winner.values), deadline=deadline)
-            except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
+                done = _judged(opened, winner, values, deadline)
+            except _NOT_JUDGED as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
-            gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight, search.families)
+            families = opened.runner.context.prepared.dataset.families(own.rows)
+            gain, se = paired(own.image_scores - done.image_scores, own.sample_weight, families)
             ablations.append(Ablation(key, flat[key], other, gain, se))
             advance(1)
     return tuple(sorted(ablations, key=lambda entry: -entry.gain))
+
+
+def _judged(opened: OpenRun, winner: ScoredTrial, values: TrialValues, deadline: float) -> Finished:
+    """A trial as no other was judged in the search, and all of them here alike."""
+    search = opened.search
+    contexts = opened.runner.unchosen_contexts(values, search.folds, search.seeds)
+    return run_folds(contexts, values, seed=search.seed_of(winner.values, search.seeds), deadline=deadline)
 
 
 def _curves(
@@ -118,9 +134,10 @@ def _curves(
     search = opened.search
     for name, values in ((WINNER, winner.values), (SCRATCH, _from_scratch(opened, winner))):
         try:
-            context = opened.runner.fold_contexts(values, search.folds)[0]
-            done = run_trial(context, values, seed=search.seed_of(winner.values), deadline=deadline)
-        except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
+            context = opened.runner.unchosen_contexts(values, search.folds, search.seeds)[0]
+            seed = search.seed_of(winner.values, search.seeds)
+            done = run_trial(context, values, seed=seed, deadline=deadline)
+        except _NOT_JUDGED as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue
         fitted = (CurvePoint(0, 0, 0.0, done.accuracy),) if done.steps == 0 else ()

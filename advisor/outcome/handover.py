@@ -122,6 +122,8 @@ class Result:
                 f"Test {figure} {record.test:.3f} (95 % interval {low:.3f} to {high:.3f}, "
                 f"{show_images(record.test_images, record.test_independent)})"
             )
+        if record.beats_guessing is False:
+            title += f": not clearly better than guessing, which gives {record.guessing:.3f}"
         rows: list[tuple[str, str]] = [("validation, chosen by it", f"{record.validation:.3f}")]
         if record.probe is not None:
             rows.append(("validation, best closed-form probe", f"{record.probe:.3f}"))

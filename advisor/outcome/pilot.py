@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from advisor.advice import priors
 from advisor.advice.recommend import replan
 from advisor.advice.scenario import Pilot, decide
@@ -17,12 +19,14 @@ from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
 from advisor.recipe.values import TrialValues, automatic_steps, steps_per_epoch
 from advisor.task.interval import paired
+from advisor.tuning.confirm import optimism
 from advisor.tuning.context import TrialContext
 from advisor.tuning.judging import score
 from advisor.tuning.trial import predict_logits, run_trial
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from advisor.advice.recommendation import Recommendation
@@ -81,8 +85,7 @@ def pilot(
             tuned.append(right(depth))
             advance(1)
     sample_weight = context.sample_weight(held)  # of unequal classes the advice speaks in balanced accuracy
-    best = max(range(len(DEPTHS)), key=lambda i: float(sample_weight @ tuned[i]))
-    gain, se = paired(tuned[best] - probe, sample_weight, context.prepared.dataset.families(held))
+    best, gain, se = better_of(tuned, probe, sample_weight, context.prepared.dataset.families(held))
     result = Pilot(
         gain=gain,
         se=se,
@@ -93,6 +96,29 @@ def pilot(
     )
     verdict = decide(recommendation.size, recommendation.distance, recommendation.curve, recommendation.times, result)
     return replan(recommendation, verdict, catalog=catalog, progress=progress)
+
+
+def better_of(
+    tuned: Sequence[NDArray[np.float64]],
+    probe: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+    families: NDArray[np.int64] | None = None,
+) -> tuple[int, float, float]:
+    """The better of several short trainings against the head alone, without the luck of being the better one.
+
+    Args:
+        tuned: for each training (n,) what an image adds to its score.
+        probe: (n,) likewise of the head alone.
+        sample_weight: (n,) what each image counts.
+        families: (n,) equal for images that go together; by default each is by itself.
+
+    Returns:
+        Its place, its gain less what a bootstrap says that choosing adds, and the paired standard error of the gain.
+    """
+    gains = np.stack([scores - probe for scores in tuned])
+    best = int((gains @ sample_weight).argmax())
+    gain, se = paired(gains[best], sample_weight, families)
+    return best, gain - optimism(gains, sample_weight, families=families), se
 
 
 def _fewer(context: TrialContext, seed: int) -> TrialContext:

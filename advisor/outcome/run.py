@@ -116,6 +116,12 @@ def tune(
         target = pick_device(machine.device)
         machine = replace(machine, memory=used_memory(target) + free_memory(target) // 2)
     machine = replace(machine, memory=(machine.memory or 0) // machine.workers)
+    if plan.evidence.get("learnable") is False:
+        progress.say(
+            "The plan recommends no way: no probe learnt anything from these images. The search runs all the same, "
+            "since fine-tuning may see what frozen features do not show; believe its result only if the test "
+            "images clearly beat guessing."
+        )
     contexts = open_contexts(plan, machine, catalog, progress)
     folder = Path(runs) / (name or contexts.first.prepared.dataset.name)
     with disk_errors(folder), sole_user(folder), ExitStack() as stack:

@@ -231,6 +231,23 @@ class RunRecord:
         return self.task.metric_name
 
     @property
+    def guessing(self) -> float | None:
+        """What `compared` would be of an answer that does not look at the image; None without test images."""
+        return self.task.guess(self.per_class, self.test_images) if self.test_images else None
+
+    @property
+    def beats_guessing(self) -> bool | None:
+        """Whether the test images say so, at 95 %; None without any."""
+        if self.guessing is None or self.compared is None:
+            return None
+        if self.metric != "balanced":
+            return self.test_interval[0] > self.guessing
+        # One image more that is told wrong in a class where all agree (rule of succession).
+        shares = [(one.worth * one.value + 0.5) / (one.worth + 1) for one in self.per_class]
+        variance = sum(p * (1 - p) / one.worth for p, one in zip(shares, self.per_class, strict=True))
+        return bool(self.compared - 1.96 * variance**0.5 / len(shares) > self.guessing)
+
+    @property
     def compared(self) -> float | None:
         """The test figure in the measure that the validation figures and the forecast have."""
         return self.test_balanced if self.metric == "balanced" else self.test
@@ -274,6 +291,8 @@ class RunRecord:
             "test_balanced_accuracy": self.test_balanced,
             "test_images": self.test_images,
             "test_independent": self.test_independent,
+            "test_guessing": self.guessing,
+            "test_beats_guessing": self.beats_guessing,
             "temperature": self.temperature,
             "test_per_class": {
                 one.name: {"images": one.images, measure: one.value, **_known("effective", one.effective)}

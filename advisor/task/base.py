@@ -227,6 +227,10 @@ class Task(ABC):
     def chance(self, labels: Labels) -> float:
         """Score of an answer that does not look at the image."""
 
+    @abstractmethod
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """The same, from what is known of the classes of so many images, at least one."""
+
     def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
         """How many independent images of one class would give errors as large; a family (n,) counts as one."""
         return family_count(families, len(labels))
@@ -279,19 +283,29 @@ class Task(ABC):
         Args:
             logits: (n, classes), of images that had no part in fitting them.
             labels: of the same images.
-            doubt: weight of a standard normal prior on its logarithm, in images: a few images that are all right would
-                ask for certainty.
+            doubt: images that are taken to have their labels by chance, beside those that there are (rule of
+                succession): a few images that are all right would ask for certainty.
 
         Returns:
-            0.1 to 100.
+            Above 0.
         """
         if not len(labels):
             return 1.0
-        return fit_temperature(lambda t: self.negative_log_likelihood(t * logits, labels), len(labels), doubt=doubt)
+        smoothing = doubt / (len(labels) + doubt)
+        # One number added to all logits of an image changes no probability where classes exclude each other.
+        free = logits - logits.mean(1, keepdims=True) if self.exclusive else logits
+        spread = float(np.sqrt(np.mean(np.square(free, dtype=np.float64))))
+        return fit_temperature(lambda t: self.negative_log_likelihood(t * logits, labels, smoothing), spread)
 
     @abstractmethod
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
-        """Mean over images, or over images and classes where each is a question of its own; nats."""
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
+        """Mean over images, or over images and classes where each is a question of its own; nats.
+
+        Args:
+            logits: (n, classes).
+            labels: of the same images.
+            smoothing: share of the images, 0..1, that are taken to have their labels by chance.
+        """
 
     @abstractmethod
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:

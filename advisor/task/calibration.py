@@ -9,18 +9,24 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Of the factor times the spread of the logits. Where they are all alike but for noise, no factor helps; at the other
+# end probabilities are 0 and 1 in double precision whatever the number of classes.
+_LEAST, _MOST = 1e-3, 1e4
 
-def fit_temperature(loss: Callable[[float], float], images: int, *, doubt: float = 0.0) -> float:
-    """The factor of least loss, from 0.1 to 100.
+
+def fit_temperature(loss: Callable[[float], float], spread: float) -> float:
+    """The factor of least loss.
+
+    It is looked for in units of the logits' own spread: with 500 classes the predictions of a ridge classifier differ
+    by hundredths, and no fixed range serves them and the logits of a trained network alike.
 
     Args:
         loss: from a factor of the logits to the mean negative log-likelihood.
-        images: over which that mean goes.
-        doubt: weight of a standard normal prior on the factor's logarithm, in images.
+        spread: root mean square of the logits.
     """
     from scipy.optimize import minimize_scalar
 
-    def doubted(log_factor: float) -> float:
-        return doubt * log_factor**2 / (2 * max(1, images)) + loss(float(np.exp(log_factor)))
-
-    return float(np.exp(minimize_scalar(doubted, bounds=(np.log(0.1), np.log(100)), method="bounded").x))
+    if spread == 0:
+        return 1.0
+    bounds = (np.log(_LEAST / spread), np.log(_MOST / spread))
+    return float(np.exp(minimize_scalar(lambda x: loss(float(np.exp(x))), bounds=bounds, method="bounded").x))

@@ -157,6 +157,10 @@ class MultiLabel(Task):
             raise ValueError(f"labels {idle.tolist()} are on all images or on none")
         return float(share.mean())
 
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """Likewise, of the labels that occur."""
+        return sum(one.images for one in per_class) / (images * len(per_class))
+
     def per_class(
         self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
     ) -> tuple[ClassScore, ...]:
@@ -194,9 +198,9 @@ class MultiLabel(Task):
         """Whether it says that it learns several labels."""
         return head.multilabel
 
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
         """Of σ, mean over images and labels."""
-        return float(np.mean(np.logaddexp(0, np.where(labels, -logits, logits))))
+        return float(np.mean(np.logaddexp(0, logits) - ((1 - smoothing) * labels + smoothing / 2) * logits))
 
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """(B, classes), each by itself."""

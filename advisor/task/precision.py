@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 def average_precisions(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Average precision of every class [Everingham 2010]; NaN where no image has the label.
 
-    Images with equal scores are taken in the order they come in.
+    Images with equal scores share one place, the last of theirs, as in scikit-learn: in which order files were read
+    says nothing of a model, and one that answers the same to all images has a precision of the share with the label.
 
     Args:
         scores: (n, classes), higher where a label is more likely.
@@ -23,11 +24,24 @@ def average_precisions(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -
         (classes,), 0..1.
     """
     found = np.full(truth.shape[1], np.nan)
-    ranks = np.arange(1, len(truth) + 1)
     for label in np.flatnonzero(truth.any(0)):
-        right = truth[np.argsort(-scores[:, label], kind="stable"), label]
-        found[label] = np.mean((np.cumsum(right) / ranks)[right])
+        right, last = _ranked(scores[:, label], truth[:, label])[1:]
+        found[label] = np.mean((np.cumsum(right)[last] / (last + 1))[right])
     return found
+
+
+def _ranked(
+    scores: NDArray[np.floating], truth: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """The order (n,) of falling scores; in it whether each image has the label, and the last place of its equals."""
+    order = np.argsort(-scores, kind="stable")
+    return order, truth[order], _last_places(scores[order])
+
+
+def _last_places(ordered: NDArray[np.floating]) -> NDArray[np.int64]:
+    """For scores (n,) in falling order the last place of each one's equals."""
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # the last place ends a tie
+    return ends[np.searchsorted(ends, np.arange(len(ordered)))]
 
 
 def precision_scores(
@@ -56,23 +70,23 @@ def precision_scores(
         return _family_scores(scores, truth, np.unique(families, return_inverse=True)[1])
     influence = np.zeros(n)
     total = 0.0
-    ranks = np.arange(1, n + 1)
     for label in known:
-        order = np.argsort(-scores[:, label], kind="stable")
-        right = truth[order, label]
-        hits = np.cumsum(right)
-        count = int(hits[-1])
+        order, right, last = _ranked(scores[:, label], truth[:, label])
+        ranks, hits = last + 1, np.cumsum(right)[last]  # at the end of each image's equals
+        count = int(right.sum())
         precision = np.where(right, hits / ranks, 0.0)
         total += precision.sum() / count
         if count == 1 or n == 1:
             continue  # without its only image the label would not count; what is left says nothing of others
-        # Without an image all that stand below it move up by one, and lose a hit if it was one.
+        # Without an image its equals and all below move up by one, and lose a hit if it was one.
         up = np.maximum(ranks - 1, 1)
         after_miss = np.where(right, hits / up - hits / ranks, 0.0)
         after_hit = np.where(right, (hits - 1) / up - hits / ranks, 0.0)
-        below_miss, below_hit = (values[::-1].cumsum()[::-1] - values for values in (after_miss, after_hit))
+        first = np.searchsorted(last, last)  # the first place of each image's equals
+        from_miss, from_hit = (values[::-1].cumsum()[::-1][first] for values in (after_miss, after_hit))
         whole = precision.sum()
-        without = np.where(right, (whole - precision + below_hit) / (count - 1), (whole + below_miss) / count)
+        own = np.where(right, (hits - 1) / up, 0.0)  # what the image itself would have added to that
+        without = np.where(right, (whole + from_hit - own) / (count - 1), (whole + from_miss) / count)
         influence[order] += whole / count - without
     values = (n - 1) * influence / len(known)
     image_scores: NDArray[np.float64] = values - values.mean() + total / len(known)
@@ -86,13 +100,13 @@ def _family_scores(
     n, count, known = len(truth), int(family.max()) + 1, np.flatnonzero(truth.any(0))
     whole, without = np.zeros(len(known)), np.full((len(known), count), np.nan)
     for place, label in enumerate(known):
-        order = np.argsort(-scores[:, label], kind="stable")
-        right, who = truth[order, label], family[order]
-        whole[place] = _precision(right)
+        order, right, _ = _ranked(scores[:, label], truth[:, label])
+        ordered, who = scores[order, label], family[order]
+        whole[place] = _precision(ordered, right)
         for one in range(count):
-            left = right[who != one]
-            if left.any():  # a label that one family alone has would not count without it
-                without[place, one] = _precision(left)
+            left = who != one
+            if right[left].any():  # a label that one family alone has would not count without it
+                without[place, one] = _precision(ordered[left], right[left])
     some = ~np.isnan(without).all(0)
     left_out = np.where(some, np.nansum(without, 0) / np.maximum(1, (~np.isnan(without)).sum(0)), whole.mean())
     values = (count - 1) * (whole.mean() - left_out)
@@ -100,6 +114,7 @@ def _family_scores(
     return np.asarray(((values - values.mean()) * share)[family] + whole.mean())
 
 
-def _precision(right: NDArray[np.bool_]) -> float:
+def _precision(ordered: NDArray[np.floating], right: NDArray[np.bool_]) -> float:
     """Average precision of images in the order of their scores, of which some are right."""
-    return float(np.mean((np.cumsum(right) / np.arange(1, len(right) + 1))[right]))
+    last = _last_places(ordered)
+    return float(np.mean((np.cumsum(right)[last] / (last + 1))[right]))

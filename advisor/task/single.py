@@ -174,6 +174,10 @@ class SingleLabel(Task):
         counts = np.bincount(labels)
         return float(1 / np.count_nonzero(counts) if self.metric == "balanced" else counts.max() / len(labels))
 
+    def guess(self, per_class: Sequence[ClassScore], images: int) -> float:
+        """Likewise."""
+        return 1 / len(per_class) if self.metric == "balanced" else max(one.images for one in per_class) / images
+
     def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
         """Fewer than there are where small classes weigh as much as large ones; a family counts as one."""
         if self.metric != "balanced":
@@ -215,11 +219,12 @@ class SingleLabel(Task):
         del head
         return True
 
-    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels) -> float:
+    def negative_log_likelihood(self, logits: NDArray[np.floating], labels: Labels, smoothing: float = 0.0) -> float:
         """Of softmax, mean over images."""
         from scipy.special import logsumexp
 
-        return float(np.mean(logsumexp(logits, axis=1) - logits[np.arange(len(labels)), labels]))
+        own = (1 - smoothing) * logits[np.arange(len(labels)), labels] + smoothing * logits.mean(1)
+        return float(np.mean(logsumexp(logits, axis=1) - own))
 
     def probabilities(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """(B, classes) that sum to one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from advisor.network.transfer import Standardise, TransferNetwork
 from advisor.tuning.memory import activation_bytes, free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -143,6 +144,7 @@ class TrialContext:
         self._resident: dict[str, Tensor] = {}  # of the rows asked for last
         self._cache: list[ActivationCache | None] = []
         self.notes: list[str] = []
+        self.draw = 0  # of random views; further seeds have others
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """Rows of the pixel store in a part: `train`, `val` or `test`."""
@@ -162,6 +164,12 @@ class TrialContext:
         other._parts = {**self._parts, "train": train, "val": val}  # noqa: SLF001 - a copy of itself
         other._standardise = {}  # noqa: SLF001
         other._pool = np.sort(np.concatenate([self.rows("train"), self.rows("val")]))  # noqa: SLF001
+        return other
+
+    def redrawn(self, draw: int) -> TrialContext:
+        """The same with other random views of the images."""
+        other = copy.copy(self)
+        other.draw = draw
         return other
 
     def kept(self, part: str) -> tuple[NDArray[np.int64], Tensor]:
@@ -193,6 +201,14 @@ class TrialContext:
                 Standardise.of(self.raw_features("train", tap)) if self.pretrained else self._plain_standardise(tap)
             )
         return self._standardise[tap]
+
+    def scaling_known(self, fit: Callable[..., None]) -> dict[str, object]:
+        """What a head's closed form must be told of `features`: that it shall not standardise them once more.
+
+        Twice is not once, since a share of the mean variance would be added again: the probe of a search would be
+        another than that of a recommendation.
+        """
+        return {"scaled": True} if self.pretrained and "scaled" in inspect.signature(fit).parameters else {}
 
     def raw_features(self, part: str, tap: int) -> Tensor:
         """Pooled features (n, width) of a part at a tap, on the CPU; computed once per image."""
@@ -328,6 +344,14 @@ class ContextPool:
             return opened.seconds_per_image()
         return self.first.seconds_per_image() * ((size or own) / own) ** 2
 
+    def adapted(self, context: TrialContext) -> TrialContext:
+        """The same images with BatchNorm statistics of those to train on, and of no other [Li 2016].
+
+        Raises:
+            BackboneError: the network has no BatchNorm.
+        """
+        return self._adapted(context, context.rows("train")).divided(context.rows("train"), context.rows("val"))
+
     def stages_of(self, backbone: str) -> Stages:
         """The stages of a backbone."""
         return self._of(backbone).stages
@@ -341,9 +365,16 @@ class ContextPool:
         key = (name, weights, size, fit, adapted)
         if key not in self._contexts:
             self._contexts[key] = (
-                self._adapted(self._of(name, weights, size, fit)) if adapted else self._opened(name, weights, size, fit)
+                self._whole_adapted(self._of(name, weights, size, fit))
+                if adapted
+                else self._opened(name, weights, size, fit)
             )
         return self._contexts[key]
+
+    def _whole_adapted(self, context: TrialContext) -> TrialContext:
+        """By all images that the model to be handed over learns from: after cross-validation those that judged, too."""
+        judged = context.rows("val") if self.folded else context.rows("val")[:0]
+        return self._adapted(context, np.concatenate([context.rows("train"), judged]))
 
     def _opened(self, name: str, weights: str, size: int, fit: str) -> TrialContext:
         first = self.first
@@ -362,13 +393,9 @@ class ContextPool:
             limits=first.limits, pretrained=weights == "pretrained", metric=first.metric,
         )  # fmt: skip
 
-    def _adapted(self, context: TrialContext) -> TrialContext:
-        """The same with the BatchNorm statistics of the training images, in cross-validation of all [Li 2016].
-
-        Labels play no part in them.
-        """
+    def _adapted(self, context: TrialContext, rows: NDArray[np.int64]) -> TrialContext:
+        """The same with the BatchNorm statistics of some images, whose labels play no part [Li 2016]."""
         network = copy.deepcopy(context.network)
-        rows = np.concatenate([context.rows("train"), context.rows("val")]) if self.folded else context.rows("train")
 
         def batches() -> Iterator[Tensor]:
             with context.progress.task("Re-estimating BatchNorm", len(rows)) as advance:

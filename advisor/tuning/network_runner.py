@@ -47,7 +47,7 @@ class NetworkRunner:
         self._origin = origin
         self._weights = weights
         self._seed = seed
-        self._folded: dict[tuple[int, int, int], list[TrialContext]] = {}
+        self._folded: dict[tuple[int, int, int, bool], list[TrialContext]] = {}
 
     @property
     def images(self) -> int:
@@ -137,12 +137,37 @@ class NetworkRunner:
         self._weights.drop_all_but(numbers)
 
     def fold_contexts(self, values: TrialValues, folds: int, draw: int = 0) -> list[TrialContext]:
-        """The folds of a trial's images on the network that its values ask for; `draw` gives other folds."""
-        context = self.contexts.of(values)
-        key = (id(context), folds, draw)
+        """The folds of a trial's images on the network that its values ask for; `draw` gives other folds and views.
+
+        Where BatchNorm is re-estimated, each fold has a network that has read none of the images that judge it.
+        """
+        adapted = folds > 1 and values.freeze.batchnorm == "adabn"
+        context = self.contexts.of(
+            replace(values, freeze=replace(values.freeze, batchnorm="eval")) if adapted else values
+        )
+        key = (id(context), folds, draw, adapted)
         if key not in self._folded:
-            self._folded[key] = folds_of(context, folds, self._seed + draw)
+            contexts = folds_of(context.redrawn(draw) if draw else context, folds, self._seed + draw)
+            self._folded[key] = [self.contexts.adapted(fold) for fold in contexts] if adapted else contexts
         return self._folded[key]
+
+    def unchosen_contexts(self, values: TrialValues, folds: int, draw: int) -> list[TrialContext]:
+        """Contexts by which no trial was chosen: other folds, or another validation part of about the same size.
+
+        A validation part that came with the dataset stays, with other views only.
+
+        Args:
+            values: of the trial.
+            folds: of the study.
+            draw: under which no trial was judged.
+        """
+        if folds > 1:
+            return self.fold_contexts(values, folds, draw)
+        judged = len(self.context.rows("val"))
+        parts = min(self.most_folds, round(self.images / max(1, judged)))
+        if self.given_validation or not judged or parts < 2:
+            return self.fold_contexts(values, 1, draw)
+        return self.fold_contexts(values, parts, draw)[:1]
 
     def network(
         self,

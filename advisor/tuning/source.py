@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from advisor.tuning.context import TrialContext
 
 
+_FURTHER = 1000  # numbers of views between one draw and the next; far more than are ever kept of an image
 _DEEP = 0.6  # share of the stages that must be frozen for kept views to be worth their sameness
 
 
@@ -114,7 +115,9 @@ def missing_images(context: TrialContext, cache: ActivationCache, values: TrialV
 def _wanted(context: TrialContext, values: TrialValues, views: int) -> list[tuple[NDArray[np.int64], View]]:
     """Rows and views of the activations that a training reads: those to learn from, last those to judge by."""
     augment = values.augment
-    learnt = [(context.kept("train")[0], View(augment, number)) for number in range(views)]
+    apart = context.draw * _FURTHER  # a further seed that drew the same pictures would judge the luck of the draw again
+    numbers = (0, *(apart + number for number in range(1, views)))
+    learnt = [(context.kept("train")[0], View(augment, number)) for number in numbers]
     return [*learnt, (context.kept("val")[0], View(augment, 0))]
 
 

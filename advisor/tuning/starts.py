@@ -43,6 +43,20 @@ class Starts:
         """Seconds that a training with these values takes in one fold, about, as earlier ones went."""
         return self._runner.seconds(values) * self._pace
 
+    def first_training(self) -> float:
+        """Seconds of the first training that will be run, in one fold, about; 0 where only heads are fitted.
+
+        That is the plan's own starting point; where it trains nothing the cheapest of the scenarios'; and where those
+        train nothing either, the cheapest that may be drawn.
+        """
+        own = self._space.start()
+        scenarios = [self._space.at(self._space.nearest_params(recipe)) for recipe in self._scenarios]
+        drawn = [self._space.at_depth(own, depth) for depth in self._space.depths()]
+        for points in ([own], scenarios, drawn):
+            if costs := [cost for point in points if (cost := self.cost(point))]:
+                return min(costs)
+        return 0.0
+
     def require_time(self, values: TrialValues, seconds: float) -> None:
         """Refuse a training that would not fit, before it has cost anything.
 

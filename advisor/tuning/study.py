@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
-_MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
+_MOST_FOR_FOLDS = 0.2  # of the budget that the first training may take in all its folds
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
@@ -358,5 +358,5 @@ class Search:
             return min(asked, most)
         if self.runner.images >= _FOLDED_BELOW or self.runner.given_validation:
             return 1
-        start = self.starts.cost(self.space.start())
+        start = self.starts.first_training()
         return min(most, next((k for k in (5, 3) if k * start <= _MOST_FOR_FOLDS * self.budget), 1))

@@ -151,9 +151,11 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     """
     context, fit = course.context, course.kind.fit
     assert fit is not None
+    known = inspect.signature(fit).parameters
     features, labels = context.features("train", course.tap), context.labels("train")
+    params = {**params, **context.scaling_known(fit)}
     if context.task.exclusive and balance_mode(course.values, context) != "none":
-        if "weights" in inspect.signature(fit).parameters:
+        if "weights" in known:
             params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}
         else:
             evened = class_repeats(labels)

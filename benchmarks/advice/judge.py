@@ -187,24 +187,28 @@ def interval(groups: Sequence[Sequence[float]]) -> tuple[float, float]:
 
 
 def rule_table(cases: Sequence[Case]) -> list[str]:
-    """Regret and agreement of every rule, as rows of a table."""
+    """Regret and agreement of every rule, as rows of a table, and whom the advice cannot be told from."""
     lines = [
         "| rule | mean regret | 90th percentile | largest | fair | agreement | fair, over the advice |",
         "|---|--:|--:|--:|--:|--:|---|",
     ]
     mine = np.array([case.fair[case.advised] for case in cases])
+    alike = []
     for name, rule in RULES.items():
         chosen = [rule(case) for case in cases]
         regrets = np.array([case.regret(option) for case, option in zip(cases, chosen, strict=True)])
         fair = np.array([case.fair[option] for case, option in zip(cases, chosen, strict=True)])
         agreement = np.mean([case.agrees(option) for case, option in zip(cases, chosen, strict=True)])
         low, high = interval(by_base(cases, (fair - mine).tolist()))
-        over = "" if name.startswith("**") else f"{np.mean(fair - mine):+.2f} ({low:+.2f} to {high:+.2f})"
+        own = name.startswith("**")
+        over = "" if own else f"{np.mean(fair - mine):+.2f} ({low:+.2f} to {high:+.2f})"
+        if low <= 0 <= high and not own:
+            alike.append(name)
         lines.append(
             f"| {name} | {regrets.mean():.2f} | {np.quantile(regrets, 0.9):.1f} | {regrets.max():.1f} "
             f"| {fair.mean():.2f} | {agreement:.0%} | {over} |"
         )
-    return lines
+    return [*lines, "", f"Here the advice cannot be told from: {'; '.join(alike) or 'none of these rules'}."]
 
 
 def coverage(cases: Sequence[Case]) -> tuple[float, float]:

@@ -25,6 +25,7 @@ from advisor.advice.distance import (
     statistics_of,
     write_sources,
 )
+from advisor.advice.uncertainty import from_elsewhere, widened
 from advisor.network.sweep import batchnorms
 from advisor.types import Reference, Vote
 
@@ -138,7 +139,43 @@ def test_a_network_without_batchnorm_or_classifier_says_so():
     assert distance.votes == {}
     assert distance.different == 0.5
     only_head = Observed((), (), observed(np.random.default_rng(0), 80).logits)
-    assert set(measure_distance(only_head, only_head, [], None, seed=0).votes) == {"gain", "kurtosis"}
+    alone = measure_distance(only_head, only_head, [], None, seed=0)
+    assert alone.gain is not None
+    assert alone.votes == {}
+    assert (distance.interval, alone.interval) == ((0.0, 1.0), (0.0, 1.0))
+
+
+def test_class_predictions_vote_only_with_constants_of_their_own_classifier():
+    """The same answers on another scale, as a sigmoid loss or 21 000 classes give them, move no vote."""
+    rng = np.random.default_rng(0)
+    images, control = observed(rng, 100), observed(rng, 60, shift=2.0, peaked=False)
+
+    def scaled(one, factor):
+        return Observed(one.means, one.variances, factor * one.logits)
+
+    plain, other = (measure_distance(scaled(images, f), scaled(control, f), SOURCES, None, seed=0) for f in (1.0, 0.05))
+    assert set(plain.votes) == {"late"}
+    assert (plain.different, plain.interval) == (other.different, other.interval)
+    assert other.gain.value < plain.gain.value
+
+
+def test_without_constants_the_interval_is_wider():
+    rng = np.random.default_rng(0)
+    images, control = observed(rng, 100, shift=0.6), observed(rng, 60, shift=2.0, peaked=False)
+    borrowed = measure_distance(images, control, SOURCES, None, seed=0)
+    assert not borrowed.calibrated
+    own = measure_distance(images, control, SOURCES, REFERENCE, seed=0)
+    assert own.calibrated
+    lent = from_elsewhere(own, "lite0")
+    assert (lent.borrowed, lent.calibrated, lent.different) == ("lite0", False, own.different)
+    assert lent.interval[0] < own.interval[0]
+    assert lent.interval[1] > own.interval[1]
+    assert widened(0.5, (0.45, 0.55), calibrated=False) == pytest.approx((0.12, 0.88), abs=0.01)
+    assert widened(0.5, (0.45, 0.55), calibrated=True) == (0.45, 0.55)
+    for distance in (borrowed, lent):
+        for name, vote in distance.votes.items():
+            low, high = distance.vote_intervals[name]
+            assert 0 <= low <= vote <= high <= 1
 
 
 def test_sources_are_the_running_statistics():
@@ -252,16 +289,17 @@ def test_images_are_their_own_source_at_no_distance():
         assert hellinger(means, variances, source) == pytest.approx(0, abs=1e-12)
 
 
-@given(st.integers(0, 200))
+@given(st.integers(0, 200), st.sampled_from([(None, {"late"}), (REFERENCE, {"late", "gain", "kurtosis"})]))
 @settings(max_examples=10)
-def test_every_number_of_a_distance_is_within_its_bounds(seed):
+def test_every_number_of_a_distance_is_within_its_bounds(seed, known):
+    reference, votes = known
     measured = measure_distance(
-        random_observed(seed), random_observed(seed + 1, n=12), random_sources(seed), None, seed=0
+        random_observed(seed), random_observed(seed + 1, n=12), random_sources(seed), reference, seed=0
     )
     assert 0 <= measured.different <= 1
     assert measured.different == pytest.approx(np.mean(list(measured.votes.values())))
     assert 0 <= measured.interval[0] <= measured.different <= measured.interval[1] <= 1
-    assert set(measured.votes) == set(measured.vote_intervals) == {"late", "gain", "kurtosis"}
+    assert set(measured.votes) == set(measured.vote_intervals) == votes
     for name, (low, high) in measured.vote_intervals.items():
         assert 0 <= low <= measured.votes[name] <= high <= 1
     assert measured.side in {"similar", "different", "borderline"}

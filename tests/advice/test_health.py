@@ -24,6 +24,19 @@ def test_switched_labels_are_found_and_clean_ones_left_alone():
     assert {(s.label, s.looks_like) for s in suspects} == {("dog", "cat"), ("bird", "dog"), ("cat", "bird")}
 
 
+def test_switched_labels_are_found_among_500_classes():
+    features, labels = clouds([4] * 500, 2.0, width=48)
+    switched = np.arange(0, 2000, 50)
+    wrong = labels.copy()
+    wrong[switched] = (labels[switched] + 7) % 500
+    names = [str(label) for label in range(500)]
+    curve = probe([features] * 3, wrong, SingleLabel(tuple(names)), STAGES)
+    suspects = find_suspects(curve, [features] * 3, wrong, [str(i) for i in range(2000)], names)
+    caught = {int(one.path) for one in suspects} & set(switched.tolist())
+    assert len(caught) >= 0.8 * len(switched)
+    assert len(caught) >= 0.9 * len(suspects)
+
+
 def test_shuffled_labels_make_no_suspects():
     features, labels = clouds([60, 60, 60], 2.0)
     shuffled = np.random.default_rng(0).permutation(labels)

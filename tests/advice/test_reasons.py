@@ -3,7 +3,7 @@
 import pytest
 from verdicts import LARGE, PILOT, SMALL, curve, distance, expectations, times, verdict
 
-from advisor.advice.reasons import flips_of, reasons_of
+from advisor.advice.reasons import checks_of, flips_of, reasons_of
 from advisor.advice.scenario import judge_size
 from advisor.strategy import Strategy
 from advisor.task import MultiLabel
@@ -57,8 +57,9 @@ def test_a_shift_is_explained_where_it_is_known(far, words):
 
 
 def test_borrowed_statistics_are_said_with_whose_they_are():
-    assert any("borrows the statistics of lite0" in line for line in told(far=distance(borrowed="lite0")))
-    assert not any("borrows" in line for line in told())
+    assert any("like those lite0 was trained on" in line for line in told(far=distance(borrowed="lite0")))
+    assert any("like those the network was trained on" in line for line in told())
+    assert not any("lite0" in line for line in told())
 
 
 @pytest.mark.parametrize(
@@ -120,8 +121,19 @@ def test_an_earlier_layer_against_the_probes_is_explained_by_other_sets():
 
 
 def test_labels_that_nothing_learns_come_first():
-    lines = told(verdict(learnable=False), probes=curve([0.1, 0.12, 0.11]))
-    assert lines[0] == "no probe learns anything (0.120 where guessing gives 0.100): check the labels first"
+    lines = told(verdict(learnable=False), probes=curve([0.1, 0.12, 0.0]))
+    assert lines[0] == (
+        "no probe learns anything: the best stage has a leave-one-out accuracy of 0.120 ± 0.010 where guessing gives "
+        "0.100, so no way is recommended"
+    )
+    assert len(lines) == 3
+    assert not any("beats" in line or "expected" in line for line in lines)
+
+
+def test_what_to_check_counts_the_images_only_where_they_are_few():
+    few, many = (checks_of(size, curve([0.1, 0.1])) for size in (SMALL, LARGE))
+    assert len(few) == len(many) + 1
+    assert any("label more images: 10 per class" in line for line in few)
 
 
 def test_a_task_with_a_caution_says_it():

@@ -124,6 +124,22 @@ def test_too_few_images_are_refused_in_words(tiny, tmp_path):
         advisor.recommend(str(tmp_path), backbone=tiny)
 
 
+def test_a_network_with_batchnorm_and_few_classes_is_judged_by_its_own_statistics(install, tiny_folder):
+    from conftest import TINY
+
+    few = TINY.format(name="few", architecture="test_resnet").replace(
+        "pretrained=False)", "pretrained=False, num_classes=10)"
+    )
+    install("few", few)
+    install("many", TINY.format(name="many", architecture="test_resnet"))
+    few, many = (advisor.recommend(str(tiny_folder), backbone=name) for name in ("few", "many"))
+    assert few.distance.borrowed == ""
+    assert set(few.distance.votes) == set(many.distance.votes) == {"late"}
+    assert few.distance.votes["late"] == pytest.approx(many.distance.votes["late"], abs=0.01)  # other draws of one kind
+    assert not any("BatchNorm" in reason for reason in few.verdict.reasons)
+    assert any("scrambled copies of the images are the yardstick" in reason for reason in few.verdict.reasons)
+
+
 def test_a_transformer_without_batchnorm_gets_a_smaller_learning_rate(install, tiny_folder):
     from conftest import TINY
 
@@ -131,7 +147,8 @@ def test_a_transformer_without_batchnorm_gets_a_smaller_learning_rate(install, t
     found = advisor.recommend(str(tiny_folder), backbone="vit")
     assert found.distance.borrowed == "lite0"
     assert found.distance.late is not None
-    assert any("borrows" in reason for reason in found.verdict.reasons)
+    assert any("those lite0 was trained on" in reason for reason in found.verdict.reasons)
+    assert not found.distance.calibrated
     assert set(found.distance.votes) == set(found.distance.vote_intervals) == {"late", "gain", "kurtosis"}
     family = priors.FAMILIES["transformer"]
     assert found.plan.recipe.get("optimizer.lr").first in (family.similar, family.different)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from conftest import draw
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from advisor.data.pixels import store_pixels
 from advisor.data.profile import profile_dataset
 from advisor.data.splitting import split_dataset
 from advisor.errors import AdvisorError, DatasetError, UsageError
+from advisor.progress import Silent
 from advisor.types import InputSpec, Listing
 
 SPEC = InputSpec(size=28, crop_pct=0.875)
@@ -137,6 +139,41 @@ def test_pixels_are_decoded_once_and_small_images_stay_small(tiny_folder, monkey
 
     monkeypatch.setattr("advisor.data.pixels.decode_square", explode)
     assert store_pixels(dataset, SPEC) == store
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut short", "no description"])
+def test_damaged_pixels_are_noticed_and_decoded_again(tiny_folder, damage):
+    dataset = open_dataset(str(tiny_folder))
+    store = store_pixels(dataset, SPEC)
+    rows = np.arange(store.count)
+    pixels, file = store.batch(rows), store.folder / "pixels.u8"
+    data = bytearray(file.read_bytes())
+    if damage == "a byte":
+        data[5000] ^= 64
+        file.write_bytes(data)
+    elif damage == "cut short":
+        file.write_bytes(data[:-1])
+    else:
+        (store.folder / "store.json").write_text("{")
+    heard = Heard()
+    again = store_pixels(dataset, SPEC, progress=heard)
+    np.testing.assert_array_equal(again.batch(rows), pixels)
+    assert heard.sentences == ["The decoded images in the cache are damaged; they are decoded again."]
+
+
+def test_another_pillow_decodes_anew(tiny_folder, monkeypatch):
+    dataset = open_dataset(str(tiny_folder))
+    folder = store_pixels(dataset, SPEC).folder
+    monkeypatch.setattr(PIL, "__version__", "99.0")
+    assert store_pixels(dataset, SPEC).folder != folder
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.sentences = []
+
+    def say(self, text):
+        self.sentences.append(text)
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,29 @@ def test_a_folder_changed_from_outside_is_made_again(pixels):
     assert_close(found.take(torch.arange(70)), directly(cache, 2, CLEAN))
 
 
+def test_one_byte_that_is_wrong_is_noticed_and_all_is_made_again(pixels):
+    cache = cache_of(pixels, network_of())
+    found = cache.get(ROWS, 2, CLEAN)
+    folder = found.folder
+    found.close()
+    with (folder / "0.bf16").open("r+b") as file:
+        file.seek(101)
+        byte = file.read(1)
+        file.seek(101)
+        file.write(bytes([byte[0] ^ 64]))
+    os.utime(folder / "0.bf16", (1, 1))
+    again = cache.get(ROWS, 2, CLEAN)
+    assert_close(again.take(torch.arange(70)), directly(cache, 2, CLEAN))
+
+
+def test_another_torch_keeps_activations_of_its_own(pixels, monkeypatch):
+    cache = cache_of(pixels, network_of())
+    folder = cache.get(ROWS, 1, CLEAN).folder
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    assert not cache.has(ROWS, 1, CLEAN)
+    assert cache.get(ROWS, 1, CLEAN).folder != folder
+
+
 def test_values_that_are_not_finite_are_refused_and_leave_nothing(pixels):
     network = network_of()
     with torch.no_grad():

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ import torch
 from advisor.data.dataset import open_dataset
 from advisor.data.pixels import store_pixels
 from advisor.errors import BackboneError
-from advisor.network.features import FeatureStore, compute_features
+from advisor.network.features import FeatureStore, compute_features, numerics
 from advisor.network.stages import stages_of
 from advisor.network.sweep import Sweeper, channel_moments
 from advisor.network.weights import load_by_position, read_state_dict
@@ -52,6 +54,45 @@ def test_other_weights_are_another_store(parts):
     with torch.no_grad():
         next(network.parameters()).add_(1e-6)
     assert FeatureStore.open(pixels, network, stages, backbone.input).folder != one
+
+
+def test_another_torch_or_precision_is_another_store(parts, monkeypatch):
+    backbone, network, stages, pixels = parts
+
+    def folder():
+        return FeatureStore.open(pixels, network, stages, backbone.input).folder
+
+    one = folder()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "99.0")
+        assert folder() != one
+    assert folder() == one
+
+    class OnGpu:
+        def parameters(self):
+            return iter([SimpleNamespace(device=torch.device("cuda:0"))])
+
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "a GPU")
+    known = set()
+    for fast in (False, True):
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", fast)
+        known.add(numerics(OnGpu()))
+    assert len(known | {numerics(network)}) == 3
+
+
+def test_a_damaged_chunk_is_noticed_and_made_again(parts):
+    backbone, network, stages, pixels = parts
+    first = compute(parts, [1, 2, 3], FeatureStore.open(pixels, network, stages, backbone.input))
+    store = FeatureStore.open(pixels, network, stages, backbone.input)
+    (file,) = store.folder.glob("*.npz")
+    data = bytearray(file.read_bytes())
+    place = data.index(first[2][1].tobytes())  # in the vectors themselves, where nothing else looks
+    data[place] ^= 64
+    file.write_bytes(data)
+    assert store.known() == set()
+    assert not file.exists()
+    for one, two in zip(first, compute(parts, [1, 2, 3], store), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_a_half_written_chunk_is_not_read(parts):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from advisor.data.augmentations import AUGMENTATIONS
-from advisor.data.cache import MANIFEST
+from advisor.data.cache import MANIFEST, checksum
 from advisor.network.kept import HELD, Activations, View, open_kept
 
 
@@ -23,7 +23,8 @@ def write(folder, *tensors):
     for number, tensor in enumerate(tensors):
         data = tensor.bfloat16().view(torch.int16).numpy().tobytes()
         (folder / f"{number}.bin").write_bytes(data)
-        entries.append({"file": f"{number}.bin", "shape": list(tensor.shape[1:]), "bytes": len(data)})
+        crc = checksum(folder / f"{number}.bin")
+        entries.append({"file": f"{number}.bin", "shape": list(tensor.shape[1:]), "bytes": len(data), "crc32": crc})
     (folder / MANIFEST).write_text(json.dumps({"rows": len(tensors[0]), "tensors": entries}))
     return folder
 

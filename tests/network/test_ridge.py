@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from conftest import clouds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -189,6 +190,15 @@ def test_temperature_improves_the_likelihood():
         return np.mean(np.log(np.exp(logits).sum(1)) - logits[np.arange(200), labels])
 
     assert nll(fit.temperature) <= min(nll(0.5 * fit.temperature), nll(2 * fit.temperature), nll(1.0)) + 1e-9
+
+
+@pytest.mark.parametrize("classes", [500, 1000])
+def test_of_many_classes_the_probabilities_are_as_sure_as_the_likeliest_factor_makes_them(classes):
+    features, labels = clouds([4] * classes, 1.0, width=64)
+    fit, task = fit_ridge(features, labels, classes), SingleLabel.numbered(classes)
+    least = min(task.negative_log_likelihood(factor * fit.loo, labels) for factor in np.geomspace(1, 1e4, 60))
+    assert task.negative_log_likelihood(fit.temperature * fit.loo, labels) < least + 0.02
+    assert task.negative_log_likelihood(100 * fit.loo, labels) > least + 1  # a hundred is far from enough
 
 
 def problem(seed, n=40, d=9, classes=3):

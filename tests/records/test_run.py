@@ -90,3 +90,22 @@ def test_names():
     assert run_record().winner.name == "trial 3"
     assert WinnerRecord(-4, TrialKind.PROBE, 1.0, values()).name == "the closed-form probe"
     assert [plugin.is_core for plugin in run_record().plugins] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("changed", "guessing", "beats"),
+    [
+        ({}, 10 / 18, True),
+        ({"test_interval": (0.5, 0.96)}, 10 / 18, False),
+        ({"metric": "balanced"}, 1 / 2, True),
+        ({"metric": "balanced", "test_balanced": 0.6}, 1 / 2, False),
+        ({"test": None, "test_balanced": None, "test_images": 0, "per_class": ()}, None, None),
+    ],
+)
+def test_a_figure_is_held_against_guessing(changed, guessing, beats):
+    """Saying the largest class of the test images, or one of the classes where each counts alike."""
+    record = run_record(**changed)
+    assert record.guessing == pytest.approx(guessing) if guessing else record.guessing is None
+    assert record.beats_guessing is beats
+    plain = record.to_dict()
+    assert plain["test_beats_guessing"] is beats

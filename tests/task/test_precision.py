@@ -20,8 +20,29 @@ def test_average_precision_is_that_of_scikit_learn_and_unknown_without_images():
         assert found[label] == pytest.approx(average_precision_score(truth[:, label], scores[:, label]), abs=1e-12)
 
 
-def test_credit_is_the_jackknife_of_the_mean_average_precision():
+@pytest.mark.parametrize("digits", [0, 1])
+def test_equal_scores_are_no_order(digits):
+    """Which file is read first says nothing of a model."""
+    scores, truth = drawn(np.random.default_rng(4))
+    scores = scores.round(digits)
+    found = average_precisions(scores, truth)
+    for label in range(5):
+        assert found[label] == pytest.approx(average_precision_score(truth[:, label], scores[:, label]), abs=1e-12)
+    order = np.argsort(~truth[:, 0], kind="stable")  # all that have the first label come first
+    np.testing.assert_allclose(average_precisions(scores[order], truth[order]), found, atol=1e-12)
+    np.testing.assert_allclose(precision_scores(scores[order], truth[order]), precision_scores(scores, truth)[order])
+
+
+def test_one_answer_to_all_images_has_the_precision_of_guessing():
+    truth = np.arange(100) < 30
+    for order in (np.arange(100), np.arange(100)[::-1]):
+        assert average_precisions(np.zeros((100, 1)), truth[order, None])[0] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("digits", [0, 9])
+def test_credit_is_the_jackknife_of_the_mean_average_precision(digits):
     scores, truth = drawn(np.random.default_rng(1))
+    scores = scores.round(digits)
     whole = average_precisions(scores, truth).mean()
     lost = []
     for image in range(len(truth)):

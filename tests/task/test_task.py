@@ -1,5 +1,6 @@
 """Both tasks against brute force, scikit-learn and torch."""
 
+import itertools
 import subprocess
 import sys
 
@@ -273,6 +274,25 @@ def test_the_temperature_has_the_highest_likelihood_and_undoes_a_factor(task):
     assert fitted == pytest.approx(best, rel=0.02)
 
 
+@pytest.mark.parametrize("factor", [1e-5, 1e-2, 1e3])
+def test_the_temperature_knows_no_scale(task, factor):
+    scores, labels = drawn(task)
+    expected = task.temperature(scores, labels, doubt=1.0) / factor
+    assert task.temperature(factor * scores, labels, doubt=1.0) == pytest.approx(expected, rel=1e-3)
+
+
+def test_one_image_in_doubt_is_one_whose_label_is_a_matter_of_chance(task):
+    logits = np.array([[2.0, -1.0, 0.5], [0.0, 1.0, -2.0]])
+    labels = np.array([0, 1]) if task.exclusive else np.array([[True, False, False], [False, True, True]])
+    task = type(task).numbered(3)
+    every = np.arange(3) if task.exclusive else np.array(list(itertools.product([False, True], repeat=3)))
+    by_chance = np.mean([
+        task.negative_log_likelihood(np.repeat(logits[i : i + 1], len(every), 0), every) for i in range(2)
+    ])  # fmt: skip
+    plain = task.negative_log_likelihood(logits, labels)
+    assert task.negative_log_likelihood(logits, labels, smoothing=1 / 3) == pytest.approx((2 * plain + by_chance) / 3)
+
+
 def test_few_images_that_are_all_right_do_not_ask_for_certainty(task):
     logits = np.eye(4)[np.arange(12) % 4]
     labels = np.arange(12) % 4 if task.exclusive else np.eye(4, dtype=bool)[np.arange(12) % 4]
@@ -350,3 +370,8 @@ def test_cross_entropy_of_torch_agrees():
     scores, labels = drawn(SINGLE)
     logits, tensor = torch.from_numpy(scores), SINGLE.tensor(labels)
     torch.testing.assert_close(SINGLE.loss(logits, tensor).mean(), F.cross_entropy(logits, tensor))
+
+
+def test_guessing_is_known_from_the_classes_of_the_images_alone(task):
+    scores, labels = drawn(task)
+    assert task.guess(task.per_class(scores, labels), len(labels)) == pytest.approx(task.chance(labels))

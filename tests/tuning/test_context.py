@@ -1,16 +1,26 @@
 """What all trials of a run share, on one small real network: features, statistics, folds, and networks built anew."""
 
+import copy
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from made import VALUES
+from made import HEAD_ONLY, VALUES, trial
 
+from advisor.network.adabn import reestimate_batchnorm
+from advisor.network.ridge import fit_ridge
 from advisor.network.stages import TOKENS
+from advisor.network.sweep import BATCH
 from advisor.recipe.values import FeatureValues, FreezeValues
+from advisor.tuning import network_runner
+from advisor.tuning.confirm import ScoredTrial
 from advisor.tuning.context import ContextPool, Limits, TrialContext
 from advisor.tuning.folds import folds_of, most_folds, rows_of
+from advisor.tuning.network_runner import NetworkRunner, origin_of
+from advisor.tuning.source import _wanted
+from advisor.tuning.weights import KeptWeights
 
 
 def linear(width):
@@ -171,3 +181,92 @@ def test_a_fold_is_standardised_by_its_own_training_images(context):
     assert not torch.equal(fold.standardise(3).mean, whole)
     assert torch.equal(context.standardise(3).mean, whole)
     assert fold.features("train", 3).mean(0).abs().max() < 1e-4
+
+
+@pytest.fixture
+def runner(pool, tmp_path):
+    return NetworkRunner(pool, origin_of(VALUES, pretrained=True), KeptWeights(tmp_path, "key"))
+
+
+def test_further_seeds_see_other_pictures_and_the_same_clean_ones(runner):
+    values = replace(VALUES, train=replace(VALUES.steps[1], augment="crop"))
+    drawn = []
+    for draw in range(3):
+        (context,) = runner.fold_contexts(values, 1, draw)
+        *learnt, judged = _wanted(context, values, 4)
+        assert learnt[0][1].clean
+        assert judged[1].clean
+        drawn += [str(view) for _, view in learnt[1:]]
+    assert len(set(drawn)) == len(drawn) == 9
+
+
+def test_statistics_of_a_fold_are_those_of_the_images_it_learns_from(runner, pool):
+    adapted = replace(VALUES, freeze=FreezeValues(1.0, "adabn"))
+    folds = runner.fold_contexts(adapted, 2)
+    assert rows_of(folds).tolist() == runner.rows(2).tolist()
+    for fold in folds:
+        expected = copy.deepcopy(pool.first.network)
+        rows = fold.rows("train")
+        reestimate_batchnorm(expected, [fold.clean(part) for part in np.array_split(rows, -(-len(rows) // BATCH))])
+        for (name, own), (_, other) in zip(fold.network.named_buffers(), expected.named_buffers(), strict=True):
+            torch.testing.assert_close(own, other, msg=name)
+    means = [dict(fold.network.named_buffers())["bn1.running_mean"] for fold in folds]
+    assert not torch.allclose(*means, atol=1e-4)
+
+
+def test_what_explains_a_choice_is_judged_where_nothing_was_chosen(runner, monkeypatch):
+    (chosen_by,) = runner.fold_contexts(VALUES, 1)
+    (other,) = runner.unchosen_contexts(VALUES, 1, 3)
+    assert set(other.rows("val")) != set(chosen_by.rows("val"))
+    assert set(other.rows("val")) | set(other.rows("train")) == set(chosen_by.rows("val")) | set(
+        chosen_by.rows("train")
+    )
+    folds = {draw: [fold.rows("val").tolist() for fold in runner.fold_contexts(VALUES, 2, draw)] for draw in (0, 3)}
+    assert [fold.rows("val").tolist() for fold in runner.unchosen_contexts(VALUES, 2, 3)] == folds[3] != folds[0]
+    monkeypatch.setattr(NetworkRunner, "given_validation", True)
+    (given,) = runner.unchosen_contexts(VALUES, 1, 3)
+    assert given.rows("val").tolist() == chosen_by.rows("val").tolist()
+    assert given.draw == 3
+
+
+def test_the_probe_of_a_search_is_that_of_a_recommendation(context):
+    """Features are standardised once, not by the context and again by the head."""
+    raw, labels = context.raw_features("train", 3), context.labels("train")
+    kind = context.catalog.head("ridge")
+    head = kind.create(raw.shape[1], 3)
+    kind.fit(head, context.features("train", 3), labels, **context.scaling_known(kind.fit))
+    expected = fit_ridge(raw.numpy(), labels.numpy(), 3)
+    held = context.raw_features("val", 3)
+    logits = expected.temperature * (held.double().numpy() @ expected.weight.T + expected.bias)
+    with torch.inference_mode():
+        own = head(context.features("val", 3)).numpy()
+    np.testing.assert_allclose(own, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_the_winner_learns_from_a_drawn_validation_part_too(runner, monkeypatch):
+    """A head always, a training where the time allows; a part that came with the dataset is left alone."""
+    original, learnt_from = network_runner.run_trial, []
+
+    def run_trial(context, values, **more):
+        learnt_from.append((len(context.rows("train")), len(context.rows("val"))))
+        return original(context, values, **more)
+
+    monkeypatch.setattr(network_runner, "run_trial", run_trial)
+    last, drawn = len(runner.context.stages), (len(runner.context.rows("train")), len(runner.context.rows("val")))
+    heads, tuned = (
+        ScoredTrial(
+            trial(values=values, tap=last, frozen=frozen), np.ones((1, drawn[1])), linear=True, deterministic=heads
+        )
+        for values, frozen, heads in ((HEAD_ONLY, last, True), (replace(VALUES, head=HEAD_ONLY.head), 2, False))
+    )
+
+    def handed_over(chosen, deadline):
+        _, refitted = runner.network(chosen, folds=1, seed=0, deadline=deadline)
+        return refitted, learnt_from[-1]
+
+    everything = (True, (sum(drawn), 0))
+    assert handed_over(heads, time.monotonic()) == everything
+    assert handed_over(tuned, time.monotonic() + 1e6) == everything
+    assert handed_over(tuned, time.monotonic()) == (False, drawn)
+    monkeypatch.setattr(NetworkRunner, "given_validation", True)
+    assert handed_over(heads, time.monotonic() + 1e6) == (False, drawn)

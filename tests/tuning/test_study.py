@@ -240,6 +240,22 @@ def test_few_images_are_cross_validated_where_the_budget_has_room(images, given,
     assert search.folds == folds
 
 
+@pytest.mark.parametrize("scenarios", [(), (Recipe("tunes", values={"freeze.depth": 0.0}),)], ids=["drawn", "scenario"])
+@pytest.mark.parametrize(("seconds", "folds"), [(1.0, 5), (6.0, 3), (30.0, 1)])
+def test_folds_are_priced_by_the_first_training_where_the_plan_begins_with_a_head(scenarios, seconds, folds):
+    """A start that trains nothing costs nothing, and one fine-tuning in five folds took 253 of 280 seconds."""
+    runner = Replay(depth_helps, lambda _values: seconds)
+    runner.given_validation = False
+    search, _ = searching(runner, budget=100, scenarios=scenarios, freeze__depth=Range(0.0, 1.0, start=1.0))
+    assert search.folds == folds
+
+
+def test_a_plan_of_heads_alone_is_always_cross_validated():
+    runner = Replay(depth_helps, lambda _values: 1000.0)
+    runner.given_validation = False
+    assert searching(runner, budget=1, freeze__depth=1.0)[0].folds == 5
+
+
 def test_asked_folds_are_made_as_far_as_the_smallest_class_goes():
     runner = Replay(depth_helps)
     runner.most_folds = 3

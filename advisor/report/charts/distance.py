@@ -23,7 +23,7 @@ from advisor.report.charts.drawing import (
     unit_axis,
     within,
 )
-from advisor.report.page.blocks import Chart, Column, Table
+from advisor.report.page.blocks import Chart, Column, Table, said
 from advisor.report.page.words import interval, number
 from advisor.strategy import SCENARIOS
 
@@ -51,10 +51,16 @@ def scenario_map(verdict: Verdict, size: Size, distance: Distance) -> Chart:
     ranking = ", ".join(f"{n} ({SCENARIOS[n].words}) {p[n]:.2f}" for n in sorted(p, key=lambda n: -p[n]))
     likeliest = max(p, key=lambda n: p[n])
     turned = (
-        f" The expected accuracies still favour scenario {verdict.scenario}." if likeliest != verdict.scenario else ""
+        f" The expected accuracies still favour scenario {verdict.scenario}."
+        if likeliest != verdict.scenario and verdict.learnable
+        else ""
     )
     rows = tuple(
-        (f"{n} {one.size}, {one.distance}", f"{p[n]:.2f}", "advised" if n == verdict.scenario else "")
+        (
+            f"{n} {one.size}, {one.distance}",
+            f"{p[n]:.2f}",
+            "advised" if n == verdict.scenario and verdict.learnable else "",
+        )
         for n, one in SCENARIOS.items()
     )
 
@@ -94,7 +100,7 @@ def scenario_map(verdict: Verdict, size: Size, distance: Distance) -> Chart:
             "Probability of each scenario by size and distance alone",
             (Column("scenario"), Column("probability", number=True), Column("")),
             rows,
-            marked=frozenset({verdict.scenario - 1}),
+            marked=frozenset({verdict.scenario - 1} if verdict.learnable else ()),
         ),
         key="The diamond is this dataset, its bar the interval; in the grey bands either side would do.",
     )
@@ -124,6 +130,7 @@ def depth_profile(distance: Distance) -> Chart | None:
         "unknown": "",
     }[distance.shift]
     words = ", ".join(f"{r['part']} {r['value']:.3f}" for r in rows)
+    whose = f"{said(distance.borrowed)}'s" if distance.borrowed else "the network's"
 
     def draw() -> Spec:
         base = chart(rows).encode(x=alt.X("part:N", sort=None, title="layers of the network, input side first",
@@ -140,7 +147,7 @@ def depth_profile(distance: Distance) -> Chart | None:
 
     return Chart(
         "Distance by depth",
-        f"Squared Hellinger distance between the channel statistics of these images and of the network's training "
+        f"Squared Hellinger distance between the channel statistics of these images and of {whose} training "
         f"data: {words}; largest in the {most}. {shift}".strip(),
         draw,
         Table(

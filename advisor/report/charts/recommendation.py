@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from advisor.advice.cost import WayCost
     from advisor.advice.labels import LabelCurve
-    from advisor.advice.probe import ProbeCurve
+    from advisor.advice.probe import ProbeCurve, ProbePoint
     from advisor.advice.recommendation import Recommendation
     from advisor.report.charts.drawing import Layer, Row, Spec
     from advisor.strategy import Strategy
@@ -42,13 +42,18 @@ _CODES = {"mean": "", "relu": " (positive parts only)", "mean+std": " (mean and 
 _FARTHEST = 16  # times the labels there are; beyond, nothing is drawn
 
 
-def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
-    """Accuracy of a linear classifier at every stage, beside that of the nearest neighbours."""
+def probe_curve(curve: ProbeCurve, tap_stage: int | None) -> Chart:
+    """Accuracy of a linear classifier at every stage, beside that of the nearest neighbours.
+
+    Args:
+        curve: the probes.
+        tap_stage: where the head should read; None where no stage tells the classes apart.
+    """
     probe, near = "linear classifier", "nearest neighbours"
     rows: list[Row] = [
         {"stage": p.stage, "name": Name(p.name).short, "value": p.accuracy, "low": within(p.accuracy - p.se),
          "high": within(p.accuracy + p.se), "kind": probe, "tied": p.tied,
-         "note": _probe_note(p.tied, p.stage, curve.best.stage, tap_stage)}
+         "note": _probe_note(p, curve.best, tap_stage)}
         for p in curve.points
     ]  # fmt: skip
     others = [{"stage": p.stage, "name": Name(p.name).short, "value": p.neighbours, "kind": near} for p in curve.points]
@@ -56,11 +61,17 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     best, last = curve.best, curve.last
     lead = f"{points(best.gain)} ± {points(best.gain_se, sign=False)} points over the last"
     winner = (
-        f"The last stage is the best: {last.accuracy:.3f} ± {last.se:.3f}."
+        f"No stage tells the {curve.task.noun[1]} apart: the best, {best.stage} ({said(best.name)}), has "
+        f"{best.accuracy:.3f} ± {best.se:.3f}."
+        if tap_stage is None
+        else f"The last stage is the best: {last.accuracy:.3f} ± {last.se:.3f}."
         if best.stage == last.stage
         else f"Stage {best.stage} ({said(best.name)}) is the best with {best.accuracy:.3f} ± {best.se:.3f}, {lead} "
         f"({last.accuracy:.3f})."
     )
+
+    if tap_stage is not None:
+        winner += f" The head should read stage {tap_stage} ({said(curve.points[tap_stage - 1].name)})."
 
     def draw() -> Spec:
         x = alt.X("stage:O", title="stage of the network, input side first", axis=alt.Axis(labelAngle=0, grid=False))
@@ -76,7 +87,7 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
             .mark_point(size=330, color=ACCENT, strokeWidth=2, opacity=1)
             .encode(x="stage:O", y="value:Q"),
             chart([{**row, "t": "read here"} for row in chosen])
-            .mark_text(dy=-17, fontWeight="bold", **beside_edge(tap_stage, len(rows)))
+            .mark_text(dy=-17, fontWeight="bold", **beside_edge(tap_stage or 1, len(rows)))
             .encode(x="stage:O", y="high:Q", text="t:N"),
             chart(others)
             .mark_point(filled=True, size=45, shape="square", color=SECOND, opacity=1)
@@ -90,9 +101,9 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
 
     return Chart(
         "A linear classifier at every stage",
-        f"{winner} The head should read stage {tap_stage} ({said(curve.points[tap_stage - 1].name)}). Leave-one-out "
+        f"{winner} Leave-one-out "
         f"{curve.metric} on {show_images(curve.images, curve.independent)}{_CODES[curve.codes]}, beside that of the "
-        f"ten nearest neighbours; guessing gives {curve.chance:.2f}.",
+        f"nearest neighbours; guessing gives {curve.chance:.2f}.",
         draw,
         Table(
             f"Leave-one-out {curve.metric} at every stage",
@@ -103,14 +114,14 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
             tuple(
                 (str(p.stage), Name(p.name), whole(p.width), number(p.accuracy, 3), number(p.se, 3),
                  points(p.gain), number(p.neighbours, 3),
-                 _probe_note(p.tied, p.stage, curve.best.stage, tap_stage))
+                 _probe_note(p, curve.best, tap_stage))
                 for p in curve.points
             ),
-            marked=frozenset({tap_stage - 1}),
+            marked=frozenset() if tap_stage is None else frozenset({tap_stage - 1}),
             bars=tuple(p.accuracy for p in curve.points),
         ),
-        key="Bars are one standard error; filled points are tied with the best; the ring is where the head should "
-        "read.",
+        key="Bars are one standard error; filled points are tied with the best"
+        + ("." if tap_stage is None else "; the ring is where the head should read."),
     )  # fmt: skip
 
 
@@ -268,8 +279,11 @@ def _by_chance(curve: ProbeCurve) -> Iterable[Layer]:
         yield label.encode(y="y:Q", x=alt.value(0), text="t:N")
 
 
-def _probe_note(tied: bool, stage: int, best: int, tap: int) -> str:  # noqa: FBT001
-    notes = ["best" if stage == best else "tied with the best" if tied else "", "read here" if stage == tap else ""]
+def _probe_note(point: ProbePoint, best: ProbePoint, tap: int | None) -> str:
+    if tap is None:
+        return ""
+    standing = "best" if point.stage == best.stage else "tied with the best" if point.tied else ""
+    notes = [standing, "read here" if point.stage == tap else ""]
     return ", ".join(note for note in notes if note)
 
 

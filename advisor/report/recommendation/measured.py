@@ -13,7 +13,7 @@ from advisor.report.recommendation.verdict import departures, runner_up
 
 if TYPE_CHECKING:
     from advisor.advice.recommendation import Recommendation
-    from advisor.report.page.blocks import Block
+    from advisor.report.page.blocks import Block, Chart
 
 _SHOWN = {
     "crop": "cut to its middle",
@@ -26,7 +26,7 @@ def scenario_section(recommendation: Recommendation) -> Section:
     """The four scenarios, and the one that this is."""
     blocks: tuple[Block, ...] = (
         distance_charts.scenario_map(recommendation.verdict, recommendation.size, recommendation.distance),
-        runner_up(recommendation),
+        *runner_up(recommendation),
         Text("Size is counted, not estimated."),
         *departures(recommendation),
     )
@@ -43,16 +43,40 @@ def depth_section(recommendation: Recommendation) -> Section:
     elif profile or votes:
         blocks += [chart for chart in (profile, votes) if chart]
     else:
-        blocks.append(Text("The distance could not be measured: this backbone has neither BatchNorm nor a classifier."))
+        blocks.append(Text("The distance could not be measured: this backbone has no BatchNorm."))
     if distance.borrowed:
         backbone, lender = said(recommendation.backbone), said(distance.borrowed)
-        blocks.append(Text(f"{backbone} has no BatchNorm; the statistics are those of {lender}."))
-    blocks.append(charts.probe_curve(recommendation.curve, recommendation.verdict.tap_stage))
+        blocks.append(
+            Text(
+                f"{backbone} has no BatchNorm and remembers nothing of its training data; {lender} judges in its "
+                "place, so this is the distance from what that one was trained on."
+            )
+        )
+    elif distance.votes and not distance.calibrated:
+        blocks.append(
+            Text(
+                "This backbone brings no constants: its late layers are judged against phase-scrambled copies of the "
+                "images, its class predictions have no vote, and the interval is wider."
+            )
+        )
+    blocks.append(probes(recommendation))
     return Section("depth", "What the network sees, layer by layer", "Layer by layer", tuple(blocks))
 
 
-def ways_section(recommendation: Recommendation) -> Section:
-    """What each way may bring and cost, and the backbones where several were compared."""
+def probes(recommendation: Recommendation) -> Chart:
+    """A classifier at every stage, and where the head should read where any stage tells the classes apart."""
+    verdict = recommendation.verdict
+    return charts.probe_curve(recommendation.curve, verdict.tap_stage if verdict.learnable else None)
+
+
+def ways_section(recommendation: Recommendation) -> Section | None:
+    """What each way may bring and cost, and the backbones where several were compared.
+
+    Where nothing is learnable no way brings anything, and only the backbones are left.
+    """
+    if not recommendation.verdict.learnable:
+        table = backbones_table(recommendation)
+        return None if table is None else Section("ways", "Backbones compared", "Backbones", (table,))
     blocks: list[Block] = [
         times_chart(recommendation),
         Pair(
@@ -92,7 +116,7 @@ def fits_blocks(recommendation: Recommendation) -> tuple[Block, ...]:
 def sizes_blocks(recommendation: Recommendation) -> tuple[Block, ...]:
     """The probe at smaller inputs, and what each costs; nothing where the network takes no smaller one."""
     sizes = recommendation.sizes
-    if sizes is None:
+    if sizes is None or not recommendation.verdict.learnable:
         return ()
     whole = sizes.points[-1].seconds
     table = Table(
@@ -133,7 +157,7 @@ def backbones_table(recommendation: Recommendation) -> Table | None:
 
 def labels_section(recommendation: Recommendation) -> Section | None:
     """What more labels would bring, where that could be measured."""
-    if recommendation.labels is None:
+    if recommendation.labels is None or not recommendation.verdict.learnable:
         return None
     curve = charts.label_curve(recommendation, recommendation.labels)
     return Section("labels", "What more labels would bring", "More labels", (curve,))

@@ -24,6 +24,7 @@ from advisor.report.recommendation.measured import (
     depth_section,
     fits_blocks,
     labels_section,
+    probes,
     scenario_section,
     sizes_blocks,
     ways_section,
@@ -63,7 +64,8 @@ def recommendation_page(
         title=verdict.title(recommendation),
         first=(
             *verdict.expectation(recommendation),
-            verdict.next_command(plan),
+            *verdict.checks(recommendation),
+            verdict.next_command(recommendation, plan),
             Heading("Why", 2),
             verdict.why(recommendation),
         ),
@@ -81,10 +83,11 @@ def recommendation_screen(recommendation: Recommendation, *, plan: str, reports:
         plan: where the plan was written.
         reports: where those were written.
     """
-    curve, labels = recommendation.curve, recommendation.labels
+    labels = recommendation.labels
     backbones = backbones_table(recommendation)
     doubts = in_doubt(recommendation.profile, recommendation if recommendation.verdict.learnable else None)
-    more = [] if labels is None else [charts.label_curve(recommendation, labels).finding]
+    learnable = recommendation.verdict.learnable
+    more = [] if labels is None or not learnable else [charts.label_curve(recommendation, labels).finding]
     return Page(
         about="Advice for",
         subject=Name(recommendation.profile.name),
@@ -93,27 +96,28 @@ def recommendation_screen(recommendation: Recommendation, *, plan: str, reports:
         first=(
             *verdict.expectation(recommendation),
             *verdict.departures(recommendation),
+            *verdict.checks(recommendation),
             Heading("Why"),
             verdict.why(recommendation),
         ),
         sections=(
             data_section(recommendation.profile, *doubts),
             *([Section("backbones", "", "", (backbones,))] if backbones else []),
-            Section("depth", "", "", (charts.probe_curve(curve, recommendation.verdict.tap_stage),)),
-            Section("ways", "", "", (
+            Section("depth", "", "", (probes(recommendation),)),
+            *([Section("ways", "", "", (
                 times_chart(recommendation),
                 charts.ways_accuracy(recommendation),
                 *fits_blocks(recommendation),
                 *sizes_blocks(recommendation),
                 *map(Text, more),
-                verdict.runner_up(recommendation),
-            )),
+                *verdict.runner_up(recommendation),
+            ))] if learnable else []),
             verdict.change_section(recommendation),
             Section("cost", "", "", (verdict.cost_table(recommendation), verdict.weights(recommendation))),
             Section("next", "", "", (
                 *(Text(f"Report with charts and pictures: {report}") for report in reports),
                 Text(f"Plan: {plan}"),
-                verdict.next_command(plan),
+                verdict.next_command(recommendation, plan),
             )),
         ),
     )  # fmt: skip

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 from advisor.advice.planning import first_of
 from advisor.outcome.handover import versions
 from advisor.recipe import Choices, Range
-from advisor.report.page.blocks import Bullets, Column, CommandLine, Fact, Facts, Name, Section, Table, Text, said
+from advisor.report.page.blocks import (
+    Bullets,
+    Column,
+    CommandLine,
+    Fact,
+    Facts,
+    Heading,
+    Name,
+    Section,
+    Table,
+    Text,
+    said,
+)
 from advisor.report.page.words import article, memory, number, plain, sentence, whole
 from advisor.strategy import SCENARIOS
 from advisor.units import show_duration
@@ -36,7 +48,9 @@ _START = (
 
 
 def kicker(recommendation: Recommendation) -> str:
-    """The scenario by its name."""
+    """The scenario by its name; none is named where nothing is learnable."""
+    if not recommendation.verdict.learnable:
+        return "No way is recommended"
     scenario = SCENARIOS[recommendation.verdict.scenario]
     return f"Scenario {scenario.number}: {scenario.words}"
 
@@ -56,15 +70,20 @@ def title(recommendation: Recommendation) -> str:
 def expectation(recommendation: Recommendation) -> Iterator[Block]:
     """What to expect, in a sentence and in figures."""
     verdict, metric = recommendation.verdict, recommendation.curve.metric
+    if not verdict.learnable:
+        best = recommendation.curve.best
+        yield Facts((
+            Fact(f"Best leave-one-out {metric}", number(best.accuracy, 3), f"± {best.se:.3f}, of every stage"),
+            Fact("Guessing gives", number(recommendation.curve.chance, 3), "without looking at an image"),
+            _images(recommendation),
+        ))  # fmt: skip
+        return
     expected, cost = verdict.forecast, recommendation.cost.ways[verdict.strategy]
-    if verdict.learnable:
-        yield Text(
-            f"Expect {article(metric)} of about {expected.accuracy:.2f} on images like these. One training takes about "
-            f"{show_duration(cost.seconds)} on this machine; the search tries further settings.",
-            "lead",
-        )
-    size = recommendation.size
-    apart = "" if size.independent == size.images else f"{whole(size.independent)} independent, "
+    yield Text(
+        f"Expect {article(metric)} of about {expected.accuracy:.2f} on images like these. One training takes about "
+        f"{show_duration(cost.seconds)} on this machine; the search tries further settings.",
+        "lead",
+    )
     further = f"{memory(cost.extra_bytes)} of further memory" if cost.extra_bytes else "no further memory"
     yield Facts(
         (
@@ -73,9 +92,22 @@ def expectation(recommendation: Recommendation) -> Iterator[Block]:
             Fact("One training here", show_duration(cost.seconds), further),
             Fact("Probability of this scenario", number(verdict.probabilities[verdict.scenario]),
                  "by size and distance alone"),
-            Fact("Images to train on", whole(size.images), f"{apart}{size.per_class:.0f} per class"),
+            _images(recommendation),
         )
     )  # fmt: skip
+
+
+def _images(recommendation: Recommendation) -> Fact:
+    size = recommendation.size
+    apart = "" if size.independent == size.images else f"{whole(size.independent)} independent, "
+    return Fact("Images to train on", whole(size.images), f"{apart}{size.per_class:.0f} per class")
+
+
+def checks(recommendation: Recommendation) -> Iterator[Block]:
+    """What to look at before anything is trained; nothing where something is learnable."""
+    if recommendation.verdict.checks:
+        yield Heading("What to check", 2)
+        yield Bullets(tuple(sentence(check) for check in recommendation.verdict.checks))
 
 
 def departures(recommendation: Recommendation) -> Iterator[Text]:
@@ -89,20 +121,29 @@ def why(recommendation: Recommendation) -> Bullets:
     return Bullets(tuple(sentence(reason) for reason in recommendation.verdict.reasons))
 
 
-def runner_up(recommendation: Recommendation) -> Text:
-    """The second likeliest scenario."""
+def runner_up(recommendation: Recommendation) -> Iterator[Text]:
+    """The second likeliest scenario, where one is recommended."""
+    if not recommendation.verdict.learnable:
+        return
     scenario = SCENARIOS[recommendation.verdict.runner_up]
-    return Text(f"Runner-up is scenario {scenario.number}, {scenario.words}: {scenario.strategy.label}.")
+    yield Text(f"Runner-up is scenario {scenario.number}, {scenario.words}: {scenario.strategy.label}.")
 
 
-def next_command(plan: str) -> CommandLine:
-    """The search that the plan is for."""
+def next_command(recommendation: Recommendation, plan: str) -> CommandLine:
+    """The search that the plan is for; where nothing is learnable, the same question once the labels are right."""
+    if not recommendation.verdict.learnable:
+        return CommandLine(
+            "When the labels are right", f"advisor recommend {shlex.quote(recommendation.plan.location)}"
+        )
     return CommandLine("Next", "advisor tune" if plan == "advisor.toml" else f"advisor tune {shlex.quote(plan)}")
 
 
 def change_section(recommendation: Recommendation) -> Section:
     """What would change the verdict, and the recipe."""
     recipe = recommendation.plan.recipe
+    flips = Bullets(tuple(sentence(flip) for flip in recommendation.flips))
+    if not recommendation.verdict.learnable:
+        return Section("change", "What would change this", "What would change it", (flips,))
     rows = tuple(
         (words, Name(plain(first_of(recipe.values[key]))), Name(_searched(recipe.values[key]), 80), key)
         for key, words in _START
@@ -113,8 +154,9 @@ def change_section(recommendation: Recommendation) -> Section:
         (Column("what"), Column("begins with"), Column("is searched", wide=True), Column("key", terminal=False)),
         rows,
     )
-    blocks = (Bullets(tuple(sentence(flip) for flip in recommendation.flips)), table)
-    return Section("change", "What would change this, and where the search begins", "What would change it", blocks)
+    return Section(
+        "change", "What would change this, and where the search begins", "What would change it", (flips, table)
+    )
 
 
 def cost_table(recommendation: Recommendation) -> Table:

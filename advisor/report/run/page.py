@@ -147,12 +147,26 @@ def _title(run: RunFolder) -> str:
     record = run.record
     if record.test is None:
         return f"Validation {record.metric_name} {record.validation:.3f}; no image was left for a test"
-    return record.task.headline(record.test)
+    headline = record.task.headline(record.test)
+    if record.beats_guessing is False:
+        return f"Not clearly better than guessing: {headline[0].lower()}{headline[1:]}"
+    return headline
 
 
 def _summary(run: RunFolder) -> Iterator[Block]:
     yield Text(
-        " ".join(filter(None, (_what_won(run), _against_floor(run), _refitted(run), charts.forecast_words(run)))),
+        " ".join(
+            filter(
+                None,
+                (
+                    _against_guessing(run),
+                    _what_won(run),
+                    _against_floor(run),
+                    _refitted(run),
+                    charts.forecast_words(run),
+                ),
+            )
+        ),
         "lead",
     )
     yield Facts(tuple(_facts(run)))
@@ -246,6 +260,22 @@ def _refitted(run: RunFolder) -> str:
     return (
         f"What is handed over was then fitted once more, on all {images} images of the training and validation parts; "
         "the validation figures are from before that."
+    )
+
+
+def _against_guessing(run: RunFolder) -> str:
+    """What an answer that does not look would reach, where the test images do not rule it out."""
+    record = run.record
+    if record.beats_guessing is not False or record.guessing is None:
+        return ""
+    advice = (
+        "Check the labels before anything else; no probe learnt anything from them either."
+        if record.advice.get("learnable") is False
+        else "More test images would tell, or the labels are wrong."
+    )
+    return (
+        f"Guessing, without a look at the image, gives {record.guessing:.3f}, which {record.test_images} test images "
+        f"do not rule out for this model. {advice}"
     )
 
 

@@ -40,7 +40,20 @@ def test_every_way_has_a_title(strategy, title):
 
 def test_the_kicker_names_the_scenario_and_the_runner_up_is_another():
     assert blocks.kicker(recommendation()) == "Scenario 1: small and similar"
-    assert blocks.runner_up(recommendation()).text.startswith("Runner-up is scenario 3, small and different: ")
+    (runner_up,) = blocks.runner_up(recommendation())
+    assert runner_up.text.startswith("Runner-up is scenario 3, small and different: ")
+
+
+def test_where_nothing_is_learnable_no_scenario_is_named_and_what_to_check_stands_there():
+    nothing = of(Strategy.LAST_LAYER, learnable=False, checks=("look at the labels", "label more images"))
+    assert blocks.kicker(nothing) == "No way is recommended"
+    assert list(blocks.runner_up(nothing)) == list(blocks.departures(nothing)) == []
+    heading, checks = blocks.checks(nothing)
+    assert (heading.text, checks.items) == ("What to check", ("Look at the labels.", "Label more images."))
+    assert list(blocks.checks(recommendation())) == []
+    command = blocks.next_command(nothing, "advisor.toml")
+    assert command.text == f"advisor recommend {nothing.plan.location}"
+    assert [block.kind for block in blocks.change_section(nothing).blocks] == ["bullets"]
 
 
 def test_what_to_expect_is_a_sentence_and_four_figures():
@@ -84,7 +97,7 @@ def test_reasons_become_sentences():
      ("my plan.toml", "advisor tune 'my plan.toml'"), ("$(rm -rf ~).toml", "advisor tune '$(rm -rf ~).toml'")],
 )  # fmt: skip
 def test_the_next_command_may_be_copied(plan_file, command):
-    assert blocks.next_command(plan_file).text == command
+    assert blocks.next_command(recommendation(), plan_file).text == command
 
 
 def test_what_is_searched_is_told_by_its_ends():
