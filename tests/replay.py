@@ -26,11 +26,16 @@ class Replay:
         seconds: of a training of values in one fold; 0 where only a head is fitted.
         stages: of the network, whose closed-form probes reach `probe`.
         events: by the count of runs, what happens instead.
+        forecast: what `seconds` are expected to be.
+        learnt: of values, the share of the training images that a training has right in the end; None says nothing.
     """
 
-    def __init__(self, accuracy, seconds=lambda _values: 10.0, *, stages=8, probe=0.6, events=None, forecast=None):
+    def __init__(
+        self, accuracy, seconds=lambda _values: 10.0, *, stages=8, probe=0.6, events=None, forecast=None,
+        learnt=lambda _values: None,
+    ):  # fmt: skip
         self.accuracy, self.length, self.stages, self.probe = accuracy, seconds, stages, probe
-        self.forecast = forecast or seconds
+        self.forecast, self.learnt = forecast or seconds, learnt
         self.clock = Clock()
         self.events = events or {}
         self.runs, self.kept, self.dropped = [], {}, []
@@ -77,10 +82,11 @@ class Replay:
             curve.append(CurvePoint(epoch, 25 * epoch, share * whole * epoch / 4, share * end * epoch / 4))
             report(curve[-1])
         return self.finished(
-            share * end, folds, seed, tap=self.stages, frozen=frozen, steps=round(100 * share), curve=curve, fold=fold
-        )
+            share * end, folds, seed, tap=self.stages, frozen=frozen, steps=round(100 * share), curve=curve, fold=fold,
+            learnt=self.learnt(values),
+        )  # fmt: skip
 
-    def finished(self, accuracy, folds, seed, *, tap, frozen, steps, curve=(), fold=0):
+    def finished(self, accuracy, folds, seed, *, tap, frozen, steps, curve=(), fold=0, learnt=None):
         count = IMAGES // folds if folds > 1 else IMAGES // 2
         right = np.zeros(count)
         right[: round(accuracy * count)] = 1
@@ -89,6 +95,7 @@ class Replay:
             rows=np.arange(fold * count, (fold + 1) * count), image_scores=scores, sample_weight=np.ones(count),
             loss=1 - accuracy, temperature=1.0, tap=tap, frozen=frozen, frozen_share=frozen / self.stages,
             steps=steps, planned_steps=100 if steps else 0, audit="same", network=lambda: seed, curve=tuple(curve),
+            train_accuracy=learnt,
         )  # fmt: skip
 
     def is_linear(self, _head):

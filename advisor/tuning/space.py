@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from advisor.types import Scalar
 
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
+_WORTH_LONGER = 1.25  # times the steps, below which a training is not repeated for being longer
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
     "features.weights", "features.tap", "freeze.depth", "features.input_size", "features.fit",
@@ -192,6 +193,27 @@ class SearchSpace:
         """Input sizes that a training may have, ascending; 0 is the backbone's own."""
         asked = self._value("features.input_size")
         return sorted(int(choice) for choice in asked.choices) if isinstance(asked, Choices) else []
+
+    def longer(self, values: TrialValues, factor: float) -> TrialValues | None:
+        """The same training with more steps, as far as the recipe searches its length.
+
+        Args:
+            values: of the training.
+            factor: times its steps, or what the range leaves of that.
+
+        Returns:
+            The longer training; None where the length is fixed, or hardly more is allowed.
+        """
+        flat = values.to_flat()
+        for key in ("train.epochs", "train.steps"):
+            asked, length = self._value(key), int(flat.get(key, 0))
+            if length and isinstance(asked, Range | Choices):
+                if isinstance(asked, Range):
+                    most = min(round(factor * length), int(asked.high))
+                else:
+                    most = min((int(choice) for choice in asked.choices if int(choice) > length), default=0)
+                return self.completed({**flat, key: most}) if most >= _WORTH_LONGER * length else None
+        return None
 
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""

@@ -15,6 +15,7 @@ from advisor.progress import Progress, Silent
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
+from advisor.tuning.followups import FollowUps
 from advisor.tuning.runner import REFIT
 from advisor.tuning.sampling import pick_sampler
 from advisor.tuning.starts import Starts
@@ -78,6 +79,7 @@ class Search:
         self.ledger = ledger
         self.runner = runner
         self.starts = Starts(space, runner, recipe.name, scenarios)
+        self._follow_ups = FollowUps(space, self.starts)
         self.seed = seed
         self.budget = budget
         self.worker = worker
@@ -151,7 +153,7 @@ class Search:
             if repeats >= _REPEATS:
                 return "exhausted"
             if self.worker == 0 and not head_only:
-                self._say_deeper(self.starts.enqueue_next(self.ledger, self._left(last)))
+                self._propose(self._left(last))
             # A Gaussian process learns nothing from what was pruned, and asks for it again.
             trial = self.ledger.ask(self._anywhere if repeats else self._sampler)
             try:
@@ -279,6 +281,11 @@ class Search:
             self.ledger.complete(trial, finished, self._clock() - began)
             self._keep_leaders(trial.number, finished)
         return True
+
+    def _propose(self, seconds: float) -> None:
+        """Enqueue what is tried next, unless that is the sampler's; `seconds` are left for it in each fold."""
+        if not self._follow_ups.enqueue(self.ledger, self.scored_trials(), self.sample_weight, seconds):
+            self._say_deeper(self.starts.enqueue_next(self.ledger, seconds))
 
     def _left(self, deadline: float) -> float:
         """Seconds for a training in each fold, so that one on all images fits behind it."""
