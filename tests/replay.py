@@ -3,7 +3,7 @@
 import numpy as np
 
 from advisor.recipe.values import FreezeValues, HeadValues, TrialValues
-from advisor.records.trial import CurvePoint
+from advisor.records.trial import CurvePoint, Member
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError
 from advisor.tuning.finished import Finished, joined
 
@@ -38,7 +38,8 @@ class Replay:
         self.forecast, self.learnt = forecast or seconds, learnt
         self.clock = Clock()
         self.events = events or {}
-        self.runs, self.kept, self.dropped = [], {}, []
+        self.runs, self.kept, self.dropped, self.averaged = [], {}, [], []
+        self.average = lambda members: np.mean([self.kept[member].accuracy for member in members])
         self.images, self.most_folds, self.given_validation = IMAGES, 5, True
 
     def sample_weight(self, folds):
@@ -104,9 +105,22 @@ class Replay:
     def can_hand_over(self, _tap):
         return True
 
-    def keep(self, number, finished):
-        self.kept[number] = finished
+    def keep(self, number, finished, seed=0):
+        self.kept[Member(number, seed)] = finished
 
     def drop_all_but(self, numbers):
         self.dropped.append(sorted(numbers))
-        self.kept = {number: one for number, one in self.kept.items() if number in numbers}
+        self.kept = {member: one for member, one in self.kept.items() if member.trial in numbers}
+
+    def members(self):
+        return set(self.kept)
+
+    def judging_seconds(self, _values):
+        return 0.5
+
+    def judge_average(self, values, members):
+        if not set(members) <= set(self.kept):
+            return None
+        self.clock.now += self.judging_seconds(values)
+        self.averaged.append(tuple(members))
+        return self.finished(self.average(members), 1, 0, tap=self.stages, frozen=0, steps=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
@@ -109,6 +110,11 @@ def adapt_recipe(
         known |= _length(recipe, images, training.steps)
         if sizes is not None and "features.input_size" not in recipe.values:
             known["features.input_size"] = Choices(tuple(point.size for point in sizes.points), training.size)
+        if family.parts and "train.parts" not in recipe.values:
+            known["train.parts"] = Choices(family.parts, family.parts[0])
+            # Few parameters want a higher rate than all of them.
+            if isinstance(rate := known.get("optimizer.lr"), Range):
+                known["optimizer.lr"] = replace(rate, high=priors.PARTS_RATE * rate.high)
         for key, value in (("optimizer.layer_decay", family.bottom), ("optimizer.weight_decay", family.weight_decay)):
             if key not in recipe.values and value != KEYS[key].default:
                 known[key] = value

@@ -76,6 +76,12 @@ def explain(
         if not search.has_result:
             raise RunError(f"`{folder}` has no finished trial.", hint=f"advisor tune --resume {folder.name}")
         winner = search.choice().chosen
+        if winner.record.members:
+            first = winner.record.members[0].trial
+            winner = next(one for one in search.scored_trials() if one.number == first)
+            progress.say(
+                f"The winner is an average of trainings; {winner.record.name}, the first of them, is explained."
+            )
         weights = importances(search.ledger.comparable())
         left_out: list[str] = []
         ablations = _ablations(search, winner, weights, deadline, left_out)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from advisor.types import Param, Scalar
 
 SCHEMA = 1
+PARTS = ("all", "bias", "lora")
 MAX_SEED = 2**32 - 1  # of numpy and Optuna
 
 
@@ -173,6 +174,14 @@ KEYS: Mapping[str, Key] = {
     "train.mixup": Key(float, 0.0, "alpha of mixup's Beta distribution; 0 is off", 0.0, 10.0),
     "train.ema": Key(float, 0.0, "decay of the averaged weights that are kept; 0 is off", 0.0, 0.99999),
     "train.drop_path": Key(float, 0.0, "largest rate of stochastic depth in the part that trains; 0 is off", 0.0, 0.9),
+    "train.parts": Key(
+        str,
+        "all",
+        "what trains of the unfrozen stages: all, biases only (BitFit), or low-rank updates of the attention (LoRA), "
+        "which are added to its weights in the end",
+        choices=PARTS,
+    ),
+    "train.lora_rank": Key(int, 8, "rank of the low-rank updates", 1, 256),
     "train.balance": Key(
         str,
         "auto",

@@ -87,6 +87,8 @@ class TrainValues:
     epochs: int = 0
     augment: str | None = None
     drop_path: float | None = None
+    parts: str | None = None
+    lora_rank: int | None = None
 
     def length(self, images: int) -> int:
         """Optimiser steps on so many training images."""
@@ -157,6 +159,11 @@ class TrialValues:
     def drop_path(self) -> float:
         """Largest rate of stochastic depth; 0 is off."""
         return (self.train.drop_path if self.train else None) or 0.0
+
+    @property
+    def parts(self) -> str:
+        """What trains of the unfrozen stages: `all`, `bias` or `lora`."""
+        return (self.train.parts if self.train else None) or "all"
 
     def at_depth(self, depth: float) -> TrialValues:
         """The same with another freeze depth."""

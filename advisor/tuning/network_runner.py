@@ -9,23 +9,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.network.parts import PASSES
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.tuning.finished import Finished
 from advisor.tuning.folds import folds_of, most_folds, rows_of
+from advisor.tuning.judging import score
 from advisor.tuning.runner import REFIT
 from advisor.tuning.source import kept_views, missing_images
-from advisor.tuning.trial import run_folds, run_trial
+from advisor.tuning.trial import predict_logits, run_folds, run_trial
+from advisor.tuning.weights import average_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from advisor.network.transfer import TransferNetwork
-    from advisor.records.trial import CurvePoint
+    from advisor.records.trial import CurvePoint, Member
     from advisor.tuning.confirm import ScoredTrial
     from advisor.tuning.context import ContextPool, TrialContext
-    from advisor.tuning.finished import Finished
     from advisor.tuning.weights import KeptWeights
 
 _PROBE = "ridge"  # the head that is the closed-form probe
@@ -77,7 +81,7 @@ class NetworkRunner:
         return self.context.prepared.dataset.families(self.rows(folds))
 
     def seconds(self, values: TrialValues) -> float:
-        """Seconds that a trial takes in one fold, about: a step is three forward passes."""
+        """Seconds that a trial takes in one fold, about: a step is up to three forward passes of what is not frozen."""
         context = self.context
         tap = context.stages.tap_index(values.features.tap)
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
@@ -87,10 +91,11 @@ class NetworkRunner:
         seen = train.length(images) * min(train.batch_size, images)
         codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
         views = kept_views(context, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
-        passes = seen * (3 - 2 * share)
+        step = PASSES[values.parts]
+        passes = seen * (share + step * (1 - share))
         if views and context.activations is not None:
             missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
-            passes = missing * share + seen * 3 * (1 - share)
+            passes = missing * share + seen * step * (1 - share)
         return passes * self.contexts.seconds_per_image(values)
 
     def probes(self) -> Mapping[int, TrialValues]:
@@ -128,13 +133,55 @@ class NetworkRunner:
         """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
         return tap == len(self.context.stages) or self.context.segments is not None
 
-    def keep(self, number: int, finished: Finished) -> None:
-        """Keep the model of a trial that may be handed over."""
-        self._weights.keep(number, finished.network())
+    def keep(self, number: int, finished: Finished, seed: int = 0) -> None:
+        """Keep the model of a trial that may be handed over, or that of one of its further seeds."""
+        self._weights.keep(number, finished.network(), seed)
 
     def drop_all_but(self, numbers: Collection[int]) -> None:
         """Delete the models that were beaten."""
         self._weights.drop_all_but(numbers)
+
+    def members(self) -> Collection[Member]:
+        """Trainings whose models are kept."""
+        return self._weights.members()
+
+    def judge_average(self, values: TrialValues, members: Sequence[Member]) -> Finished | None:
+        """The average of the weights of kept trainings, judged on the one validation part."""
+        network = self._averaged(values, members)
+        if network is None:
+            return None
+        context = self.contexts.of(values)
+        held, frozen = context.rows("val"), context.stages.frozen_index(values.freeze.depth, network.tap)
+        network.freeze(frozen, batchnorm="eval")
+        judged = score(predict_logits(network, context, held), context.labels("val"))
+        kept = sum(p.numel() for p in network.trunk.parameters())
+        still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+        return Finished(
+            rows=held, image_scores=judged.image_scores, sample_weight=context.sample_weight(held), loss=judged.loss,
+            temperature=judged.temperature, tap=network.tap, frozen=frozen, frozen_share=still / kept, steps=0,
+            planned_steps=0, audit=network.frozen_digest(), network=lambda: network,
+        )  # fmt: skip
+
+    def judging_seconds(self, values: TrialValues) -> float:
+        """Seconds that it takes to judge a trained model, about."""
+        return len(self.context.rows("val")) * self.contexts.seconds_per_image(values)
+
+    def _averaged(self, values: TrialValues, members: Sequence[Member]) -> TransferNetwork | None:
+        states = [self._weights.load(member.trial, member.seed) for member in members]
+        loaded = [state for state in states if state is not None]
+        average = average_weights(loaded) if len(loaded) == len(members) else None
+        return None if average is None else self._built(values, average)
+
+    def _built(self, values: TrialValues, state: Mapping[str, Tensor]) -> TransferNetwork:
+        """A trial's network with weights that were kept."""
+        context = self.contexts.of(values)
+        kind = context.catalog.head(values.head.name)
+        tap = context.stages.tap_index(values.features.tap)
+        width = context.standardise(tap, tokens=kind.tokens).mean.numel()
+        head = kind.create(width, context.classes, **values.head.params)
+        network = context.build(tap, head, tokens=kind.tokens)
+        network.load_state_dict(state, strict=True)
+        return network.eval()
 
     def fold_contexts(self, values: TrialValues, folds: int, draw: int = 0) -> list[TrialContext]:
         """The folds of a trial's images on the network that its values ask for; `draw` gives other folds."""
@@ -157,6 +204,7 @@ class NetworkRunner:
 
         After cross-validation it is always fitted again. Where one part was drawn for validation, a head always learns
         from it too, and a training where the time allows; a validation part that came with the dataset is left alone.
+        An average of trainings is handed over as it was judged: its members would all have to be trained again.
 
         Args:
             chosen: the trial.
@@ -169,18 +217,15 @@ class NetworkRunner:
             The model, and whether it has learnt from the validation images.
         """
         values = chosen.values
+        if chosen.record.members and (average := self._averaged(values, chosen.record.members)) is not None:
+            return average, False
         context = self.contexts.of(values)
         refitted = folds > 1 or (
             not self.given_validation and (chosen.head_only or time.monotonic() + REFIT * chosen.seconds < deadline)
         )
         kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:
-            kind = context.catalog.head(values.head.name)
-            width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
-            head = kind.create(width, context.classes, **values.head.params)
-            network = context.build(chosen.tap, head, tokens=kind.tokens)
-            network.load_state_dict(kept, strict=True)
-            return network.eval(), False
+            return self._built(values, kept), False
         steps_on = len(context.rows("train"))
         if refitted:
             rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))

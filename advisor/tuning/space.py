@@ -30,7 +30,7 @@ _WHEN_TRAINING = (
     "train.batch_size", "train.warmup", "train.label_smoothing", "train.mixup", "train.ema",
 )  # fmt: skip
 _WHEN_VIEWED = ("train.augment", "features.cache", "features.views")
-_WHEN_TUNING = ("optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", *_WHEN_VIEWED)
+_WHEN_TUNING = ("optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", "train.parts", *_WHEN_VIEWED)
 
 
 class SearchSpace:
@@ -294,11 +294,21 @@ class SearchSpace:
         # A head alone reads clean features, computed once, unless the recipe says how its views come about.
         viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
         for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
-            value = self._value(key)
-            if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
-                value = value.first  # with nothing else to train, only the product with lr matters
-            values[key] = ask(key, value)
+            values[key] = ask(key, self._narrowed(key, values, stages, head_only=head_only))
+        if values.get("train.parts") == "lora":
+            values["train.lora_rank"] = ask("train.lora_rank", self._value("train.lora_rank"))
         return values
+
+    def _narrowed(self, key: str, known: Mapping[str, Scalar], stages: Stages, *, head_only: bool) -> Value:
+        """What a value of a training may be beside those that are known, less what would do nothing."""
+        value = self._value(key)
+        if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
+            return value.first  # with nothing else to train, only the product with lr matters
+        if key == "train.parts" and known["features.weights"] == "random":
+            return "all"
+        if key == "train.parts" and isinstance(value, Choices) and not stages.tokens:
+            return "all"  # the parts are a transformer's; a recipe may fix them for any network
+        return value
 
 
 # A frozen random network teaches nothing, and no closed form is fitted to one.

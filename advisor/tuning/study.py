@@ -18,6 +18,7 @@ from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedEr
 from advisor.tuning.followups import FollowUps
 from advisor.tuning.runner import REFIT
 from advisor.tuning.sampling import pick_sampler
+from advisor.tuning.soup import MOST_MEMBERS, candidates_of, look_for_average
 from advisor.tuning.starts import Starts
 from advisor.units import show_duration
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
 _MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
+_KEPT = 5  # trainings whose models are kept, for handing over one of them or their average
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
@@ -194,7 +196,24 @@ class Search:
                     self.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 self.ledger.add_seed(rival.number, again, finished.image_scores)
+                if self.folds == 1 and not rival.head_only:
+                    self.runner.keep(rival.number, finished, again)
                 advance(1)
+
+    def average(self, deadline: float) -> None:
+        """Look for an average of the best trainings that is better than each, as far as the time allows.
+
+        In cross-validation there is none: the models of its folds are not handed over, and each member would have to be
+        trained again on all images.
+        """
+        if self.folds > 1:
+            return
+        scored_trials, weight = self.scored_trials(), self.sample_weight
+        candidates = candidates_of(scored_trials, weight, self.runner.members(), self.ledger.further_seeds)
+        if len(candidates) < 2 or candidates == self.ledger.average_of():
+            return
+        last = deadline - self._refit_seconds()
+        look_for_average(self.ledger, self.runner, candidates, deadline=last, clock=self._clock, say=self.progress.say)
 
     def judge(self, values: TrialValues, *, seed: int, deadline: float, again: int = 0) -> Finished:
         """A trial on the study's validation images that is no part of the study; `again` draws other folds.
@@ -207,18 +226,7 @@ class Search:
 
     def scored_trials(self) -> list[ScoredTrial]:
         """Every finished trial with a score, once each."""
-        count = len(self.sample_weight)
-        return [
-            ScoredTrial(
-                record,
-                self.ledger.image_scores(record.number, count),
-                linear=record.values is not None and self.runner.is_linear(record.values.head.name),
-                # With one validation part a closed form gives the same under every seed.
-                deterministic=record.tap == record.frozen and record.steps == 0 and self.folds == 1,
-            )
-            for record in self.ledger.records()
-            if record.scored
-        ]
+        return [self._scored(record) for record in self.ledger.records() if record.scored and self._at_hand(record)]
 
     def choice(self) -> Choice:
         """Which trial is handed over.
@@ -307,6 +315,30 @@ class Search:
         return False
 
     def _reserve(self) -> float:
+        """Seconds to leave for what comes after the search: averages, and training the winner on all images."""
+        tuned = [one for one in self.scored_trials() if not one.head_only][:1] if self.folds == 1 else []
+        averages = sum(MOST_MEMBERS * self.runner.judging_seconds(one.values) for one in tuned)
+        return averages + self._refit_seconds()
+
+    def _at_hand(self, record: TrialRecord) -> bool:
+        """Whether the weights of all members of an average are still kept; what is no average needs none."""
+        return not record.members or set(record.members) <= set(self.runner.members())
+
+    def _scored(self, record: TrialRecord) -> ScoredTrial:
+        count, soup = len(self.sample_weight), record.kind is TrialKind.SOUP
+        # An average is handed over without the validation images, where those were drawn from the training images.
+        forgoes = soup and not self.runner.given_validation
+        return ScoredTrial(
+            record,
+            self.ledger.image_scores(record.number, count),
+            linear=record.values is not None and self.runner.is_linear(record.values.head.name),
+            # With one validation part a closed form gives the same under every seed, and so does an average.
+            deterministic=record.steps == 0 and self.folds == 1 and (record.tap == record.frozen or soup),
+            tried=self.ledger.tried_averages(count) if soup else None,
+            unlearnt=count / max(1, self.runner.images) if forgoes else 0.0,
+        )
+
+    def _refit_seconds(self) -> float:
         """Seconds to leave for training the winner on all images, the validation images among them."""
         tuned = [one for one in leaders(self.scored_trials(), self.sample_weight) if not one.head_only]
         return max((REFIT * one.seconds / self.folds for one in tuned), default=0.0)
@@ -326,7 +358,7 @@ class Search:
         if finished.steps == 0 or self.folds > 1:
             return
         trained = [one for one in self.scored_trials() if not one.deterministic]
-        ahead = [one.number for one in leaders(trained, self.sample_weight)]
+        ahead = [one.number for one in leaders(trained, self.sample_weight, _KEPT)]
         if number in ahead:
             self.runner.keep(number, finished)
         self.runner.drop_all_but(ahead)

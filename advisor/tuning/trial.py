@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from advisor.network.parts import merge_updates, train_parts
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
@@ -244,6 +245,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         course.tap, head, tokens=course.kind.tokens, drop_path=values.drop_path
     )  # fmt: skip
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
+    train_parts(network, values.parts, (values.train and values.train.lora_rank) or 0)
     before = network.frozen_digest()
     held, held_labels = context.rows("val"), context.labels("val")
     source = source_of(
@@ -300,6 +302,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     _audit(before, after)
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+    merge_updates(network)
     return Finished(
         rows=held, image_scores=last.image_scores, sample_weight=context.sample_weight(held), loss=last.loss,
         temperature=last.temperature,

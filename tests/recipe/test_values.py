@@ -37,6 +37,7 @@ optimizers = st.builds(
 trainings = st.builds(
     TrainValues, epochs=st.integers(1, 9), batch_size=st.integers(2, 64), warmup=numbers, label_smoothing=numbers,
     mixup=numbers, ema=numbers, augment=st.none() | words, drop_path=st.none() | numbers,
+    parts=st.none() | words, lora_rank=st.none() | st.integers(1, 9),
 )  # fmt: skip
 
 
