@@ -38,7 +38,7 @@ class Replay:
         self.forecast, self.learnt = forecast or seconds, learnt
         self.clock = Clock()
         self.events = events or {}
-        self.runs, self.kept, self.dropped, self.averaged = [], {}, [], []
+        self.runs, self.kept, self.dropped, self.averaged, self.grown = [], {}, [], [], []
         self.average = lambda members: np.mean([self.kept[member].accuracy for member in members])
         self.images, self.most_folds, self.given_validation = IMAGES, 5, True
 
@@ -57,7 +57,11 @@ class Replay:
             for tap in range(self.stages, 0, -1)
         }
 
-    def run(self, values, *, folds, seed, deadline, draw=0, report=lambda _point: None):
+    def can_grow(self, _values, _side):
+        return True
+
+    def run(self, values, *, folds, seed, deadline, draw=0, report=lambda _point: None, grows=None):
+        self.grown.append(grows)
         self.runs.append((values, seed, draw))
         if values.head.name == "ridge":
             tap = self.stages - sum(1 for one, *_ in self.runs[:-1] if one.head.name == "ridge")

@@ -23,7 +23,6 @@ from advisor.records.trial import CurvePoint
 from advisor.task.interval import paired
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
-from advisor.tuning.trial import run_trial
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -124,8 +123,8 @@ def _curves(
     search = opened.search
     for name, values in ((WINNER, winner.values), (SCRATCH, _from_scratch(opened, winner))):
         try:
-            context = opened.runner.fold_contexts(values, search.folds)[0]
-            done = run_trial(context, values, seed=search.seed_of(winner.values), deadline=deadline)
+            seed = search.seed_of(winner.values)
+            done = opened.runner.run_first_fold(values, folds=search.folds, seed=seed, deadline=deadline)
         except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue

@@ -161,6 +161,13 @@ KEYS: Mapping[str, Key] = {
         0,
         10_000_000,
     ),
+    "train.grow_from": Key(
+        str,
+        "",
+        "sides and steps of what comes before, such as 64:300: the training begins at 64 pixels for 300 steps and goes "
+        "on at the input size for steps",
+        searchable=False,
+    ),
     "train.epochs": Key(int, 0, "passes over the training images in place of steps; 0 leaves it to steps", 0, 10_000),
     "train.batch_size": Key(int, 32, "images per step", 2, 65_536),
     "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from advisor.records.trial import TrialKind, Way
+from advisor.records.trial import Member, TrialKind, Way
 from advisor.tuning.confirm import leaders
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from advisor.records.trial import TrialRecord
     from advisor.tuning.confirm import ScoredTrial
     from advisor.tuning.ledger import Ledger
+    from advisor.tuning.runner import TrialRunner
     from advisor.tuning.space import SearchSpace
     from advisor.tuning.starts import Starts
 
@@ -29,16 +30,19 @@ class FollowUps:
 
     The best training so far that has not learnt its own images is run again with twice the steps: neither other rates
     nor other depths say anything about a network that is still underway. Where the longer one leads, it is followed up
-    in turn; where it does not, nothing of that line is proposed again.
+    in turn; where it does not, nothing of that line is proposed again. One that has learnt its images goes on at the
+    next larger input from where it stands, where its weights are kept and fit (progressive resizing).
 
     Args:
         space: that proposals lie in.
         starts: says what a training costs.
+        runner: has the weights.
     """
 
-    def __init__(self, space: SearchSpace, starts: Starts) -> None:
+    def __init__(self, space: SearchSpace, starts: Starts, runner: TrialRunner) -> None:
         self._space = space
         self._starts = starts
+        self._runner = runner
 
     def enqueue(
         self, ledger: Ledger, scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], seconds: float
@@ -59,14 +63,28 @@ class FollowUps:
             if (longer := self._longer(leader.record)) and self._fits(ledger, longer, seconds):
                 ledger.enqueue(self._space.params(longer), f"longer than trial {leader.number}")
                 return True
+            if grown := self._grown(ledger, leader, seconds):
+                size = leader.values.features.input_size
+                ledger.enqueue(self._space.params(grown), f"trial {leader.number}, larger than {size}", leader.number)
+                return True
         return False
+
+    def _grown(self, ledger: Ledger, leader: ScoredTrial, seconds: float) -> TrialValues | None:
+        """The leader gone on with at a larger input, where that can be done, is new, and fits."""
+        record = leader.record
+        grown = self._space.grown(leader.values, record.steps or 0)
+        kept = Member(leader.number, 0) in self._runner.members()
+        if grown is None or not kept or (record.trained or 0) < 1 or leader.number in ledger.grown():
+            return None
+        fits = self._starts.cost(grown) - self._starts.cost(leader.values) <= seconds
+        return grown if fits and self._runner.can_grow(leader.values, grown.features.input_size) else None
 
     def _longer(self, record: TrialRecord) -> TrialValues | None:
         """The same with twice the steps; None where it has learnt its images, or the time cut it short already."""
-        learnt, whole = record.train_accuracy, record.trained
-        if record.values is None or learnt is None or learnt >= _LEARNT or whole is None or whole < 1:
+        learnt, values = record.train_accuracy, record.values
+        if values is None or values.before or learnt is None or learnt >= _LEARNT or (record.trained or 0) < 1:
             return None
-        return self._space.longer(record.values, _LONGER)
+        return self._space.longer(values, _LONGER)
 
     def _fits(self, ledger: Ledger, values: TrialValues, seconds: float) -> bool:
         params = self._space.params(values)

@@ -129,9 +129,25 @@ class Ledger:
 
     # Starting points
 
-    def enqueue(self, params: Mapping[str, Scalar], start: str) -> None:
-        """Try these parameters next, as the starting point of a recipe."""
-        self.study.enqueue_trial(dict(params), user_attrs={"scenario": start} if start else {})
+    def enqueue(self, params: Mapping[str, Scalar], start: str, grows: int | None = None) -> None:
+        """Try these parameters next.
+
+        Args:
+            params: by key path.
+            start: the recipe whose starting point they are, or what else they come from.
+            grows: number of the trial whose training goes on at their input size.
+        """
+        growth = {} if grows is None else {"grows": grows}
+        self.study.enqueue_trial(dict(params), user_attrs={**({"scenario": start} if start else {}), **growth})
+
+    def grows(self, trial: optuna.Trial) -> int | None:
+        """Number of the trial whose training this one goes on with; None where it begins anew."""
+        return cast("int | None", trial.user_attrs.get("grows"))
+
+    def grown(self) -> set[int]:
+        """Trials whose training another one goes on with, or went on with until the time was up."""
+        kinds = ((trial.user_attrs.get("grows"), trial.user_attrs.get("kind")) for trial in self._all(self.study))
+        return {number for number, kind in kinds if number is not None and kind != TrialKind.INTERRUPTED}
 
     def tried_starts(self) -> list[Mapping[str, Scalar]]:
         """Parameters that were enqueued and not cut off."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.errors import BackboneError
 from advisor.network.parts import PASSES
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
@@ -96,7 +97,9 @@ class NetworkRunner:
         if views and context.activations is not None:
             missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
             passes = missing * share + seen * step * (1 - share)
-        return passes * self.contexts.seconds_per_image(values)
+        before = values.before
+        earlier = self.seconds(before) if before is not None else 0.0
+        return earlier + passes * self.contexts.seconds_per_image(values)
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, the last stage first."""
@@ -120,10 +123,52 @@ class NetworkRunner:
         deadline: float,
         draw: int = 0,
         report: Callable[[CurvePoint], None] = lambda _point: None,
+        grows: int | None = None,
     ) -> Finished:
         """Run a trial; see `TrialRunner.run`."""
+        kept = None if grows is None else self._weights.load(grows)
+
+        def start(fold: int, deadline: float) -> Mapping[str, Tensor] | None:
+            if kept is not None:
+                return kept
+            return self._start(values, lambda one: self.fold_contexts(one, folds, draw)[fold], seed, deadline)
+
         contexts = self.fold_contexts(values, folds, draw)
-        return run_folds(contexts, values, seed=seed, deadline=deadline, report=report)
+        return run_folds(contexts, values, seed=seed, deadline=deadline, report=report, start=start)
+
+    def run_first_fold(self, values: TrialValues, *, folds: int, seed: int, deadline: float) -> Finished:
+        """A trial on the first fold alone, with its curve; errors as of `run`."""
+
+        def context_of(one: TrialValues) -> TrialContext:
+            return self.fold_contexts(one, folds)[0]
+
+        start = self._start(values, context_of, seed, deadline)
+        return run_trial(context_of(values), values, seed=seed, deadline=deadline, start=start)
+
+    def _start(
+        self, values: TrialValues, context_of: Callable[[TrialValues], TrialContext], seed: int, deadline: float
+    ) -> Mapping[str, Tensor] | None:
+        """What a training at a larger input goes on from, trained; None where it begins anew."""
+        before = values.before
+        if before is None:
+            return None
+        start = self._start(before, context_of, seed, deadline)
+        done = run_trial(context_of(before), before, seed=seed, deadline=deadline, start=start)
+        return done.network().state_dict()
+
+    def can_grow(self, values: TrialValues, side: int) -> bool:
+        """Whether every weight fits at another input size: networks whose positions have parameters begin anew.
+
+        Statistics of BatchNorm that were taken anew are those of one size.
+        """
+        if values.freeze.batchnorm == "adabn":
+            return False
+        try:
+            smaller, larger = (self.contexts.of(one).network for one in (values, values.at_size(side)))
+        except BackboneError:
+            return False
+        shapes = [{name: tensor.shape for name, tensor in one.state_dict().items()} for one in (smaller, larger)]
+        return shapes[0] == shapes[1]
 
     def is_linear(self, head: str) -> bool:
         """Whether a head is one linear layer."""
@@ -227,15 +272,19 @@ class NetworkRunner:
         if kept is not None:
             return self._built(values, kept), False
         steps_on = len(context.rows("train"))
-        if refitted:
-            rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
-            context = context.divided(rows, rows[:0])
-            if not chosen.head_only:
-                tell("Training the winner on all images that may be trained on.")
+        rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
+        if refitted and not chosen.head_only:
+            tell("Training the winner on all images that may be trained on.")
+
+        def context_of(one: TrialValues) -> TrialContext:
+            return self.contexts.of(one).divided(rows, rows[:0]) if refitted else self.contexts.of(one)
+
         if chosen.trained < 1 and values.train is not None:
             steps = max(1, round(chosen.trained * values.train.length(steps_on)))
             values = replace(values, train=replace(values.train, steps=steps, epochs=0))
-        return run_trial(context, values, seed=seed, deadline=math.inf).network().eval(), refitted
+        start = self._start(values, context_of, seed, math.inf)
+        done = run_trial(context_of(values), values, seed=seed, deadline=math.inf, start=start)
+        return done.network().eval(), refitted
 
 
 def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0, fit: str = "crop") -> TrialValues:

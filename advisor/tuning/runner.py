@@ -54,6 +54,7 @@ class TrialRunner(Protocol):
         deadline: float,
         draw: int = 0,
         report: Callable[[CurvePoint], None] = ...,
+        grows: int | None = None,
     ) -> Finished:
         """Run a trial.
 
@@ -64,6 +65,8 @@ class TrialRunner(Protocol):
             deadline: on `time.monotonic`.
             draw: which division into folds; 0 is the study's own.
             report: told after each epoch; may raise to stop the trial.
+            grows: number of the trial with whose kept weights a training goes on, so that what came before is not
+                trained again.
 
         Raises:
             TrialFailedError: there is no score.
@@ -85,6 +88,9 @@ class TrialRunner(Protocol):
 
     def members(self) -> Collection[Member]:
         """Trainings whose models are kept."""
+
+    def can_grow(self, values: TrialValues, side: int) -> bool:
+        """Whether what is trained with some values can go on at another input size: every weight must fit there."""
 
     def judge_average(self, values: TrialValues, members: Sequence[Member]) -> Finished | None:
         """The average of the weights of kept trainings, judged on the one validation part.

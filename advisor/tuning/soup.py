@@ -98,4 +98,5 @@ def _start_of(one: ScoredTrial) -> object:
     values = one.values
     features = values.features
     adapted = values.freeze.batchnorm == "adabn"
-    return values.backbone, features.weights, features.input_size, one.tap, values.head.name, adapted
+    grown = values.train.grow_from if values.train else None  # its features are scaled as at its first input
+    return values.backbone, features.weights, features.input_size, one.tap, values.head.name, adapted, grown

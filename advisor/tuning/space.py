@@ -215,6 +215,22 @@ class SearchSpace:
                 return self.completed({**flat, key: most}) if most >= _WORTH_LONGER * length else None
         return None
 
+    def grown(self, values: TrialValues, taken: int) -> TrialValues | None:
+        """The same training, gone on with at the next larger input for half as many steps again.
+
+        Args:
+            values: of the training.
+            taken: its steps.
+
+        Returns:
+            None where inputs or lengths are not searched, or there is no larger one.
+        """
+        length = self._value("train.steps")
+        larger = next((side for side in self.sizes() if side > values.features.input_size > 0), None)
+        if larger is None or not isinstance(length, Range):
+            return None
+        return values.grown(larger, max(int(length.low), round(taken / 2)), taken)
+
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""
         known = {*KEYS, *self.recipe.values}
@@ -295,8 +311,15 @@ class SearchSpace:
         viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
         for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
             values[key] = ask(key, self._narrowed(key, values, stages, head_only=head_only))
-        if values.get("train.parts") == "lora":
+        return values if head_only else {**values, **self._depending(values, ask)}
+
+    def _depending(self, known: Mapping[str, Scalar], ask: Callable[[str, Value], Scalar]) -> dict[str, Scalar]:
+        """Values that mean something beside some others only."""
+        values: dict[str, Scalar] = {}
+        if known["train.parts"] == "lora":
             values["train.lora_rank"] = ask("train.lora_rank", self._value("train.lora_rank"))
+        if growth := ask("train.grow_from", self._value("train.grow_from")):
+            values["train.grow_from"] = growth
         return values
 
     def _narrowed(self, key: str, known: Mapping[str, Scalar], stages: Stages, *, head_only: bool) -> Value:

@@ -81,7 +81,7 @@ class Search:
         self.ledger = ledger
         self.runner = runner
         self.starts = Starts(space, runner, recipe.name, scenarios)
-        self._follow_ups = FollowUps(space, self.starts)
+        self._follow_ups = FollowUps(space, self.starts, runner)
         self.seed = seed
         self.budget = budget
         self.worker = worker
@@ -267,15 +267,17 @@ class Search:
                 reported = now.steps
 
         try:
-            values = self.space.suggest(trial, head_only=head_only)
+            values, before = self._suggested(trial, head_only=head_only)
             if (earlier := self._earlier(values)) is not None:
                 self.ledger.repeat(trial, values, earlier)
                 return False
             self.ledger.begin(trial, values)
-            self.starts.require_time(values, self._left(deadline))
+            if before is None:  # what grows was known to fit, less what is trained already
+                self.starts.require_time(values, self._left(deadline))
             finished = self.runner.run(
-                values, folds=self.folds, seed=self.seed_of(values), deadline=deadline, report=report
-            )
+                values, folds=self.folds, seed=self.seed_of(values), deadline=deadline, report=report,
+                grows=before.number if before else None,
+            )  # fmt: skip
         except HopelessError as error:
             self.ledger.prune(trial, str(error), self._clock() - began)
         except OutOfTimeError:
@@ -286,9 +288,20 @@ class Search:
             # One bad set of values must not end the study.
             self.ledger.fail(trial, reason_of(error), self._clock() - began)
         else:
-            self.ledger.complete(trial, finished, self._clock() - began)
+            # Trained again, what grew takes what came before, too.
+            earlier_seconds = (before.seconds or 0.0) if before else 0.0
+            self.ledger.complete(trial, finished, self._clock() - began + earlier_seconds)
             self._keep_leaders(trial.number, finished)
         return True
+
+    def _suggested(self, trial: optuna.Trial, *, head_only: bool) -> tuple[TrialValues, TrialRecord | None]:
+        """Values of a trial, and the trial whose training it goes on with, if any."""
+        values, grows = self.space.suggest(trial, head_only=head_only), self.ledger.grows(trial)
+        if grows is None or head_only:
+            return values, None
+        before = self.ledger.record(grows)
+        assert before.values is not None
+        return before.values.grown(values.features.input_size, values.steps[1].steps, before.steps or 0), before
 
     def _propose(self, seconds: float) -> None:
         """Enqueue what is tried next, unless that is the sampler's; `seconds` are left for it in each fold."""

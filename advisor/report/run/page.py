@@ -232,6 +232,9 @@ def _what_won(run: RunFolder) -> str:
             f"what is above its first {counted(trial.frozen, 'stage')}"
         )  # fmt: skip
         depth = _PARTS[winner.values.parts] + depth
+        if before := winner.values.before:
+            size, sides = winner.values.features.input_size, before.features.input_size
+            depth += f" (begun at {sides} pixels, gone on with at {size})"
         start = "random weights" if winner.values.features.weights == "random" else "the pretrained weights"
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
         if winner.members:
