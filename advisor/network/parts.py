@@ -86,6 +86,12 @@ def merge_updates(network: nn.Module) -> None:
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
 
 
+def copied_bytes(network: nn.Module) -> int:
+    """Bytes that a step holds beside weights, whatever the batch: of updated weights the sum and its gradient."""
+    updated = [module for module in network.modules() if isinstance(module, LowRank)]
+    return sum(2 * 4 * module.up.shape[0] * module.down.shape[1] for module in updated)
+
+
 def plain_name(name: str) -> str:
     """What a parameter is called in the plain network: of an update, that of the weight to which it is added."""
     return _UPDATE.sub(r"\1", name)

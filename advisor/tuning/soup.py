@@ -7,6 +7,7 @@ worse than its best member; so members are taken in one by one, the best first, 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.records.trial import Member, TrialKind
@@ -96,7 +97,7 @@ def look_for_average(
 def _start_of(one: ScoredTrial) -> object:
     """What must be alike in two trainings for their weights to lie in one valley, and their shapes to agree."""
     values = one.values
-    features = values.features
+    features = replace(values.features, cache=None, views=None)
     adapted = values.freeze.batchnorm == "adabn"
     grown = values.train.grow_from if values.train else None  # its features are scaled as at its first input
-    return values.backbone, features.weights, features.input_size, one.tap, values.head.name, adapted, grown
+    return values.backbone, features, one.tap, values.head.name, adapted, grown

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from advisor.network.parts import merge_updates, train_parts
+from advisor.network.parts import copied_bytes, merge_updates, train_parts
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
@@ -333,9 +333,10 @@ def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
     key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
     per_image = context.bytes_per_image(key, source.model, inputs)
     trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
+    weights = _BYTES_PER_WEIGHT * trained + copied_bytes(source.model)
     # A whole batch is drawn at once, in a few steps that each leave a copy.
     drawn = _COPIES_OF_INPUT * course.values.steps[1].batch_size * sum(one[0].nbytes for one in inputs)
-    return fitting_batch(cap, used_memory(context.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
+    return fitting_batch(cap, used_memory(context.device), weights + drawn, per_image)
 
 
 def _audit(before: str, after: str) -> None:

@@ -160,7 +160,9 @@ def test_families_bring_their_decay_and_rates_by_stage():
 def test_where_few_parameters_may_train_higher_rates_are_searched():
     recipe = Recipe("x", values={"freeze.depth": 0.0, "optimizer.lr": Range(1e-5, 1e-3, log=True)})
     adapted, plain = (
-        adapt_recipe(recipe, verdict(), FLAT, priors.FAMILIES[name], 1e-4, images=500, sizes=None, training=TRAINING).values
+        adapt_recipe(
+            recipe, verdict(), FLAT, priors.FAMILIES[name], 1e-4, images=500, sizes=None, training=TRAINING
+        ).values
         for name in ("transformer", "convnext")
     )
     assert adapted["optimizer.lr"].high == pytest.approx(priors.PARTS_RATE * plain["optimizer.lr"].high)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from advisor.errors import BackboneError
-from advisor.network.parts import LowRank, attention_layers, merge_updates, plain_name, train_parts
+from advisor.network.parts import LowRank, attention_layers, copied_bytes, merge_updates, plain_name, train_parts
 from advisor.network.segments import Segments
 from advisor.network.stages import stages_of
 from advisor.network.transfer import Standardise, TransferNetwork, cut
@@ -110,6 +110,21 @@ def test_all_is_what_freezing_left():
     transfer, _ = make(parts="all", frozen=2)
     frozen = transfer.stages.parameters(2)
     assert {name for name, p in transfer.trunk.named_parameters() if not p.requires_grad} == frozen
+
+
+def test_memory_of_updates_is_less_than_that_of_weights_and_their_sums_are_counted():
+    transfer, _ = make(frozen=0)
+    layers = [transfer.trunk.get_submodule(path) for path in attention_layers(transfer.trunk)]
+    assert copied_bytes(transfer) == sum(2 * layer.weight.nbytes for layer in layers)
+    whole, _ = make(frozen=0, parts="all")
+    assert copied_bytes(whole) == 0
+
+    def states(network):
+        return 12 * sum(p.numel() for p in network.parameters() if p.requires_grad)  # gradient and two moments
+
+    assert states(transfer) + copied_bytes(transfer) < states(whole)
+    merge_updates(transfer)
+    assert copied_bytes(transfer) == 0
 
 
 def test_the_rank_is_no_larger_than_the_weight():
