@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
@@ -109,6 +110,7 @@ def adapt_recipe(
         known |= _length(recipe, images, training.steps)
         if sizes is not None and "features.input_size" not in recipe.values:
             known["features.input_size"] = Choices(tuple(point.size for point in sizes.points), training.size)
+        known |= _parts(recipe, family, known.get("optimizer.lr"))
         for key, value in (("optimizer.layer_decay", family.bottom), ("optimizer.weight_decay", family.weight_decay)):
             if key not in recipe.values and value != KEYS[key].default:
                 known[key] = value
@@ -120,6 +122,16 @@ def adapt_recipe(
     if curve.balanced:
         known["search.metric"] = "balanced"
     return recipe.with_values(known)
+
+
+def _parts(recipe: Recipe, family: priors.Family, rate: Value | None) -> dict[str, Value]:
+    """What may train alone, and the higher rates that few parameters want; as it is where the recipe says it."""
+    if not family.parts or "train.parts" in recipe.values:
+        return {}
+    parts = Choices(family.parts, family.parts[0])
+    if not isinstance(rate, Range):
+        return {"train.parts": parts}
+    return {"train.parts": parts, "optimizer.lr": replace(rate, high=priors.PARTS_RATE * rate.high)}
 
 
 def _length(recipe: Recipe, images: int, start: int) -> dict[str, Value]:

@@ -23,12 +23,14 @@ class Family:
         different: where they do not.
         bottom: rate of the lowest stage over that of the highest; 1 treats all alike.
         weight_decay: decoupled.
+        parts: `train.parts` to search; empty where all is trained.
     """
 
     similar: float
     different: float
     bottom: float = 1.0
     weight_decay: float = 0.01
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,11 @@ SHARE_OF_SEARCH = 0.3
 FAMILIES: Mapping[str, Family] = {
     "batchnorm": Family(similar=3e-4, different=1e-3),
     "convnext": Family(similar=1e-4, different=3e-4, bottom=0.05, weight_decay=0.05),
-    "transformer": Family(similar=5e-5, different=1e-4, bottom=0.1, weight_decay=0.05),
+    "transformer": Family(similar=5e-5, different=1e-4, bottom=0.1, weight_decay=0.05, parts=("all", "lora", "bias")),
 }
+# Times the highest searched rate where low-rank updates or biases are searched, too: their best rate is about ten times
+# that of all weights [Zaken 2022, Biderman 2024].
+PARTS_RATE = 10.0
 RATES_AROUND = (0.1, 3.0)  # times that, where a rate is searched
 # A training's length is searched between these multiples of what the images call for.
 LENGTHS = (0.5, 4.0)

@@ -52,7 +52,7 @@ _SAID = frozenset({
     "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
     "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs",
     "train.batch_size", "train.warmup",
-    "train.label_smoothing", "train.augment", "train.balance",
+    "train.label_smoothing", "train.augment", "train.balance", "train.parts", "train.lora_rank",
 })  # fmt: skip
 _NOTHING: Mapping[str, object] = {
     "optimizer.layer_decay": 1.0, "optimizer.l2_sp": 0.0, "train.mixup": 0.0, "train.ema": 0.0, "train.drop_path": 0.0,
@@ -125,6 +125,8 @@ def eject(
         require_new(file, ways=("give another name: -o", "move or delete it"), hint="-o another.py")
     catalog, progress = catalog or load_catalog(), progress or Silent()
     report, plan = report_of(best), load_plan(best / "best.toml", catalog)
+    if report.winner.members:
+        raise _cannot_say(f"it averages the weights of {report.winner.member_names}, and the script trains once")
     contexts = open_contexts(plan, Machine(device), catalog, progress)
     values = SearchSpace(plan.recipe, contexts.first.stages, catalog).start()
     folded = report.folds > 1 or report.winner.refitted
@@ -170,6 +172,7 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
         "a random head on a frozen network" if not tuned and values.head.init != "probe" else "",
         f"the augmentation `{values.augment}`"
         if tuned and values.augment not in _VIEWS else "",
+        "low-rank updates of the attention (LoRA)" if values.parts == "lora" else "",
         "classes that are made to count alike" if balance_mode(values, context) != "none" else "",
         "" if dataset.task.exclusive else "images with several labels",
         f"images of more than 8 bits ({', '.join(deep)})" if deep else "",
@@ -321,6 +324,7 @@ def _training_words(
         "batch": train.batch_size, "warmup": repr(train.warmup),
         "lr": repr(optimizer.lr), "decay": repr(optimizer.weight_decay),
         "head_lr": repr(optimizer.head_lr),
+        "only": ' and name.endswith("bias")' if values.parts == "bias" else "",
         "frozen": frozen_line(context.network, context.stages, frozen), "views": views,
         "rounds": -(-epochs // kept) if kept and views else 0, "mirror": augment == "flip_crop",
         "views_words": f"{views} views of each image, the first of them plain" if kept else "a view for each epoch",

@@ -23,7 +23,6 @@ from advisor.records.trial import CurvePoint
 from advisor.task.interval import paired
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
-from advisor.tuning.trial import run_folds, run_trial
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -78,6 +77,12 @@ def explain(
         if not search.has_result:
             raise RunError(f"`{folder}` has no finished trial.", hint=f"advisor tune --resume {folder.name}")
         winner = search.choice().chosen
+        if winner.record.members:
+            first = winner.record.members[0].trial
+            winner = next(one for one in search.scored_trials() if one.number == first)
+            progress.say(
+                f"The winner is an average of trainings; {winner.record.name}, the first of them, is explained."
+            )
         weights = importances(search.ledger.comparable())
         left_out: list[str] = []
         ablations = _ablations(opened, winner, weights, deadline, left_out)
@@ -119,11 +124,15 @@ def _ablations(
     return tuple(sorted(ablations, key=lambda entry: -entry.gain))
 
 
-def _judged(opened: OpenRun, winner: ScoredTrial, values: TrialValues, deadline: float) -> Finished:
-    """A trial as no other was judged in the search, and all of them here alike."""
+def _judged(
+    opened: OpenRun, winner: ScoredTrial, values: TrialValues, deadline: float, *, first: bool = False
+) -> Finished:
+    """A trial as no other was judged in the search, and all of them here alike; with `first` in one fold alone."""
     search = opened.search
-    contexts = opened.runner.unchosen_contexts(values, search.folds, search.seeds)
-    return run_folds(contexts, values, seed=search.seed_of(winner.values, search.seeds), deadline=deadline)
+    seed = search.seed_of(winner.values, search.seeds)
+    return opened.runner.run_unchosen(
+        values, folds=search.folds, draw=search.seeds, seed=seed, deadline=deadline, first=first
+    )
 
 
 def _curves(
@@ -131,12 +140,9 @@ def _curves(
 ) -> dict[str, tuple[CurvePoint, ...]]:
     """Accuracy against steps of the winner and of the same network from random weights, on one validation part."""
     curves: dict[str, tuple[CurvePoint, ...]] = {}
-    search = opened.search
     for name, values in ((WINNER, winner.values), (SCRATCH, _from_scratch(opened, winner))):
         try:
-            context = opened.runner.unchosen_contexts(values, search.folds, search.seeds)[0]
-            seed = search.seed_of(winner.values, search.seeds)
-            done = run_trial(context, values, seed=seed, deadline=deadline)
+            done = _judged(opened, winner, values, deadline, first=True)
         except _NOT_JUDGED as error:
             left_out.append(f"the curve of {name}: {_first_line(error)}")
             continue

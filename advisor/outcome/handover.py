@@ -234,7 +234,9 @@ def hand_over(
         seed=plan.seed,
         device=str(context.device),
         search=SearchRecord(budget, trials, ended, time.monotonic() - began, len(search.ledger.searched())),
-        winner=WinnerRecord(winner.number, winner.record.kind, winner.trained, winner.values, refitted),
+        winner=WinnerRecord(
+            winner.number, winner.record.kind, winner.trained, winner.values, refitted, winner.record.members
+        ),
         choice=_choice(choice, search.sample_weight),
         metric=context.metric,
         validation=winner.accuracy(search.sample_weight),

@@ -147,6 +147,7 @@ def tune(
                 ended = search.run(trials=wanted, deadline=deadline, on_trial=told)
             search.ledger.fail_stale_trials()
             search.confirm(deadline)
+            search.average(deadline)
         except KeyboardInterrupt:
             if not search.has_result:
                 raise
@@ -213,7 +214,10 @@ def _scenarios(catalog: Catalog, plan: Plan) -> list[Recipe]:
     if fixed or plan.recipe.get("features.weights") == "random":
         return []
     own = [load_recipe(name, catalog) for name in catalog.core_recipes]
-    return [recipe for recipe in own if recipe.scenario is not None]
+    parts = plan.recipe.get("train.parts")
+    # Where low-rank updates are searched, the recipe for them is tried for sure.
+    wanted = {*parts.choices} - {"all"} if isinstance(parts, Choices) else set()
+    return [recipe for recipe in own if recipe.scenario is not None or recipe.get("train.parts") in wanted]
 
 
 @contextmanager

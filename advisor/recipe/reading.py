@@ -24,6 +24,7 @@ from advisor.recipe.schema import (
     Value,
     key_of,
 )
+from advisor.recipe.values import growth_of
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -238,6 +239,11 @@ class _Checker:
         checked = self._checked(path, value, key)
         if checked is not None:
             into[path] = checked
+        if path == "train.grow_from" and isinstance(checked, str):
+            try:
+                growth_of(checked)
+            except ValueError as error:
+                self.problem(path, str(error))
         if path == "search.budget" and isinstance(checked, str):
             try:
                 parse_duration(checked)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from advisor.types import Param, Scalar
 
 SCHEMA = 1
+PARTS = ("all", "bias", "lora")
 MAX_SEED = 2**32 - 1  # of numpy and Optuna
 
 
@@ -160,6 +161,13 @@ KEYS: Mapping[str, Key] = {
         0,
         10_000_000,
     ),
+    "train.grow_from": Key(
+        str,
+        "",
+        "sides and steps of what comes before, such as 64:300: the training begins at 64 pixels for 300 steps and goes "
+        "on at the input size for steps",
+        searchable=False,
+    ),
     "train.epochs": Key(int, 0, "passes over the training images in place of steps; 0 leaves it to steps", 0, 10_000),
     "train.batch_size": Key(int, 32, "images per step", 2, 65_536),
     "train.warmup": Key(float, 0.1, "share of the steps in which the learning rate rises", 0.0, 0.9),
@@ -173,6 +181,14 @@ KEYS: Mapping[str, Key] = {
     "train.mixup": Key(float, 0.0, "alpha of mixup's Beta distribution; 0 is off", 0.0, 10.0),
     "train.ema": Key(float, 0.0, "decay of the averaged weights that are kept; 0 is off", 0.0, 0.99999),
     "train.drop_path": Key(float, 0.0, "largest rate of stochastic depth in the part that trains; 0 is off", 0.0, 0.9),
+    "train.parts": Key(
+        str,
+        "all",
+        "what trains of the unfrozen stages: all, biases only (BitFit), or low-rank updates of the attention (LoRA), "
+        "which are added to its weights in the end",
+        choices=PARTS,
+    ),
+    "train.lora_rank": Key(int, 8, "rank of the low-rank updates", 1, 256),
     "train.balance": Key(
         str,
         "auto",

@@ -87,6 +87,9 @@ class TrainValues:
     epochs: int = 0
     augment: str | None = None
     drop_path: float | None = None
+    parts: str | None = None
+    lora_rank: int | None = None
+    grow_from: str | None = None
 
     def length(self, images: int) -> int:
         """Optimiser steps on so many training images."""
@@ -97,6 +100,21 @@ class TrainValues:
     def passes(self, images: int) -> int:
         """Passes over so many training images, a begun one counted whole."""
         return math.ceil(self.length(images) / steps_per_epoch(images, self.batch_size))
+
+
+def growth_of(text: str) -> tuple[tuple[int, int], ...]:
+    """Sides and steps of `train.grow_from`, in the order in which they are trained.
+
+    Raises:
+        ValueError: it is not written as `64:300, 96:150`.
+    """
+    phases = []
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        side, colon, steps = part.partition(":")
+        if not colon or not side.strip().isdigit() or not steps.strip().isdigit() or not int(side) or not int(steps):
+            raise ValueError(f"`{part}` is no side and steps, such as 64:300")
+        phases.append((int(side), int(steps)))
+    return tuple(phases)
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
@@ -157,6 +175,37 @@ class TrialValues:
     def drop_path(self) -> float:
         """Largest rate of stochastic depth; 0 is off."""
         return (self.train.drop_path if self.train else None) or 0.0
+
+    @property
+    def parts(self) -> str:
+        """What trains of the unfrozen stages: `all`, `bias` or `lora`."""
+        return (self.train.parts if self.train else None) or "all"
+
+    @property
+    def before(self) -> TrialValues | None:
+        """The training at a smaller input that this one goes on from; None where it begins anew.
+
+        Raises:
+            ValueError: `train.grow_from` cannot be read.
+        """
+        if self.train is None or not self.train.grow_from:
+            return None
+        *earlier, (side, steps) = growth_of(self.train.grow_from)
+        text = ", ".join(f"{side}:{steps}" for side, steps in earlier)
+        return replace(self.at_size(side), train=replace(self.train, steps=steps, epochs=0, grow_from=text or None))
+
+    def grown(self, side: int, steps: int, taken: int) -> TrialValues:
+        """This training, gone on with at a larger input.
+
+        Args:
+            side: of the larger input, pixels.
+            steps: there.
+            taken: steps of this training.
+        """
+        assert self.train is not None
+        mine = f"{self.features.input_size}:{taken}"
+        text = f"{self.train.grow_from}, {mine}" if self.train.grow_from else mine
+        return replace(self.at_size(side), train=replace(self.train, steps=steps, epochs=0, grow_from=text))
 
     def at_depth(self, depth: float) -> TrialValues:
         """The same with another freeze depth."""

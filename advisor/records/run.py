@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from advisor.records.plain import Plain, rounded
-from advisor.records.trial import TrialKind, trial_name, values_of
+from advisor.records.trial import Member, TrialKind, members_from_list, members_to_list, trial_name, values_of
 from advisor.task import ClassScore, Task, make_task
 
 if TYPE_CHECKING:
@@ -72,11 +72,13 @@ class WinnerRecord:
 
     Attributes:
         number: in the study; that of a probe is negative.
-        kind: `TrialKind.PROBE` or `TrialKind.TRIAL`.
+        kind: `TrialKind.PROBE`, `TrialKind.TRIAL` or `TrialKind.SOUP`.
         trained: share of its steps that the time allowed.
         values: of the trial.
         refitted: whether it was fitted again on training and validation images; the validation figures are those
             from before.
+        members: trainings whose weights it averages, the best first; empty where it is one training. `values` are then
+            those of the first of them.
     """
 
     number: int
@@ -84,6 +86,7 @@ class WinnerRecord:
     trained: float
     values: TrialValues
     refitted: bool = False
+    members: tuple[Member, ...] = ()
 
     @property
     def is_probe(self) -> bool:
@@ -91,8 +94,15 @@ class WinnerRecord:
         return self.kind is TrialKind.PROBE
 
     @property
+    def member_names(self) -> str:
+        """The trainings whose weights it averages, in words; empty where it is one training."""
+        return " and ".join(member.name for member in self.members)
+
+    @property
     def name(self) -> str:
         """What it is called."""
+        if self.members:
+            return f"the average of {len(self.members)} trainings"
         return "the closed-form probe" if self.is_probe else trial_name(self.number)
 
 
@@ -269,7 +279,8 @@ class RunRecord:
             "device": self.device,
             "search": asdict(self.search),
             "winner": {"number": winner.number, "kind": winner.kind.value, "trained": winner.trained,
-                       "values": winner.values.to_flat(), "refitted": winner.refitted},
+                       "values": winner.values.to_flat(), "refitted": winner.refitted,
+                       "members": members_to_list(winner.members)},
             "choice": {
                 "chosen": choice.chosen, "best": choice.best, "behind": choice.behind,
                 "behind_standard_error": choice.behind_se, "optimism": choice.optimism,
@@ -343,6 +354,7 @@ class RunRecord:
             winner=WinnerRecord(
                 winner.whole("number"), winner.choice("kind", TrialKind), 1.0 if (t := winner.maybe("trained")) is None
                 else t, values_of(winner.scalars("values")), winner.flag("refitted"),
+                members_from_list(winner.rows("members")) if "members" in winner else (),
             ),
             choice=ChoiceRecord(
                 chosen=choice.whole("chosen"), best=choice.whole("best"), behind=choice.number("behind"),

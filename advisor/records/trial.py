@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from advisor.recipe.values import TrialValues
 from advisor.records.plain import Plain, finite, short
@@ -16,17 +16,19 @@ if TYPE_CHECKING:
     from advisor.types import Scalar
 
 _COLUMNS = 4  # of a learning curve
+SOUP = -1000  # number of the average of trainings; those of probes are their stages, negative
 
 
 class TrialKind(StrEnum):
     """What a trial was for, or what became of it.
 
-    `PROBE` is a closed-form classifier at one stage, `TRIAL` one of the search, `REPEAT` one whose values had been
-    tried before; the rest have no score of their own.
+    `PROBE` is a closed-form classifier at one stage, `TRIAL` one of the search, `SOUP` the average of the weights of
+    several trainings, `REPEAT` one whose values had been tried before; the rest have no score of their own.
     """
 
     PROBE = "probe"
     TRIAL = "trial"
+    SOUP = "soup"
     REPEAT = "repeat"
     OUT_OF_TIME = "out of time"
     INTERRUPTED = "interrupted"
@@ -34,7 +36,7 @@ class TrialKind(StrEnum):
     @property
     def judged(self) -> bool:
         """Whether its score is its own."""
-        return self in {TrialKind.PROBE, TrialKind.TRIAL}
+        return self in {TrialKind.PROBE, TrialKind.TRIAL, TrialKind.SOUP}
 
 
 class TrialState(StrEnum):
@@ -53,11 +55,29 @@ class TrialState(StrEnum):
 
 
 class Way(StrEnum):
-    """The three ways in which a trial comes to a classifier, in words."""
+    """The ways in which a trial comes to a classifier, in words."""
 
     PROBE = "closed-form probe"
     HEAD = "head alone"
     TUNED = "fine-tuning"
+    SOUP = "average of fine-tunings"
+
+
+class Member(NamedTuple):
+    """A training whose weights an average contains.
+
+    Attributes:
+        trial: number of its trial.
+        seed: which of the trial's seeds it had; 0 is the first.
+    """
+
+    trial: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{trial_name(self.trial)} under seed {self.seed + 1}" if self.seed else trial_name(self.trial)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +123,7 @@ class TrialRecord:
         reason: why it was pruned or failed.
         ended: seconds since 1970; None while it runs.
         train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
+        members: whose weights it averages, the best first; empty for all but `TrialKind.SOUP`.
     """
 
     number: int
@@ -125,6 +146,7 @@ class TrialRecord:
     reason: str = ""
     ended: float | None = None
     train_accuracy: float | None = None
+    members: tuple[Member, ...] = ()
 
     @property
     def name(self) -> str:
@@ -146,6 +168,8 @@ class TrialRecord:
         """How it comes to a classifier."""
         if self.kind is TrialKind.PROBE:
             return Way.PROBE
+        if self.kind is TrialKind.SOUP:
+            return Way.SOUP
         if self.tap is None or self.frozen is None:
             return Way.HEAD if self.values is None or self.values.freeze.depth == 1 else Way.TUNED
         return Way.HEAD if self.tap == self.frozen else Way.TUNED
@@ -193,6 +217,7 @@ class TrialRecord:
             "notes": list(self.notes),
             "reason": self.reason,
             "ended": self.ended,
+            "members": members_to_list(self.members),
         }
 
     @classmethod
@@ -222,6 +247,7 @@ class TrialRecord:
             steps=plain.maybe_whole("steps"),
             planned_steps=plain.maybe_whole("planned_steps"),
             train_accuracy=plain.maybe("train_accuracy"),
+            members=members_from_list(plain.rows("members")) if "members" in plain else (),
             audit=plain.text("audit", ""),
             curve=curve_from_list(plain.rows("curve")),
             notes=plain.texts("notes", ()),
@@ -261,7 +287,28 @@ def _check_kind(key: str, value: object, annotation: str) -> None:
 
 def trial_name(number: int) -> str:
     """What a trial is called; a probe by its stage."""
+    if number == SOUP:
+        return "model soup"
     return f"probe at stage {-number}" if number < 0 else f"trial {number}"
+
+
+def members_to_list(members: Sequence[Member]) -> list[list[int]]:
+    """Members of an average as rows of trial and seed."""
+    return [[member.trial, member.seed] for member in members]
+
+
+def members_from_list(rows: Sequence[Sequence[object]]) -> tuple[Member, ...]:
+    """The inverse of `members_to_list`.
+
+    Raises:
+        TypeError: something is no number.
+        ValueError: likewise, or a row is of another length.
+    """
+    members = []
+    for row in rows:
+        trial, seed = (finite(value) for value in row)
+        members.append(Member(int(trial or 0), int(seed or 0)))
+    return tuple(members)
 
 
 def curve_to_list(curve: tuple[CurvePoint, ...]) -> list[list[float]]:

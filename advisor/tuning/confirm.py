@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 TOP = 3
 _DRAWS = 300
+_MORE_IMAGES = 0.3  # the error of image classifiers falls with this power of the images [Hestness 2017]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,17 @@ class ScoredTrial:
             wrong, or, where images may have several labels, its `advisor.task.precision.precision_scores`.
         linear: whether the head is one linear layer.
         deterministic: whether another seed would say the same.
+        tried: (k, n) the same of all averages of weights that were judged before this one was chosen among them.
+        unlearnt: share of the images that may be trained on that the model would be handed over without, where others
+            learn from all of them.
     """
 
     record: TrialRecord
     image_scores: NDArray[np.float64] = field(repr=False)
     linear: bool
     deterministic: bool
+    tried: NDArray[np.float64] | None = field(default=None, repr=False)
+    unlearnt: float = 0.0
 
     @property
     def number(self) -> int:
@@ -54,6 +60,11 @@ class ScoredTrial:
     def is_probe(self) -> bool:
         """Whether it is a closed-form probe."""
         return self.record.kind is TrialKind.PROBE
+
+    @property
+    def is_soup(self) -> bool:
+        """Whether it is an average of trainings."""
+        return self.record.kind is TrialKind.SOUP
 
     @property
     def values(self) -> TrialValues:
@@ -151,6 +162,7 @@ def leaders(
 
 def to_confirm(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64]) -> list[ScoredTrial]:
     """Whom to judge again: the leaders, and the best of the closed-form probes, which is the floor."""
+    scored_trials = [one for one in scored_trials if not one.is_soup]  # its members are judged themselves
     ahead = leaders(scored_trials, sample_weight)
     probes = leaders([scored_trial for scored_trial in scored_trials if scored_trial.is_probe], sample_weight, 1)
     return ahead + [probe for probe in probes if all(probe.number != leader.number for leader in ahead)]
@@ -165,9 +177,11 @@ def choose(
 ) -> Choice:
     """The trial with the best estimate of its accuracy on images that nobody chose by.
 
-    Compared are the three leaders and the best of the closed-form probes, which is the floor. A leader for which there
-    was no time under further seeds stays in; all of the luck of having been chosen is taken off its figure, a third of
-    it where three seeds judged.
+    Compared are the three leaders, the best of the closed-form probes, which is the floor, and the average of
+    trainings. A leader for which there was no time under further seeds stays in; all of the luck of having been chosen
+    is taken off its figure, a third of it where three seeds judged. The luck of an average is that of the best of all
+    fine-tunings and of all averages that were tried. It is handed over as it was judged, so what other winners gain by
+    learning from the validation images, too, is taken off it.
 
     Args:
         scored_trials: every finished trial, at least one.
@@ -175,15 +189,21 @@ def choose(
         seeds: under how many a trial that is not deterministic should have been judged.
         families: (n,) equal for validation images that go together; by default each is by itself.
     """
-    rivals = to_confirm(scored_trials, sample_weight)
+    soups = [one for one in scored_trials if one.is_soup]
+    singles = [one for one in scored_trials if not one.is_soup]
+    rivals = [*to_confirm(singles, sample_weight), *soups]
     luck = {
-        kind: _luck([one for one in scored_trials if one.head_only is kind], sample_weight, families)
+        kind: _luck([one for one in singles if one.head_only is kind], sample_weight, families)
         for kind in (True, False)
     }
 
     def estimate(rival: ScoredTrial) -> float:
-        judged = 1 if rival.deterministic else len(rival.image_scores)
-        return rival.accuracy(sample_weight) - luck[rival.head_only] / judged
+        accuracy = rival.accuracy(sample_weight)
+        if rival.is_soup:
+            tuned = [one for one in singles if not one.head_only]
+            forgone = (1 - accuracy) * (1 - math.pow(1 - rival.unlearnt, _MORE_IMAGES))
+            return accuracy - _luck([*tuned, rival], sample_weight, families, rival.tried) - forgone
+        return accuracy - luck[rival.head_only] / (1 if rival.deterministic else len(rival.image_scores))
 
     best = min(rivals, key=lambda s: (-round(s.accuracy(sample_weight), 9), s.cost, s.loss))
     chosen = min(rivals, key=lambda s: (-round(estimate(s), 6), s.cost, s.loss))
@@ -194,7 +214,7 @@ def choose(
         best=best,
         behind=gap,
         behind_se=0.0 if chosen is best else se,
-        optimism=_luck(scored_trials, sample_weight, families),
+        optimism=_luck(scored_trials, sample_weight, families, soups[0].tried if soups else None),
         rivals=tuple(rivals),
         sure=sure,
         unsure=len(rivals) - sure,
@@ -202,11 +222,17 @@ def choose(
 
 
 def _luck(
-    scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], families: NDArray[np.int64] | None
+    scored_trials: Sequence[ScoredTrial],
+    sample_weight: NDArray[np.float64],
+    families: NDArray[np.int64] | None,
+    tried: NDArray[np.float64] | None = None,
 ) -> float:
+    """What being the best of these is worth by luck, and of the averages that were tried, if any."""
     if not scored_trials:
         return 0.0
-    return optimism(np.stack([one.image_scores[0] for one in scored_trials]), sample_weight, families=families)
+    first = np.stack([one.image_scores[0] for one in scored_trials])
+    scores = first if tried is None else np.concatenate([first, tried])
+    return optimism(scores, sample_weight, families=families)
 
 
 def optimism(

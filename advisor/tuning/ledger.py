@@ -5,16 +5,27 @@ from __future__ import annotations
 import base64
 import os
 import socket
-from typing import TYPE_CHECKING, cast
+import time
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import optuna
 
 from advisor.recipe.values import TrialValues
-from advisor.records.trial import TrialKind, TrialRecord, TrialState, curve_from_list, curve_to_list
+from advisor.records.trial import (
+    SOUP,
+    Member,
+    TrialKind,
+    TrialRecord,
+    TrialState,
+    curve_from_list,
+    curve_to_list,
+    members_from_list,
+    members_to_list,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
 _States = optuna.trial.TrialState
 _SCORES, _OLD_SCORES = "image_scores", "credit"
 _AGAIN = "again-{}"  # of a trial by number, under further seeds
+_AVERAGE = "soup"  # of trainings' weights; no trial of the study, since it has no parameters to learn from
 
 
 class Ledger:
@@ -58,9 +70,11 @@ class Ledger:
     # Reading
 
     def records(self) -> list[TrialRecord]:
-        """Every trial, probes first."""
+        """Every trial, probes first, an average of trainings last."""
         probes = [self._record(-int(trial.user_attrs["tap"]), trial) for trial in self._all(self._probes)]
-        return [*probes, *(self._record(trial.number, trial) for trial in self._all(self.study))]
+        average = self._average()
+        soup = [_read_attributes(SOUP, average, TrialState.COMPLETE, average["accuracy"])] if average else []
+        return [*probes, *(self._record(trial.number, trial) for trial in self._all(self.study)), *soup]
 
     def record(self, number: int) -> TrialRecord:
         """A trial by its number; that of a probe is negative.
@@ -88,6 +102,8 @@ class Ledger:
         Raises:
             KeyError: there is no such trial, or it has no score.
         """
+        if number == SOUP:
+            return unpack(self._average()[_SCORES], count)[None]
         if number not in self._scores:
             self.records()
         own = self._scores[number]
@@ -97,6 +113,15 @@ class Ledger:
         """Seeds beyond the first under which a trial was judged."""
         return tuple(self._again(number))
 
+    def average_of(self) -> tuple[Member, ...]:
+        """Trainings among which the last average was looked for, the best first; empty where none was."""
+        return members_from_list(self._average_state().get("candidates", ()))
+
+    def tried_averages(self, count: int) -> NDArray[np.float64]:
+        """(k, count) scores of all averages that were judged in looking for the last one."""
+        packed = self._average_state().get("tried", ())
+        return np.stack([unpack(text, count) for text in packed]) if packed else np.zeros((0, count))
+
     def comparable(self) -> list[optuna.trial.FrozenTrial]:
         """Completed trials of the search in Optuna's own form, once each, for what learns from their parameters."""
         wanted = {record.number for record in self.searched() if record.state is TrialState.COMPLETE}
@@ -104,9 +129,25 @@ class Ledger:
 
     # Starting points
 
-    def enqueue(self, params: Mapping[str, Scalar], start: str) -> None:
-        """Try these parameters next, as the starting point of a recipe."""
-        self.study.enqueue_trial(dict(params), user_attrs={"scenario": start} if start else {})
+    def enqueue(self, params: Mapping[str, Scalar], start: str, grows: int | None = None) -> None:
+        """Try these parameters next.
+
+        Args:
+            params: by key path.
+            start: the recipe whose starting point they are, or what else they come from.
+            grows: number of the trial whose training goes on at their input size.
+        """
+        growth = {} if grows is None else {"grows": grows}
+        self.study.enqueue_trial(dict(params), user_attrs={**({"scenario": start} if start else {}), **growth})
+
+    def grows(self, trial: optuna.Trial) -> int | None:
+        """Number of the trial whose training this one goes on with; None where it begins anew."""
+        return cast("int | None", trial.user_attrs.get("grows"))
+
+    def grown(self) -> set[int]:
+        """Trials whose training another one goes on with, or went on with until the time was up."""
+        kinds = ((trial.user_attrs.get("grows"), trial.user_attrs.get("kind")) for trial in self._all(self.study))
+        return {number for number, kind in kinds if number is not None and kind != TrialKind.INTERRUPTED}
 
     def tried_starts(self) -> list[Mapping[str, Scalar]]:
         """Parameters that were enqueued and not cut off."""
@@ -177,6 +218,30 @@ class Ledger:
         known = self.study.user_attrs.get(_AGAIN.format(number), {})
         self.study.set_user_attr(_AGAIN.format(number), {**known, str(seed): pack(image_scores)})
 
+    def settle_average(self, candidates: Sequence[Member], tried: Sequence[NDArray[np.float64]]) -> None:
+        """No average of these trainings is better than the best of them."""
+        self.study.set_user_attr(_AVERAGE, _looked(candidates, tried))
+
+    def add_average(
+        self, values: TrialValues, finished: Finished, seconds: float, members: Sequence[Member],
+        candidates: Sequence[Member], tried: Sequence[NDArray[np.float64]],
+    ) -> None:  # fmt: skip
+        """The average of some trainings, in place of an earlier one.
+
+        Args:
+            values: of the first member.
+            finished: the average, judged.
+            seconds: that it took to judge all that were tried.
+            members: whose weights it averages.
+            candidates: among whom they were looked for.
+            tried: (n,) scores of each average that was judged.
+        """
+        own = {
+            "kind": TrialKind.SOUP, "values": values.to_flat(), "accuracy": finished.accuracy,
+            "members": members_to_list(members), "ended": time.time(), **_facts(finished, seconds),
+        }  # fmt: skip
+        self.study.set_user_attr(_AVERAGE, {**_looked(candidates, tried), **own})
+
     def fail_stale_trials(self) -> None:
         """End the trials that a killed process left running.
 
@@ -198,6 +263,15 @@ class Ledger:
         if seconds is not None:
             trial.set_user_attr("seconds", seconds)
         self.study.tell(trial, state=state)
+
+    def _average_state(self) -> dict[str, Any]:
+        """What is known of averages, whether or not one was kept."""
+        return dict(self.study.user_attrs.get(_AVERAGE, {}))
+
+    def _average(self) -> dict[str, Any]:
+        """The average that is kept; empty where none is."""
+        state = self._average_state()
+        return state if "members" in state else {}
 
     def _all(self, study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
         return study.get_trials(deepcopy=False)
@@ -237,17 +311,29 @@ def _facts(finished: Finished, seconds: float) -> dict[str, object]:
     }
 
 
+def _looked(candidates: Sequence[Member], tried: Sequence[NDArray[np.float64]]) -> dict[str, object]:
+    """Among which trainings an average was looked for, and what was judged."""
+    return {"candidates": members_to_list(candidates), "tried": [pack(scores) for scores in tried]}
+
+
 def _read(number: int, trial: optuna.trial.FrozenTrial) -> TrialRecord:
     """The inverse of what the methods of `Ledger` write."""
-    own = trial.user_attrs
+    accuracy = trial.values[0] if trial.values else None
+    ended = {"ended": trial.datetime_complete.timestamp()} if trial.datetime_complete else {}
+    return _read_attributes(number, {**trial.user_attrs, **ended}, TrialState(trial.state.name), accuracy)
+
+
+def _read_attributes(
+    number: int, own: Mapping[str, Any], state: TrialState, accuracy: float | None
+) -> TrialRecord:  # fmt: skip
     flat = own.get("values")
     return TrialRecord(
         number=number,
         kind=TrialKind(own.get("kind", TrialKind.TRIAL)),
-        state=TrialState(trial.state.name),
+        state=state,
         values=TrialValues.from_flat(flat) if flat else None,
         start=str(own.get("scenario", "")),
-        accuracy=trial.values[0] if trial.values else None,
+        accuracy=accuracy,
         loss=own.get("validation_loss"),
         temperature=own.get("temperature", 1.0),
         seconds=own.get("seconds"),
@@ -261,7 +347,8 @@ def _read(number: int, trial: optuna.trial.FrozenTrial) -> TrialRecord:
         curve=curve_from_list(own.get("curve", ())),
         notes=tuple(own.get("notes", ())),
         reason=own.get("reason", ""),
-        ended=trial.datetime_complete.timestamp() if trial.datetime_complete else None,
+        ended=own.get("ended"),
+        members=members_from_list(own.get("members", ())),
     )
 
 

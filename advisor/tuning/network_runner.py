@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.errors import BackboneError
+from advisor.network.parts import PASSES
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.tuning.finished import Finished
 from advisor.tuning.folds import folds_of, most_folds, rows_of
+from advisor.tuning.judging import score
 from advisor.tuning.runner import REFIT
 from advisor.tuning.source import kept_views, missing_images
-from advisor.tuning.trial import run_folds, run_trial
+from advisor.tuning.trial import predict_logits, run_folds, run_trial
+from advisor.tuning.weights import average_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from advisor.network.transfer import TransferNetwork
-    from advisor.records.trial import CurvePoint
+    from advisor.records.trial import CurvePoint, Member
     from advisor.tuning.confirm import ScoredTrial
     from advisor.tuning.context import ContextPool, TrialContext
-    from advisor.tuning.finished import Finished
     from advisor.tuning.weights import KeptWeights
 
 _PROBE = "ridge"  # the head that is the closed-form probe
@@ -77,7 +82,7 @@ class NetworkRunner:
         return self.context.prepared.dataset.families(self.rows(folds))
 
     def seconds(self, values: TrialValues) -> float:
-        """Seconds that a trial takes in one fold, about: a step is three forward passes."""
+        """Seconds that a trial takes in one fold, about: a step is up to three forward passes of what is not frozen."""
         context = self.context
         tap = context.stages.tap_index(values.features.tap)
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
@@ -87,11 +92,14 @@ class NetworkRunner:
         seen = train.length(images) * min(train.batch_size, images)
         codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
         views = kept_views(context, values, tap=tap, frozen=frozen, codes=codes) if frozen else 0
-        passes = seen * (3 - 2 * share)
+        step = PASSES[values.parts]
+        passes = seen * (share + step * (1 - share))
         if views and context.activations is not None:
             missing = missing_images(context, context.activations, values, views, min(frozen, tap - 1))
-            passes = missing * share + seen * 3 * (1 - share)
-        return passes * self.contexts.seconds_per_image(values)
+            passes = missing * share + seen * step * (1 - share)
+        before = values.before
+        earlier = self.seconds(before) if before is not None else 0.0
+        return earlier + passes * self.contexts.seconds_per_image(values)
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, the last stage first."""
@@ -115,10 +123,57 @@ class NetworkRunner:
         deadline: float,
         draw: int = 0,
         report: Callable[[CurvePoint], None] = lambda _point: None,
+        grows: int | None = None,
     ) -> Finished:
         """Run a trial; see `TrialRunner.run`."""
+        kept = None if grows is None else self._weights.load(grows)
+
+        def start(fold: int, deadline: float) -> Mapping[str, Tensor] | None:
+            if kept is not None:
+                return kept
+            return self._start(values, lambda one: self.fold_contexts(one, folds, draw)[fold], seed, deadline)
+
         contexts = self.fold_contexts(values, folds, draw)
-        return run_folds(contexts, values, seed=seed, deadline=deadline, report=report)
+        return run_folds(contexts, values, seed=seed, deadline=deadline, report=report, start=start)
+
+    def run_unchosen(
+        self, values: TrialValues, *, folds: int, draw: int, seed: int, deadline: float, first: bool = False
+    ) -> Finished:
+        """A trial judged as none was in the search, see `unchosen_contexts`; errors as of `run`.
+
+        Of several folds all, or with `first` the first alone, which has a curve.
+        """
+
+        def start(fold: int, deadline: float) -> Mapping[str, Tensor] | None:
+            return self._start(values, lambda one: self.unchosen_contexts(one, folds, draw)[fold], seed, deadline)
+
+        contexts = self.unchosen_contexts(values, folds, draw)
+        return run_folds(contexts[:1] if first else contexts, values, seed=seed, deadline=deadline, start=start)
+
+    def _start(
+        self, values: TrialValues, context_of: Callable[[TrialValues], TrialContext], seed: int, deadline: float
+    ) -> Mapping[str, Tensor] | None:
+        """What a training at a larger input goes on from, trained; None where it begins anew."""
+        before = values.before
+        if before is None:
+            return None
+        start = self._start(before, context_of, seed, deadline)
+        done = run_trial(context_of(before), before, seed=seed, deadline=deadline, start=start)
+        return done.network().state_dict()
+
+    def can_grow(self, values: TrialValues, side: int) -> bool:
+        """Whether every weight fits at another input size: networks whose positions have parameters begin anew.
+
+        Statistics of BatchNorm that were taken anew are those of one size.
+        """
+        if values.freeze.batchnorm == "adabn":
+            return False
+        try:
+            smaller, larger = (self.contexts.of(one).network for one in (values, values.at_size(side)))
+        except BackboneError:
+            return False
+        shapes = [{name: tensor.shape for name, tensor in one.state_dict().items()} for one in (smaller, larger)]
+        return shapes[0] == shapes[1]
 
     def is_linear(self, head: str) -> bool:
         """Whether a head is one linear layer."""
@@ -128,13 +183,55 @@ class NetworkRunner:
         """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
         return tap == len(self.context.stages) or self.context.segments is not None
 
-    def keep(self, number: int, finished: Finished) -> None:
-        """Keep the model of a trial that may be handed over."""
-        self._weights.keep(number, finished.network())
+    def keep(self, number: int, finished: Finished, seed: int = 0) -> None:
+        """Keep the model of a trial that may be handed over, or that of one of its further seeds."""
+        self._weights.keep(number, finished.network(), seed)
 
     def drop_all_but(self, numbers: Collection[int]) -> None:
         """Delete the models that were beaten."""
         self._weights.drop_all_but(numbers)
+
+    def members(self) -> Collection[Member]:
+        """Trainings whose models are kept."""
+        return self._weights.members()
+
+    def judge_average(self, values: TrialValues, members: Sequence[Member]) -> Finished | None:
+        """The average of the weights of kept trainings, judged on the one validation part."""
+        network = self._averaged(values, members)
+        if network is None:
+            return None
+        context = self.contexts.of(values)
+        held, frozen = context.rows("val"), context.stages.frozen_index(values.freeze.depth, network.tap)
+        network.freeze(frozen, batchnorm="eval")
+        judged = score(predict_logits(network, context, held), context.labels("val"))
+        kept = sum(p.numel() for p in network.trunk.parameters())
+        still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+        return Finished(
+            rows=held, image_scores=judged.image_scores, sample_weight=context.sample_weight(held), loss=judged.loss,
+            temperature=judged.temperature, tap=network.tap, frozen=frozen, frozen_share=still / kept, steps=0,
+            planned_steps=0, audit=network.frozen_digest(), network=lambda: network,
+        )  # fmt: skip
+
+    def judging_seconds(self, values: TrialValues) -> float:
+        """Seconds that it takes to judge a trained model, about."""
+        return len(self.context.rows("val")) * self.contexts.seconds_per_image(values)
+
+    def _averaged(self, values: TrialValues, members: Sequence[Member]) -> TransferNetwork | None:
+        states = [self._weights.load(member.trial, member.seed) for member in members]
+        loaded = [state for state in states if state is not None]
+        average = average_weights(loaded) if len(loaded) == len(members) else None
+        return None if average is None else self._built(values, average)
+
+    def _built(self, values: TrialValues, state: Mapping[str, Tensor]) -> TransferNetwork:
+        """A trial's network with weights that were kept."""
+        context = self.contexts.of(values)
+        kind = context.catalog.head(values.head.name)
+        tap = context.stages.tap_index(values.features.tap)
+        width = context.standardise(tap, tokens=kind.tokens).mean.numel()
+        head = kind.create(width, context.classes, **values.head.params)
+        network = context.build(tap, head, tokens=kind.tokens)
+        network.load_state_dict(state, strict=True)
+        return network.eval()
 
     def fold_contexts(self, values: TrialValues, folds: int, draw: int = 0) -> list[TrialContext]:
         """The folds of a trial's images on the network that its values ask for; `draw` gives other folds and views.
@@ -182,6 +279,7 @@ class NetworkRunner:
 
         After cross-validation it is always fitted again. Where one part was drawn for validation, a head always learns
         from it too, and a training where the time allows; a validation part that came with the dataset is left alone.
+        An average of trainings is handed over as it was judged: its members would all have to be trained again.
 
         Args:
             chosen: the trial.
@@ -194,28 +292,29 @@ class NetworkRunner:
             The model, and whether it has learnt from the validation images.
         """
         values = chosen.values
+        if chosen.record.members and (average := self._averaged(values, chosen.record.members)) is not None:
+            return average, False
         context = self.contexts.of(values)
         refitted = folds > 1 or (
             not self.given_validation and (chosen.head_only or time.monotonic() + REFIT * chosen.seconds < deadline)
         )
         kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:
-            kind = context.catalog.head(values.head.name)
-            width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
-            head = kind.create(width, context.classes, **values.head.params)
-            network = context.build(chosen.tap, head, tokens=kind.tokens)
-            network.load_state_dict(kept, strict=True)
-            return network.eval(), False
+            return self._built(values, kept), False
         steps_on = len(context.rows("train"))
-        if refitted:
-            rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
-            context = context.divided(rows, rows[:0])
-            if not chosen.head_only:
-                tell("Training the winner on all images that may be trained on.")
+        rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
+        if refitted and not chosen.head_only:
+            tell("Training the winner on all images that may be trained on.")
+
+        def context_of(one: TrialValues) -> TrialContext:
+            return self.contexts.of(one).divided(rows, rows[:0]) if refitted else self.contexts.of(one)
+
         if chosen.trained < 1 and values.train is not None:
             steps = max(1, round(chosen.trained * values.train.length(steps_on)))
             values = replace(values, train=replace(values.train, steps=steps, epochs=0))
-        return run_trial(context, values, seed=seed, deadline=math.inf).network().eval(), refitted
+        start = self._start(values, context_of, seed, math.inf)
+        done = run_trial(context_of(values), values, seed=seed, deadline=math.inf, start=start)
+        return done.network().eval(), refitted
 
 
 def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0, fit: str = "crop") -> TrialValues:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from advisor.recipe.values import TrialValues
-    from advisor.records.trial import CurvePoint
+    from advisor.records.trial import CurvePoint, Member
     from advisor.tuning.finished import Finished
 
 
@@ -54,6 +54,7 @@ class TrialRunner(Protocol):
         deadline: float,
         draw: int = 0,
         report: Callable[[CurvePoint], None] = ...,
+        grows: int | None = None,
     ) -> Finished:
         """Run a trial.
 
@@ -64,6 +65,8 @@ class TrialRunner(Protocol):
             deadline: on `time.monotonic`.
             draw: which division into folds; 0 is the study's own.
             report: told after each epoch; may raise to stop the trial.
+            grows: number of the trial with whose kept weights a training goes on, so that what came before is not
+                trained again.
 
         Raises:
             TrialFailedError: there is no score.
@@ -77,8 +80,28 @@ class TrialRunner(Protocol):
     def can_hand_over(self, tap: int) -> bool:
         """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
 
-    def keep(self, number: int, finished: Finished) -> None:
-        """Keep the model of a trial that may be handed over."""
+    def keep(self, number: int, finished: Finished, seed: int = 0) -> None:
+        """Keep the model of a trial that may be handed over, or that of one of its further seeds."""
 
     def drop_all_but(self, numbers: Collection[int]) -> None:
         """Delete the models that were beaten."""
+
+    def members(self) -> Collection[Member]:
+        """Trainings whose models are kept."""
+
+    def can_grow(self, values: TrialValues, side: int) -> bool:
+        """Whether what is trained with some values can go on at another input size: every weight must fit there."""
+
+    def judge_average(self, values: TrialValues, members: Sequence[Member]) -> Finished | None:
+        """The average of the weights of kept trainings, judged on the one validation part.
+
+        Args:
+            values: of the first.
+            members: the trainings.
+
+        Returns:
+            None where weights are missing, or have other shapes.
+        """
+
+    def judging_seconds(self, values: TrialValues) -> float:
+        """Seconds that it takes to judge a trained model, about."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from advisor.network.parts import plain_name
 from advisor.tuning.loop import Schedule
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def learning_rates(network: TransferNetwork, model: nn.Module, values: TrialValu
     lr, decay = optimizer.lr, whole ** (1 / max(1, len(network.stages) - 1))
     from_top = network.stages_from_top()
     return {
-        name: optimizer.head_lr if name.startswith("head.") else lr * decay ** from_top[name.removeprefix("trunk.")]
+        name: optimizer.head_lr
+        if name.startswith("head.")
+        else lr * decay ** from_top[plain_name(name.removeprefix("trunk."))]
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }

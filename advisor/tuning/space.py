@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from advisor.types import Scalar
 
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
+_WORTH_LONGER = 1.25  # times the steps, below which a training is not repeated for being longer
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
     "features.weights", "features.tap", "freeze.depth", "features.input_size", "features.fit",
@@ -29,7 +30,7 @@ _WHEN_TRAINING = (
     "train.batch_size", "train.warmup", "train.label_smoothing", "train.mixup", "train.ema",
 )  # fmt: skip
 _WHEN_VIEWED = ("train.augment", "features.cache", "features.views")
-_WHEN_TUNING = ("optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", *_WHEN_VIEWED)
+_WHEN_TUNING = ("optimizer.layer_decay", "optimizer.l2_sp", "train.drop_path", "train.parts", *_WHEN_VIEWED)
 
 
 class SearchSpace:
@@ -193,6 +194,43 @@ class SearchSpace:
         asked = self._value("features.input_size")
         return sorted(int(choice) for choice in asked.choices) if isinstance(asked, Choices) else []
 
+    def longer(self, values: TrialValues, factor: float) -> TrialValues | None:
+        """The same training with more steps, as far as the recipe searches its length.
+
+        Args:
+            values: of the training.
+            factor: times its steps, or what the range leaves of that.
+
+        Returns:
+            The longer training; None where the length is fixed, or hardly more is allowed.
+        """
+        flat = values.to_flat()
+        for key in ("train.epochs", "train.steps"):
+            asked, length = self._value(key), int(flat.get(key, 0))
+            if length and isinstance(asked, Range | Choices):
+                if isinstance(asked, Range):
+                    most = min(round(factor * length), int(asked.high))
+                else:
+                    most = min((int(choice) for choice in asked.choices if int(choice) > length), default=0)
+                return self.completed({**flat, key: most}) if most >= _WORTH_LONGER * length else None
+        return None
+
+    def grown(self, values: TrialValues, taken: int) -> TrialValues | None:
+        """The same training, gone on with at the next larger input for half as many steps again.
+
+        Args:
+            values: of the training.
+            taken: its steps.
+
+        Returns:
+            None where inputs or lengths are not searched, or there is no larger one.
+        """
+        length = self._value("train.steps")
+        larger = next((side for side in self.sizes() if side > values.features.input_size > 0), None)
+        if larger is None or not isinstance(length, Range):
+            return None
+        return values.grown(larger, max(int(length.low), round(taken / 2)), taken)
+
     def searched(self) -> tuple[str, ...]:
         """Key paths that vary."""
         known = {*KEYS, *self.recipe.values}
@@ -272,11 +310,28 @@ class SearchSpace:
         # A head alone reads clean features, computed once, unless the recipe says how its views come about.
         viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
         for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
-            value = self._value(key)
-            if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
-                value = value.first  # with nothing else to train, only the product with lr matters
-            values[key] = ask(key, value)
+            values[key] = ask(key, self._narrowed(key, values, stages, head_only=head_only))
+        return values if head_only else {**values, **self._depending(values, ask)}
+
+    def _depending(self, known: Mapping[str, Scalar], ask: Callable[[str, Value], Scalar]) -> dict[str, Scalar]:
+        """Values that mean something beside some others only."""
+        values: dict[str, Scalar] = {}
+        if known["train.parts"] == "lora":
+            values["train.lora_rank"] = ask("train.lora_rank", self._value("train.lora_rank"))
+        if growth := ask("train.grow_from", self._value("train.grow_from")):
+            values["train.grow_from"] = growth
         return values
+
+    def _narrowed(self, key: str, known: Mapping[str, Scalar], stages: Stages, *, head_only: bool) -> Value:
+        """What a value of a training may be beside those that are known, less what would do nothing."""
+        value = self._value(key)
+        if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
+            return value.first  # with nothing else to train, only the product with lr matters
+        if key == "train.parts" and known["features.weights"] == "random":
+            return "all"
+        if key == "train.parts" and isinstance(value, Choices) and not stages.tokens:
+            return "all"  # the parts are a transformer's; a recipe may fix them for any network
+        return value
 
 
 # A frozen random network teaches nothing, and no closed form is fitted to one.

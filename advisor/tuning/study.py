@@ -15,8 +15,10 @@ from advisor.progress import Progress, Silent
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
+from advisor.tuning.followups import FollowUps
 from advisor.tuning.runner import REFIT
 from advisor.tuning.sampling import pick_sampler
+from advisor.tuning.soup import MOST_MEMBERS, candidates_of, look_for_average
 from advisor.tuning.starts import Starts
 from advisor.units import show_duration
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
 _MOST_FOR_FOLDS = 0.2  # of the budget that the first training may take in all its folds
+_KEPT = 5  # trainings whose models are kept, for handing over one of them or their average
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
 
@@ -78,6 +81,7 @@ class Search:
         self.ledger = ledger
         self.runner = runner
         self.starts = Starts(space, runner, recipe.name, scenarios)
+        self._follow_ups = FollowUps(space, self.starts, runner)
         self.seed = seed
         self.budget = budget
         self.worker = worker
@@ -151,7 +155,7 @@ class Search:
             if repeats >= _REPEATS:
                 return "exhausted"
             if self.worker == 0 and not head_only:
-                self._say_deeper(self.starts.enqueue_next(self.ledger, self._left(last)))
+                self._propose(self._left(last))
             # A Gaussian process learns nothing from what was pruned, and asks for it again.
             trial = self.ledger.ask(self._anywhere if repeats else self._sampler)
             try:
@@ -192,7 +196,24 @@ class Search:
                     self.progress.say(f"Trial {rival.number} could not be judged again: {error}")
                     continue
                 self.ledger.add_seed(rival.number, again, finished.image_scores)
+                if self.folds == 1 and not rival.head_only:
+                    self.runner.keep(rival.number, finished, again)
                 advance(1)
+
+    def average(self, deadline: float) -> None:
+        """Look for an average of the best trainings that is better than each, as far as the time allows.
+
+        In cross-validation there is none: the models of its folds are not handed over, and each member would have to be
+        trained again on all images.
+        """
+        if self.folds > 1:
+            return
+        scored_trials, weight = self.scored_trials(), self.sample_weight
+        candidates = candidates_of(scored_trials, weight, self.runner.members(), self.ledger.further_seeds)
+        if len(candidates) < 2 or candidates == self.ledger.average_of():
+            return
+        last = deadline - self._refit_seconds()
+        look_for_average(self.ledger, self.runner, candidates, deadline=last, clock=self._clock, say=self.progress.say)
 
     def judge(self, values: TrialValues, *, seed: int, deadline: float, again: int = 0) -> Finished:
         """A trial on the study's validation images that is no part of the study; `again` draws other folds.
@@ -205,18 +226,7 @@ class Search:
 
     def scored_trials(self) -> list[ScoredTrial]:
         """Every finished trial with a score, once each."""
-        count = len(self.sample_weight)
-        return [
-            ScoredTrial(
-                record,
-                self.ledger.image_scores(record.number, count),
-                linear=record.values is not None and self.runner.is_linear(record.values.head.name),
-                # With one validation part a closed form gives the same under every seed.
-                deterministic=record.tap == record.frozen and record.steps == 0 and self.folds == 1,
-            )
-            for record in self.ledger.records()
-            if record.scored
-        ]
+        return [self._scored(record) for record in self.ledger.records() if record.scored and self._at_hand(record)]
 
     def choice(self) -> Choice:
         """Which trial is handed over.
@@ -257,15 +267,17 @@ class Search:
                 reported = now.steps
 
         try:
-            values = self.space.suggest(trial, head_only=head_only)
+            values, before = self._suggested(trial, head_only=head_only)
             if (earlier := self._earlier(values)) is not None:
                 self.ledger.repeat(trial, values, earlier)
                 return False
             self.ledger.begin(trial, values)
-            self.starts.require_time(values, self._left(deadline))
+            if before is None:  # what grows was known to fit, less what is trained already
+                self.starts.require_time(values, self._left(deadline))
             finished = self.runner.run(
-                values, folds=self.folds, seed=self.seed_of(values), deadline=deadline, report=report
-            )
+                values, folds=self.folds, seed=self.seed_of(values), deadline=deadline, report=report,
+                grows=before.number if before else None,
+            )  # fmt: skip
         except HopelessError as error:
             self.ledger.prune(trial, str(error), self._clock() - began)
         except OutOfTimeError:
@@ -276,9 +288,25 @@ class Search:
             # One bad set of values must not end the study.
             self.ledger.fail(trial, reason_of(error), self._clock() - began)
         else:
-            self.ledger.complete(trial, finished, self._clock() - began)
+            # Trained again, what grew takes what came before, too.
+            earlier_seconds = (before.seconds or 0.0) if before else 0.0
+            self.ledger.complete(trial, finished, self._clock() - began + earlier_seconds)
             self._keep_leaders(trial.number, finished)
         return True
+
+    def _suggested(self, trial: optuna.Trial, *, head_only: bool) -> tuple[TrialValues, TrialRecord | None]:
+        """Values of a trial, and the trial whose training it goes on with, if any."""
+        values, grows = self.space.suggest(trial, head_only=head_only), self.ledger.grows(trial)
+        if grows is None or head_only:
+            return values, None
+        before = self.ledger.record(grows)
+        assert before.values is not None
+        return before.values.grown(values.features.input_size, values.steps[1].steps, before.steps or 0), before
+
+    def _propose(self, seconds: float) -> None:
+        """Enqueue what is tried next, unless that is the sampler's; `seconds` are left for it in each fold."""
+        if not self._follow_ups.enqueue(self.ledger, self.scored_trials(), self.sample_weight, seconds):
+            self._say_deeper(self.starts.enqueue_next(self.ledger, seconds))
 
     def _left(self, deadline: float) -> float:
         """Seconds for a training in each fold, so that one on all images fits behind it."""
@@ -300,6 +328,30 @@ class Search:
         return False
 
     def _reserve(self) -> float:
+        """Seconds to leave for what comes after the search: averages, and training the winner on all images."""
+        tuned = [one for one in self.scored_trials() if not one.head_only][:1] if self.folds == 1 else []
+        averages = sum(MOST_MEMBERS * self.runner.judging_seconds(one.values) for one in tuned)
+        return averages + self._refit_seconds()
+
+    def _at_hand(self, record: TrialRecord) -> bool:
+        """Whether the weights of all members of an average are still kept; what is no average needs none."""
+        return not record.members or set(record.members) <= set(self.runner.members())
+
+    def _scored(self, record: TrialRecord) -> ScoredTrial:
+        count, soup = len(self.sample_weight), record.kind is TrialKind.SOUP
+        # An average is handed over without the validation images, where those were drawn from the training images.
+        forgoes = soup and not self.runner.given_validation
+        return ScoredTrial(
+            record,
+            self.ledger.image_scores(record.number, count),
+            linear=record.values is not None and self.runner.is_linear(record.values.head.name),
+            # With one validation part a closed form gives the same under every seed, and so does an average.
+            deterministic=record.steps == 0 and self.folds == 1 and (record.tap == record.frozen or soup),
+            tried=self.ledger.tried_averages(count) if soup else None,
+            unlearnt=count / max(1, self.runner.images) if forgoes else 0.0,
+        )
+
+    def _refit_seconds(self) -> float:
         """Seconds to leave for training the winner on all images, the validation images among them."""
         tuned = [one for one in leaders(self.scored_trials(), self.sample_weight) if not one.head_only]
         return max((REFIT * one.seconds / self.folds for one in tuned), default=0.0)
@@ -319,7 +371,7 @@ class Search:
         if finished.steps == 0 or self.folds > 1:
             return
         trained = [one for one in self.scored_trials() if not one.deterministic]
-        ahead = [one.number for one in leaders(trained, self.sample_weight)]
+        ahead = [one.number for one in leaders(trained, self.sample_weight, _KEPT)]
         if number in ahead:
             self.runner.keep(number, finished)
         self.runner.drop_all_but(ahead)

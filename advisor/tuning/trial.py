@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from advisor.network.parts import copied_bytes, merge_updates, train_parts
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
@@ -24,7 +25,7 @@ from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats,
 from advisor.tuning.source import TrainingSource, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor, nn
@@ -73,6 +74,7 @@ def run_trial(
     deadline: float,
     report: Callable[[CurvePoint], None] = lambda _progress: None,
     gated: bool = True,
+    start: Mapping[str, Tensor] | None = None,
 ) -> Finished:
     """Fit the head, then train what the values unfreeze, and score on the validation images.
 
@@ -83,6 +85,7 @@ def run_trial(
         deadline: on `time.monotonic`.
         report: told when the validation images were judged; may raise to stop the trial.
         gated: whether a training that cannot come to anything is stopped.
+        start: weights of a network with its head that the training goes on from, in place of the pretrained ones.
 
     Raises:
         TrialFailedError: there is no score; the reason is its text.
@@ -98,6 +101,8 @@ def run_trial(
     params: dict[str, object] = dict(values.head.params)
     tokens = course.kind.tokens
     head = course.kind.create(context.standardise(tap, tokens=tokens).mean.numel(), context.classes, **params)
+    if start is not None:
+        return _train_on_views(course, head, start)
     fitted = course.kind.fit is not None and values.head.init == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
@@ -116,13 +121,16 @@ def run_folds(
     seed: int,
     deadline: float,
     report: Callable[[CurvePoint], None] = lambda _progress: None,
+    start: Callable[[int, float], Mapping[str, Tensor] | None] = lambda _fold, _deadline: None,
 ) -> Finished:
     """A trial on every fold, scored on all their validation images together; of one context, `run_trial`.
 
-    What is reported is the mean over the images judged so far, and the seconds of all folds.
+    What is reported is the mean over the images judged so far, and the seconds of all folds. `start` gives the weights
+    that the training of a fold goes on from, given its number and deadline.
     """
     if len(fold_contexts) == 1:
-        return run_trial(fold_contexts[0], values, seed=seed, deadline=deadline, report=report)
+        begin = start(0, deadline)
+        return run_trial(fold_contexts[0], values, seed=seed, deadline=deadline, report=report, start=begin)
     done: list[Finished] = []
     seconds, steps, last = 0.0, 0, CurvePoint(0, 0, 0.0, 0.0)
     for index, context in enumerate(fold_contexts):
@@ -139,7 +147,9 @@ def run_folds(
             report(last)
 
         share = (deadline - time.monotonic()) / (len(fold_contexts) - index)
-        done.append(run_trial(context, values, seed=seed, deadline=time.monotonic() + share, report=tell))
+        last_moment = time.monotonic() + share
+        begin = start(index, last_moment)
+        done.append(run_trial(context, values, seed=seed, deadline=last_moment, report=tell, start=begin))
         steps, seconds = max(steps, last.steps), max(seconds, last.seconds)
     return joined(done, fold_contexts[0].sample_weight)
 
@@ -239,13 +249,16 @@ def _train_head(course: _Course, head: nn.Module) -> None:
     )  # fmt: skip
 
 
-def _train_on_views(course: _Course, head: nn.Module) -> Finished:
+def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor] | None = None) -> Finished:
     """The head and the unfrozen stages, if any, train together on views of the images."""
     context, values = course.context, course.values
     network = context.build(
         course.tap, head, tokens=course.kind.tokens, drop_path=values.drop_path
     )  # fmt: skip
+    if start is not None:
+        network.load_state_dict(start)
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
+    train_parts(network, values.parts, (values.train and values.train.lora_rank) or 0)
     before = network.frozen_digest()
     held, held_labels = context.rows("val"), context.labels("val")
     source = source_of(
@@ -302,6 +315,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     _audit(before, after)
     kept = sum(p.numel() for p in network.trunk.parameters())
     still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+    merge_updates(network)
     return Finished(
         rows=held, image_scores=last.image_scores, sample_weight=context.sample_weight(held), loss=last.loss,
         temperature=last.temperature,
@@ -321,9 +335,10 @@ def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
     key = f"{course.tap}/{course.frozen}/{tuple(inputs[0].shape[1:])}"
     per_image = context.bytes_per_image(key, source.model, inputs)
     trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
+    weights = _BYTES_PER_WEIGHT * trained + copied_bytes(source.model)
     # A whole batch is drawn at once, in a few steps that each leave a copy.
     drawn = _COPIES_OF_INPUT * course.values.steps[1].batch_size * sum(one[0].nbytes for one in inputs)
-    return fitting_batch(cap, used_memory(context.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
+    return fitting_batch(cap, used_memory(context.device), weights + drawn, per_image)
 
 
 def _audit(before: str, after: str) -> None:

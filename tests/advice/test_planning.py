@@ -150,8 +150,24 @@ def test_families_bring_their_decay_and_rates_by_stage():
     vit = priors.FAMILIES["transformer"]
     adapted = adapt_recipe(recipe, verdict(), FLAT, vit, 1e-4, images=500, sizes=None, training=TRAINING).values
     assert (adapted["optimizer.layer_decay"], adapted["optimizer.weight_decay"]) == (vit.bottom, vit.weight_decay)
-    own = recipe.with_values({"optimizer.layer_decay": 0.5, "optimizer.weight_decay": 0.0})
+    assert adapted["train.parts"] == Choices(("all", "lora", "bias"), "all")
+    own = recipe.with_values({
+        "optimizer.layer_decay": 0.5, "optimizer.weight_decay": 0.0, "train.parts": "all",
+    })  # fmt: skip
     assert adapt_recipe(own, verdict(), FLAT, vit, 1e-4, images=500, sizes=None, training=TRAINING).values == own.values
+
+
+def test_where_few_parameters_may_train_higher_rates_are_searched():
+    recipe = Recipe("x", values={"freeze.depth": 0.0, "optimizer.lr": Range(1e-5, 1e-3, log=True)})
+    adapted, plain = (
+        adapt_recipe(
+            recipe, verdict(), FLAT, priors.FAMILIES[name], 1e-4, images=500, sizes=None, training=TRAINING
+        ).values
+        for name in ("transformer", "convnext")
+    )
+    assert adapted["optimizer.lr"].high == pytest.approx(priors.PARTS_RATE * plain["optimizer.lr"].high)
+    assert adapted["optimizer.lr"].first == plain["optimizer.lr"].first
+    assert "train.parts" not in plain
 
 
 def test_sizes_are_searched_from_the_smallest_that_does():

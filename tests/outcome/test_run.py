@@ -68,8 +68,9 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
         "README.md", "config.json", "model.safetensors", "best.toml", "report.json",
     }  # fmt: skip
     board = pd.read_csv(result.folder / "leaderboard.csv")
-    assert set(board["kind"]) == {"probe", "trial"}
-    assert board["kind"].value_counts().to_dict() == {"probe": 5, "trial": 2}
+    assert set(board["kind"]) <= {"probe", "trial", "soup"}  # an average where one is better than its members
+    counts = board["kind"].value_counts()
+    assert (counts["probe"], counts["trial"]) == (5, 2)
     trials = board[board["kind"] == "trial"]
     assert (trials["steps"] > 0).all()
     assert (trials["audit"].str.len() == 12).all()
@@ -179,7 +180,7 @@ def test_running_again_adds_nothing_when_done_and_goes_on_when_not(tiny, tiny_fo
     assert len(same.trials) == 6
     assert same.test == first.test
     more = run(plan(tiny_folder, search__trials=1), tmp_path, trials=3)
-    assert len(more.trials) == 8
+    assert (more.trials["kind"] != "soup").sum() == 8
     params = [tuple(sorted(t.params.items())) for t in _study(more.folder).trials if t.params]
     assert len(set(params)) == 3
 
@@ -511,7 +512,7 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
     assert result.validation == pytest.approx(11 / 12)
     assert result.record.winner.number in {1, 2, 4}
     assert not result.record.winner.refitted
-    assert len(list((result.folder / "weights").iterdir())) <= 3
+    assert len(list((result.folder / "weights").iterdir())) <= 5
 
 
 def test_ties_go_to_the_probe(tiny, tiny_folder, tmp_path):

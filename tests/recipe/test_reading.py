@@ -130,6 +130,8 @@ def test_good_ranges_and_choices_come_through_as_they_are():
         (HEADER + "[head.liner]\nl2 = 1\n", "head.liner: unknown head; did you mean `linear`?"),
         (HEADER + '[search]\nbudget = "10"\n',
          'search.budget: found "10" (text); a length of time such as 90s, 20m or 1h30m is allowed'),
+        (HEADER + '[train]\ngrow_from = "64"\n',
+         "train.grow_from: `64` is no side and steps, such as 64:300"),
         (HEADER + '[data]\nlocation = "d"\n', None),
     ],
 )  # fmt: skip

@@ -34,6 +34,8 @@ def values_of(key):
     spec = KEYS[key]
     if spec.kind is str:
         words = spec.choices or tuple(sorted(CATALOG.heads))
+        if key == "train.grow_from":
+            return st.sampled_from(["", "64:300", "64:300, 96:150"])
         if key == "search.budget":
             return st.sampled_from(["90s", "10m", "1h30m"])
         scalar = st.sampled_from(words)

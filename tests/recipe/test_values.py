@@ -16,6 +16,7 @@ from advisor.recipe.values import (
     TrainValues,
     TrialValues,
     automatic_steps,
+    growth_of,
     steps_per_epoch,
 )
 
@@ -37,6 +38,7 @@ optimizers = st.builds(
 trainings = st.builds(
     TrainValues, epochs=st.integers(1, 9), batch_size=st.integers(2, 64), warmup=numbers, label_smoothing=numbers,
     mixup=numbers, ema=numbers, augment=st.none() | words, drop_path=st.none() | numbers,
+    parts=st.none() | words, lora_rank=st.none() | st.integers(1, 9), grow_from=st.none() | words,
 )  # fmt: skip
 
 
@@ -203,3 +205,22 @@ def test_more_images_never_get_fewer_steps_and_never_more_passes(images):
 def test_published_lengths_are_near():
     assert 450 <= automatic_steps(500, 32) <= 600  # the plain loop's 480
     assert 900 <= automatic_steps(1000, 32) <= 1000  # VTAB-1k's 1 000 in batches of 64
+
+
+def test_a_training_that_grew_says_what_came_before():
+    values = TrialValues(optimizer=OptimizerValues("adamw", 1e-3, 3.0, 0.0),
+                         train=TrainValues(32, 0.1, 0.0, 0.0, 0.0, epochs=9)).at_size(64)  # fmt: skip
+    grown = values.grown(96, 150, 300).grown(128, 80, 150)
+    assert grown.train.grow_from == "64:300, 96:150"
+    assert (grown.features.input_size, grown.train.steps, grown.train.epochs) == (128, 80, 0)
+    middle = grown.before
+    assert (middle.features.input_size, middle.train.steps, middle.train.grow_from) == (96, 150, "64:300")
+    assert middle.before.train.steps == 300
+    assert middle.before.before is None
+    assert TrialValues.from_flat(grown.to_flat()) == grown
+
+
+@pytest.mark.parametrize("text", ["64", "64:", ":300", "0:300", "64:0", "a:b", "64:300; 96:100"])
+def test_a_growth_that_cannot_be_read_is_refused(text):
+    with pytest.raises(ValueError, match="no side and steps"):
+        growth_of(text)

@@ -52,7 +52,7 @@ def test_every_damage_is_refused_in_words_or_harmless():
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("kind", "guess", "kind is 'guess', none of probe, trial, repeat"),
+        ("kind", "guess", "kind is 'guess', none of probe, trial, soup, repeat"),
         ("state", "ASLEEP", "state is 'ASLEEP', none of RUNNING"),
         ("values", {"optimizer.lr": 0.1}, "the values of a trial are incomplete: optimizer"),
         ("values", {"features.tap": "all"}, "features.tap is 'all', no number"),

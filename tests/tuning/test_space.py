@@ -124,3 +124,29 @@ def test_whole_number_parameters_of_heads_stay_whole(install):
     searched = SearchSpace(recipe, STAGES, load_catalog())
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     assert all(isinstance(searched.suggest(study.ask()).head.params["hidden"], int) for _ in range(5))
+
+
+TOKENS = Stages(STAGES.stages, tokens=True)
+PARTS = {"train.parts": Choices(("all", "lora", "bias"), "all"), "train.lora_rank": Choices((4, 8), 8)}
+
+
+@pytest.mark.parametrize(("parts", "ranked"), [("all", False), ("bias", False), ("lora", True)])
+def test_a_rank_is_asked_for_with_low_rank_updates_only(parts, ranked):
+    searched = SearchSpace(Recipe("x", values={**PARTS, "freeze.depth": 0.0}), TOKENS, CATALOG)
+    values, names = asked(searched, {"train.parts": parts, "train.lora_rank": 4})
+    assert values["train.parts"] == parts
+    assert ("train.lora_rank" in names) == ranked
+    assert values.get("train.lora_rank") == (4 if ranked else None)
+
+
+def test_parts_are_searched_in_transformers_only_and_never_from_random_weights():
+    for stages, more in ((STAGES, {}), (TOKENS, {"features.weights": "random"})):
+        searched = SearchSpace(Recipe("x", values={**PARTS, "freeze.depth": 0.0, **more}), stages, CATALOG)
+        values, names = asked(searched, {})
+        assert values["train.parts"] == "all"
+        assert not names & set(PARTS)
+
+
+def test_a_recipe_may_fix_the_parts_of_any_network():
+    searched = SearchSpace(Recipe("x", values={"train.parts": "bias", "freeze.depth": 0.0}), STAGES, CATALOG)
+    assert searched.start().parts == "bias"

@@ -56,7 +56,8 @@ def learning_chart(run: RunFolder) -> Chart | None:
     first = shown[0]
     about = _course(first)
     if first.number != winner:
-        about = f"The winner was fitted in closed form and has no curve. {about}"
+        why = "is an average of trainings" if record.winner.members else "was fitted in closed form"
+        about = f"The winner {why} and has no curve. {about}"
     if record.folds > 1:
         about += " Of cross-validated trials this is the first fold, so the figures differ from those above."
 

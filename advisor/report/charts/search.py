@@ -41,12 +41,14 @@ _KINDS = {
     Way.PROBE.value: ("square", MUTED),
     Way.HEAD.value: ("circle", SECOND),
     Way.TUNED.value: ("diamond", ACCENT),
+    Way.SOUP.value: ("triangle-up", ACCENT),
     _PRUNED: ("cross", MUTED),
 }
 _PLAIN = {
     Way.PROBE: ("closed-form probe", "closed-form probes"),
     Way.HEAD: ("classifier on frozen features", "classifiers on frozen features"),
     Way.TUNED: ("fine-tuning", "fine-tunings"),
+    Way.SOUP: ("average of fine-tunings", "averages of fine-tunings"),
 }
 _NO_FIGURE = {
     TrialState.PRUNED: "stopped early, behind earlier ones after the same time",
@@ -323,6 +325,8 @@ def _stage(run: RunFolder, trial: TrialRecord) -> Cell:
 def _how(trial: TrialRecord) -> str:
     """A trial in a few words, for what is shown under the pointer."""
     parts = [f"{trial.head} on stage {trial.tap}" if trial.tap is not None else trial.head]
+    if trial.members:
+        parts.append(f"{len(trial.members)} averaged")
     if trial.way is Way.TUNED and trial.frozen is not None:
         parts.append(f"{trial.frozen} frozen")
     if trial.seconds is not None:
@@ -331,6 +335,8 @@ def _how(trial: TrialRecord) -> str:
 
 
 def _ended(trial: TrialRecord) -> Cell:
+    if trial.members:
+        return f"complete, the average of {' and '.join(member.name for member in trial.members)}"
     if trial.scored:
         cut = trial.trained is not None and trial.trained < 0.999
         return f"complete, {share(trial.trained or 0.0)} of its steps" if cut else "complete"

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from advisor.records.folder import RunFolder
     from advisor.report.page.blocks import Block, Cell
 
+_PARTS = {"all": "", "bias": "the biases of ", "lora": "low-rank updates of the attention (LoRA) in "}
 _BEST = 8  # trials that the terminal shows
 _WHOLE = {"squash": " Pictures are squashed into squares.", "pad": " Pictures get borders that make them squares."}
 _ENDED = {
@@ -239,13 +240,22 @@ def _what_won(run: RunFolder) -> str:
     shape = _WHOLE.get(winner.values.features.fit, "")
     stages = run.evidence.stages if run.evidence else ()
     where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
-    if trial.way is Way.TUNED:
+    if trial.way in {Way.TUNED, Way.SOUP}:
         depth = (
             "the whole network" if not trial.frozen else
             f"what is above its first {counted(trial.frozen, 'stage')}"
         )  # fmt: skip
+        depth = _PARTS[winner.values.parts] + depth
+        if before := winner.values.before:
+            size, sides = winner.values.features.input_size, before.features.input_size
+            depth += f" (begun at {sides} pixels, gone on with at {size})"
         start = "random weights" if winner.values.features.weights == "random" else "the pretrained weights"
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
+        if winner.members:
+            return (
+                f"An average won: the weights of {winner.member_names}, fine-tunings of {name}{cut}, from {start}, "
+                f"with the head {head}. It costs no more at prediction than one of them.{shape}"
+            )
         return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}.{shape}"
     what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
     return f"A frozen network won: {what} reads {where} of {name}.{shape}"

@@ -87,6 +87,11 @@ def choice_section(run: RunFolder) -> Section:
         f"The leaders and the best closed-form probe were compared{among}",
         rule,
     ]
+    if any(rival.kind is TrialKind.SOUP for rival in choice.rivals):
+        lines.append(
+            "The model soup is the average of the weights of several fine-tunings from one start. All of the luck of "
+            "choosing among averages is taken off it, and what the others gain by learning from the validation images."
+        )
     if choice.chosen != choice.best:
         lines.append(
             f"The winner, {trial_name(choice.chosen)}, is not the most accurate one: {trial_name(choice.best)} is "
@@ -127,6 +132,9 @@ def explanation_section(run: RunFolder) -> Section | None:
     if run.explanation is None:
         return None
     blocks = explanation_blocks(run.explanation, run.record.metric_name)
+    if run.record.winner.members:
+        first = run.record.winner.members[0].name
+        blocks.insert(0, Text(f"The winner is an average of trainings; {first}, the first of them, is explained."))
     return Section("explanation", "Why it won", "Why it won", tuple(blocks))
 
 
