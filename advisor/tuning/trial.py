@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from advisor.network.fast_training import fast_training
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
@@ -18,7 +19,7 @@ from advisor.tuning.failures import TrialFailedError
 from advisor.tuning.finished import Finished, joined
 from advisor.tuning.gates import Gate
 from advisor.tuning.judging import Judgement, score
-from advisor.tuning.loop import Moment, Schedule, train
+from advisor.tuning.loop import Moment, Schedule, Trained, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of, undecayed
 from advisor.tuning.source import TrainingSource, source_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from advisor.network.transfer import TransferNetwork
     from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
     from advisor.types import Head
@@ -245,12 +247,34 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     )  # fmt: skip
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
     before = network.frozen_digest()
-    held, held_labels = context.rows("val"), context.labels("val")
     source = source_of(
         course.context, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline
     )
     if course.frozen:
         course.notes += context.notes
+    # The first validation image, where there is one, so that no draw of the training's views is used up.
+    example = source.judged(slice(0, 1)) if len(context.rows("val")) else source.take(torch.arange(1), 0)
+    with fast_training(source.model, example, values.steps[1].batch_size):
+        trained, judgement = _train_whole(course, network, source)
+    after = network.frozen_digest()
+    _audit(before, after)
+    kept = sum(p.numel() for p in network.trunk.parameters())
+    still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+    held = context.rows("val")
+    return Finished(
+        rows=held, image_scores=judgement.image_scores, sample_weight=context.sample_weight(held), loss=judgement.loss,
+        temperature=judgement.temperature,
+        tap=course.tap, frozen=course.frozen,
+        frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
+        network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
+        train_accuracy=trained.accuracy,
+    )  # fmt: skip
+
+
+def _train_whole(course: _Course, network: TransferNetwork, source: TrainingSource) -> tuple[Trained, Judgement]:
+    """Train and judge what the source's model holds; the last judgement is that of the weights at the end."""
+    context, values = course.context, course.values
+    held, held_labels = context.rows("val"), context.labels("val")
     size = batch_for(context.device)
 
     def judge() -> Judgement:
@@ -296,18 +320,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
             judgements=JUDGEMENTS,
             say=course.notes.append,
         )
-    after = network.frozen_digest()
-    _audit(before, after)
-    kept = sum(p.numel() for p in network.trunk.parameters())
-    still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
-    return Finished(
-        rows=held, image_scores=last.image_scores, sample_weight=context.sample_weight(held), loss=last.loss,
-        temperature=last.temperature,
-        tap=course.tap, frozen=course.frozen,
-        frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
-        network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
-        train_accuracy=trained.accuracy,
-    )  # fmt: skip
+    return trained, last
 
 
 def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
