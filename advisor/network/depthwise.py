@@ -26,9 +26,9 @@ _Strips = tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 class Geometry:
     """How a 2-D convolution moves over its images; pairs are (rows, columns)."""
 
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
     groups: int
 
 
@@ -36,7 +36,7 @@ class Convolution(torch.autograd.Function):
     """`torch.conv2d`, with gradients that are faster where it is depthwise."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: torch.autograd.function.FunctionCtx,
         images: Tensor,
         weight: Tensor,
@@ -50,7 +50,7 @@ class Convolution(torch.autograd.Function):
         return torch.conv2d(images, weight, bias, at.stride, at.padding, at.dilation, at.groups)
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         """Gradients of images, weight and bias, as far as they are wanted."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from advisor.advice.recommendation import Recommendation
+from advisor.allocator import lent_to_children
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError
@@ -229,8 +230,9 @@ def _helpers(
         )
         for number in range(1, machine.workers)
     ]
-    for helper in helpers:
-        helper.start()
+    with lent_to_children():
+        for helper in helpers:
+            helper.start()
     try:
         yield
         for helper in helpers:

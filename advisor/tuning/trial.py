@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from advisor.allocator import give_back
 from advisor.network.fast_training import fast_training
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
@@ -334,6 +335,7 @@ def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
     trained = sum(p.numel() for p in source.model.parameters() if p.requires_grad)
     # A whole batch is drawn at once, in a few steps that each leave a copy.
     drawn = _COPIES_OF_INPUT * course.values.steps[1].batch_size * sum(one[0].nbytes for one in inputs)
+    give_back()
     return fitting_batch(cap, used_memory(context.device), _BYTES_PER_WEIGHT * trained + drawn, per_image)
 
 
