@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from advisor.network.depthwise import Convolution, Geometry, is_wide_depthwise
+from advisor.network.depthwise import Convolution, Geometry, gains
 from advisor.network.fold import conv_norm_pairs, rest_of_norm
 from advisor.network.modes import evaluating
 
@@ -67,7 +67,7 @@ def _replacements(model: nn.Module, example: tuple[Tensor, ...], batch_size: int
         if _is_plain(conv) and norm.affine and batch_size * maps[conv] >= conv.weight.numel():
             replaced[conv], replaced[norm] = _Folded(conv, norm).forward, _rest(norm)
     for conv in maps:
-        if conv not in replaced and _is_plain(conv) and is_wide_depthwise(conv):
+        if conv not in replaced and _is_plain(conv) and gains(conv):
             replaced[conv] = _alone(conv)
     return replaced
 
@@ -81,12 +81,12 @@ class _Folded:
     """
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-        self._conv, self._norm, self._plain = conv, norm, type(conv).forward
+        self._conv, self._norm = conv, norm
         self._kept: tuple[list[int], Tensor, Tensor] | None = None  # versions of the tensors, and what came of them
 
     def forward(self, images: Tensor) -> Tensor:
         if self._norm.training:
-            return self._plain(self._conv, images)
+            return _convolve(self._conv, images, self._conv.weight, self._conv.bias)
         return _convolve(self._conv, images, *self._weights())
 
     def _weights(self) -> tuple[Tensor, Tensor]:

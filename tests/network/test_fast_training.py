@@ -73,6 +73,22 @@ def test_losses_and_weights_are_those_of_plain_training(name, batch):
     assert fast.state_dict().keys() == plain.state_dict().keys()
 
 
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_convnext", "tf_efficientnet_lite0"])
+def test_in_bfloat16_gradients_point_the_same_way(name, batch):
+    images, labels = batch
+    network = built(name)
+    gradients = []
+    with fast_training(network, (images[:1],), BATCH):
+        for lowered in (False, True):
+            network.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=lowered):
+                logits = network(images)
+            F.cross_entropy(logits.float(), labels).backward()
+            gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+    assert gradients[1].dtype == torch.float32
+    assert F.cosine_similarity(*gradients, dim=0) > 0.95
+
+
 def test_batchnorm_is_folded_and_its_own_parameters_learn(batch):
     network = built("test_efficientnet")
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
