@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own convention
 
+from advisor.network.fast_training import fast_training
 from advisor.network.kept_tensors import kept_sizes
 from advisor.recipe.values import JUDGEMENTS
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from advisor.strategy import Strategy
 
-_WARM_UP, _STEPS = 1, {"cpu": 1, "cuda": 20}
+_STEPS = {"cpu": 1, "cuda": 20}
+_BATCH = 32  # of most trainings; says which layers are folded
 _UPDATES = 3  # of the weights; the first makes the optimiser's state
 _TENSORS_PER_WEIGHT = 4  # the weight, its gradient, and AdamW's two moments
 
@@ -176,13 +178,14 @@ def measure_step(network: nn.Module, images: Tensor) -> StepCost:
         _wait(device)
         return (time.perf_counter() - began) / times
 
-    few = images[:_WARM_UP].clone()  # a slice would count with all of the batch
-    activations = sum(kept_sizes(lambda: learn(few), model))
-    optimizer.step()
-    seconds = timed(lambda: learn(images), _STEPS.get(device.type, 1))
-    update = timed(optimizer.step, _UPDATES)
+    with fast_training(model, (images[:1],), _BATCH):
+        # A first step gets its memory from the system, page by page, and says nothing about the others.
+        activations = sum(kept_sizes(lambda: learn(images), model))
+        optimizer.step()
+        seconds = timed(lambda: learn(images), _STEPS.get(device.type, 1))
+        update = timed(optimizer.step, _UPDATES)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return StepCost(seconds / len(images), update, _TENSORS_PER_WEIGHT * weights, activations // len(few))
+    return StepCost(seconds / len(images), update, _TENSORS_PER_WEIGHT * weights, activations // len(images))
 
 
 def _wait(device: torch.device) -> None:

@@ -47,6 +47,7 @@ class CliCommand(Generic[_Options]):
         run: does it, and prints what came out; raises `AdvisorError`. What is heavy is imported in here.
         add_options: adds its arguments and options to its parser.
         actions: commands below it, such as `new` of `advisor plugins`; without one of them, `run` is called.
+        trains: whether it trains for long, and is better started with `advisor.allocator`'s settings.
     """
 
     name: str
@@ -55,6 +56,7 @@ class CliCommand(Generic[_Options]):
     run: Callable[[_Options], ExitCode]
     add_options: Callable[[argparse.ArgumentParser], None] = no_options
     actions: tuple[AnyCommand, ...] = ()
+    trains: bool = False
 
     def __call__(self, parsed: argparse.Namespace) -> ExitCode:
         """Run the command with the options that were parsed."""

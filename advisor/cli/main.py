@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know fewer letters than a file name
     try:
-        return _run(words, began)
+        return _run(words, began, own_process=argv is None)
     except AdvisorError as error:
         if verbose:
             import traceback
@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.COULD_NOT
 
 
-def _run(words: Sequence[str], began: float) -> int:
+def _run(words: Sequence[str], began: float, *, own_process: bool) -> int:
     names = [command.name for command in COMMANDS]
     if words and not words[0].startswith("-") and words[0] not in names:
         from advisor.plugins import load_catalog
@@ -114,6 +114,10 @@ def _run(words: Sequence[str], began: float) -> int:
     if parsed.command is None:
         parser.print_help()
         return ExitCode.USAGE
+    if own_process and parsed.command.trains:
+        from advisor import allocator
+
+        allocator.restart()
     from advisor.cli.console import only_documents
     from advisor.cli.libraries import quiet_libraries
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from advisor.types import InputSpec
 
-__all__ = ["AUGMENTATIONS", "augmented_view", "clean_view", "normalise"]
+__all__ = ["AUGMENTATIONS", "augmented_view", "clean_view", "enlarged", "normalise"]
 
 _CROP_AREA = (0.6, 1.0)
 _CROP_ASPECT = (3 / 4, 4 / 3)
@@ -71,15 +71,25 @@ def augmented_view(pixels: Tensor, spec: InputSpec, kind: str, generator: torch.
     mirror = torch.ones(count)
     if kind == "flip_crop":
         mirror = torch.where(uniform(0, 1) < 0.5, -1.0, 1.0)
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0], theta[:, 0, 2] = width * mirror, uniform(-1, 1) * (1 - width)
-    theta[:, 1, 1], theta[:, 1, 2] = height, uniform(-1, 1) * (1 - height)
+    across, down = uniform(-1, 1) * (1 - width), uniform(-1, 1) * (1 - height)
     images = _resized(pixels, spec)
     if kind in {"randaugment", "trivial"}:
         images = _altered(images, spec, kind, generator)
     images = images.float()
-    grid = F.affine_grid(theta.to(images.device), [count, 3, spec.size, spec.size], align_corners=False)
+    grid = _grid(*(part.to(images.device) for part in (width * mirror, across, height, down)), size=spec.size)
     return normalise(F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False), spec)
+
+
+def _grid(width: Tensor, across: Tensor, height: Tensor, down: Tensor, *, size: int) -> Tensor:
+    """Where each pixel of a view is read, (B, size, size, 2) from -1 to 1; the four (B,) are scale and shift.
+
+    Without rotation it is the same row in every row; `F.affine_grid` multiplies matrices for each pixel instead.
+    """
+    middles = (2 * torch.arange(size, device=width.device) + 1) / size - 1
+    grid = torch.empty(len(width), size, size, 2, device=width.device)
+    grid[..., 0] = (middles * width[:, None] + across[:, None])[:, None, :]
+    grid[..., 1] = (middles * height[:, None] + down[:, None])[:, :, None]
+    return grid
 
 
 def _altered(images: Tensor, spec: InputSpec, kind: str, generator: torch.Generator) -> Tensor:
@@ -99,6 +109,11 @@ def _altered(images: Tensor, spec: InputSpec, kind: str, generator: torch.Genera
         return torch.stack([change(image) for image in images])
 
 
+def enlarged(pixels: Tensor, spec: InputSpec) -> Tensor:
+    """Pixels (B, resize, resize, 3) uint8 as views see them, from (B, side, side, 3) uint8; rounded to whole levels."""
+    return _resized(pixels, spec).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 def _resized(pixels: Tensor, spec: InputSpec) -> Tensor:
     """(B, 3, resize, resize); small images are enlarged by the filter that the clean view uses."""
     images = pixels.permute(0, 3, 1, 2)
@@ -112,4 +127,6 @@ def normalise(images: Tensor, spec: InputSpec) -> Tensor:
     """From levels 0..255 (B, 3, H, W) to what the network takes, float32 in channels_last memory."""
     mean = torch.tensor(spec.mean, device=images.device).view(1, 3, 1, 1) * 255
     std = torch.tensor(spec.std, device=images.device).view(1, 3, 1, 1) * 255
-    return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    # Channel by channel while each is a plane of its own: with three numbers a pixel loops would be three long.
+    planes = images.contiguous().float()
+    return planes.sub(mean).div_(std).contiguous(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from advisor.allocator import LEFT_ALONE, SWITCH, why_not
 from advisor.discovery import CORE
 from advisor.doctor.libraries import LIBRARIES, WEIGHTS, Facts, look
 from advisor.plugins import DEFAULT_BACKBONE, load_catalog
@@ -53,6 +54,7 @@ def examine() -> Iterator[Diagnosis]:
     yield from _guarded("versions", _versions)
     yield from _guarded("libraries", _libraries)
     yield from _guarded("processor", _processor)
+    yield from _guarded("allocator", _allocator)
     yield from _guarded("plugins", _plugins)
     yield from _guarded("cache", _cache)
     yield from _guarded("this folder", _here)
@@ -144,6 +146,13 @@ def _processor() -> Iterator[Diagnosis]:
         yield Diagnosis("memory", NOTE, f"{show_size(free)} free", "close something, or keep to it: tune --memory 1GB")
     else:
         yield Diagnosis("memory", OK, f"{show_size(free)} free")
+
+
+def _allocator() -> Iterator[Diagnosis]:
+    reason = why_not(os.environ)
+    words = f"`advisor tune` leaves glibc's settings as they are: {reason}"
+    tuned = f"`advisor tune` starts with large pages and keeps what it frees ({SWITCH}={LEFT_ALONE} to leave it)"
+    yield Diagnosis("allocator", OK, words if reason else tuned)
 
 
 def _plugins() -> Iterator[Diagnosis]:

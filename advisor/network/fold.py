@@ -32,9 +32,7 @@ class FoldedNorm(nn.Module):
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        # timm's BatchNorm layers may hold the activation that follows them.
-        rest = [getattr(norm, name) for name in ("drop", "act") if isinstance(getattr(norm, name, None), nn.Module)]
-        self.rest = nn.Sequential(*rest)
+        self.rest = rest_of_norm(norm)
         self.origin = (norm,)  # in a tuple it is no part of this module
 
     def forward(self, features: Tensor) -> Tensor:
@@ -57,6 +55,12 @@ class FoldedNorm(nn.Module):
         return (mean - norm.bias) * factor + norm.running_mean, variance * factor**2
 
 
+def rest_of_norm(norm: nn.BatchNorm2d) -> nn.Sequential:
+    """What a BatchNorm layer does beside normalising: timm's may hold the activation that follows them."""
+    names = ("drop", "act")
+    return nn.Sequential(*(getattr(norm, name) for name in names if isinstance(getattr(norm, name, None), nn.Module)))
+
+
 def fold_batchnorm(
     network: nn.Module, example: Tensor, read: Callable[[nn.Module, Tensor], list[Tensor]]
 ) -> nn.Module | None:
@@ -73,7 +77,7 @@ def fold_batchnorm(
     Returns:
         The copy, or None where there is nothing to fold or the features would change.
     """
-    pairs = _pairs(network, example)
+    pairs = conv_norm_pairs(network, (example,))
     if not pairs:
         return None
     folded = copy.deepcopy(network).eval()  # a traced network forgets it in the copy
@@ -93,8 +97,13 @@ def fold_batchnorm(
     return folded if same else None
 
 
-def _pairs(network: nn.Module, example: Tensor) -> list[tuple[str, str]]:
-    """Paths of convolutions and of the BatchNorm layers that take their output, each used once."""
+def conv_norm_pairs(network: nn.Module, example: tuple[Tensor, ...]) -> list[tuple[str, str]]:
+    """Paths of convolutions and of the BatchNorm layers that take their output, each used once.
+
+    Args:
+        network: called as `network(*example)`.
+        example: its inputs, for one image or more.
+    """
     made: dict[int, tuple[str, Tensor]] = {}
     pairs: list[tuple[str, str]] = []
     calls: dict[str, int] = {}
@@ -122,7 +131,7 @@ def _pairs(network: nn.Module, example: Tensor) -> list[tuple[str, str]]:
             handles.append(module.register_forward_pre_hook(before_norm(path)))
     try:
         with torch.inference_mode():
-            network(example)
+            network(*example)
     finally:
         for handle in handles:
             handle.remove()

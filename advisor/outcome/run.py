@@ -14,6 +14,7 @@ import torch
 
 from advisor.advice.planning import first_of
 from advisor.advice.recommendation import Recommendation
+from advisor.allocator import lent_to_children
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
 from advisor.errors import RunError, UsageError
@@ -241,8 +242,9 @@ def _helpers(
         )
         for number in range(1, machine.workers)
     ]
-    for helper in helpers:
-        helper.start()
+    with lent_to_children():
+        for helper in helpers:
+            helper.start()
     try:
         yield
         for helper in helpers:

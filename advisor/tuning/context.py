@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from advisor.data.views import clean_view
+from advisor.data.views import clean_view, enlarged
 from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
 from advisor.network.adabn import reestimate_batchnorm
@@ -26,6 +26,7 @@ from advisor.network.stages import TOKENS
 from advisor.network.sweep import BATCH, Sweeper
 from advisor.network.transfer import Standardise, TransferNetwork
 from advisor.tuning.memory import activation_bytes, free_memory
+from advisor.tuning.precision import bfloat16_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from advisor.types import Backbone
 
 _MOST_RESIDENT = 0.25  # of a GPU's free memory that pixels may take
+_MOST_ENLARGED = 256 * 2**20  # bytes of main memory that enlarged images may take
 _SCRATCH_MOMENTUM = 0.1  # torch's own; the 1 % of timm's ports leaves a short training with the statistics of noise
 
 
@@ -267,15 +269,24 @@ class TrialContext:
         return self._audits[versions]
 
     def resident(self, rows: NDArray[np.int64]) -> Tensor | None:
-        """Pixels (n, side, side, 3) uint8 of some rows on the GPU, copied once; None without a GPU or room."""
-        if self.device.type != "cuda":
+        """Pixels (n, side, side, 3) uint8 of some rows on the device, copied once; None where it is not worth it.
+
+        A GPU gets them as they are stored. In main memory they are kept where they had to be enlarged for every view,
+        which takes longer than all else that a view needs.
+        """
+        pixels, spec = self.prepared.pixels, self.backbone.input
+        on_gpu = self.device.type == "cuda"
+        side = pixels.side if on_gpu else spec.resize
+        room = _MOST_RESIDENT * free_memory(self.device) if on_gpu else _MOST_ENLARGED
+        if (not on_gpu and side == pixels.side) or len(rows) * side**2 * 3 > room:
             return None
         key = hashlib.sha256(rows.tobytes()).hexdigest()
         if key not in self._resident:
-            size = len(rows) * self.prepared.pixels.side**2 * 3
-            if size > _MOST_RESIDENT * free_memory(self.device):
-                return None
-            self._resident = {key: torch.from_numpy(self.prepared.pixels.batch(rows)).to(self.device)}
+            if on_gpu:
+                self._resident = {key: torch.from_numpy(pixels.batch(rows)).to(self.device)}
+            else:
+                parts = [pixels.batch(rows[i : i + BATCH]) for i in range(0, len(rows), BATCH)]
+                self._resident = {key: torch.cat([enlarged(torch.from_numpy(part), spec) for part in parts])}
         return self._resident[key]
 
     def seconds_per_image(self) -> float:
@@ -296,6 +307,13 @@ class TrialContext:
         if key not in self._measured:
             self._measured[key] = activation_bytes(model, inputs)
         return int(self._measured[key])
+
+    def bfloat16_ratio(self, key: str, model: nn.Module, example: tuple[Tensor, ...], batch_size: int) -> float:
+        """Time of a model's step in bfloat16 over that in float32; measured once per key and size of the input."""
+        key = f"bfloat16/{key}/{tuple(example[0].shape[1:])}/{batch_size}"
+        if key not in self._measured:
+            self._measured[key] = bfloat16_ratio(model, example, batch_size)
+        return self._measured[key]
 
     def clean(self, rows: NDArray[np.int64]) -> Tensor:
         """Evaluation views (B, 3, size, size) of some rows, on the device."""

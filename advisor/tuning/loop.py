@@ -48,6 +48,8 @@ class Schedule:
         l2_sp: pull of the trained trunk to where it started, decoupled as AdamW's decay is [Li 2018]; 0 is off.
         balance: `none`; `weights` of the images in the loss, the task's `class_weights`, under which every class
             counts the same; or `sampling`: each epoch draws every class equally often.
+        bfloat16: multiply matrices in bfloat16 on a processor, too; a GPU always does. Weights, what the optimiser
+            keeps and the loss stay float32, and so does what `judge` sees.
     """
 
     optimizer: str
@@ -61,6 +63,7 @@ class Schedule:
     ema: float = 0.0
     l2_sp: float = 0.0
     balance: str = "none"
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,9 @@ def train(  # noqa: C901 - one function, read from top to bottom
                 inputs = taken if isinstance(taken, tuple) else (taken,)
                 if schedule.mixup:
                     inputs, labelled = mix_images(inputs, rows, schedule.mixup, mixing)
-            value, logits, micro_batch = _gradients(model, optimizer, inputs, objective.of(labelled), micro_batch, say)
+            value, logits, micro_batch = _gradients(
+                model, optimizer, inputs, objective.of(labelled), micro_batch, say, bfloat16=schedule.bfloat16
+            )
             if right is not None:
                 right.add(logits, rows)
             if schedule.clip:
@@ -297,13 +302,15 @@ def _gradients(
     objective: Callable[[Tensor, slice], Tensor],
     micro_batch: int,
     say: Callable[[str], None],
+    *,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor, int]:
     """Gradients of a batch's mean loss, in pieces that fit into memory; the loss, logits, and images in a piece."""
     count = len(inputs[0])
     while True:
         optimizer.zero_grad(set_to_none=True)
         try:
-            return *_accumulate(model, inputs, objective, micro_batch), micro_batch
+            return *_accumulate(model, inputs, objective, micro_batch, bfloat16=bfloat16), micro_batch
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -319,14 +326,19 @@ def _gradients(
 
 
 def _accumulate(
-    model: nn.Module, inputs: tuple[Tensor, ...], objective: Callable[[Tensor, slice], Tensor], micro_batch: int
+    model: nn.Module,
+    inputs: tuple[Tensor, ...],
+    objective: Callable[[Tensor, slice], Tensor],
+    micro_batch: int,
+    *,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor]:
     count = len(inputs[0])
     pieces = math.ceil(count / micro_batch)
     edges = [count * i // pieces for i in range(pieces + 1)]  # even, so that no piece is a single image
     total, answers = torch.zeros((), device=inputs[0].device), []
     for low, high in pairwise(edges):
-        with torch.autocast("cuda", torch.bfloat16, enabled=inputs[0].is_cuda):
+        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=inputs[0].is_cuda or bfloat16):
             logits = model(*(one[low:high] for one in inputs))
         value = objective(logits.float(), slice(low, high)) * ((high - low) / count)
         value.backward()  # type: ignore[no-untyped-call]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +68,9 @@ def activation_bytes(model: nn.Module, inputs: Tensor | tuple[Tensor, ...]) -> i
         inputs: (B, …) each; the first two images are used.
     """
     parts = inputs if isinstance(inputs, tuple) else (inputs,)
-    with _evaluating(model):
+    from advisor.network.modes import evaluating
+
+    with evaluating(model):
         one = _kept(model, tuple(part[:1] for part in parts))
         if len(parts[0]) < 2:
             return one
@@ -138,17 +139,6 @@ def _statistic(file: Path, wanted: str) -> int:
     except OSError:
         return 0
     return next((int(value) for name, value in map(str.split, lines) if name == wanted), 0)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _kept(model: nn.Module, inputs: tuple[Tensor, ...]) -> int:

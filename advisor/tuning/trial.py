@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from advisor.allocator import give_back
+from advisor.network.fast_training import fast_training
 from advisor.network.parts import copied_bytes, merge_updates, train_parts
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
@@ -19,8 +21,9 @@ from advisor.tuning.failures import TrialFailedError
 from advisor.tuning.finished import Finished, joined
 from advisor.tuning.gates import Gate
 from advisor.tuning.judging import Judgement, score
-from advisor.tuning.loop import Moment, Schedule, train
+from advisor.tuning.loop import Moment, Schedule, Trained, train
 from advisor.tuning.memory import fitting_batch, used_memory
+from advisor.tuning.precision import FAST_ENOUGH, WORTH_TIMING, has_bfloat16
 from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of, undecayed
 from advisor.tuning.source import TrainingSource, source_of
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from advisor.network.transfer import TransferNetwork
     from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
     from advisor.types import Head
@@ -260,12 +264,37 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
     train_parts(network, values.parts, (values.train and values.train.lora_rank) or 0)
     before = network.frozen_digest()
-    held, held_labels = context.rows("val"), context.labels("val")
     source = source_of(
         course.context, network, values, frozen=course.frozen, seed=course.seed, deadline=course.deadline
     )
     if course.frozen:
         course.notes += context.notes
+    # The first validation image, where there is one, so that no draw of the training's views is used up.
+    example = source.judged(slice(0, 1)) if len(context.rows("val")) else source.take(torch.arange(1), 0)
+    with fast_training(source.model, example, values.steps[1].batch_size):
+        trained, judgement = _train_whole(course, network, source, example)
+    after = network.frozen_digest()
+    _audit(before, after)
+    kept = sum(p.numel() for p in network.trunk.parameters())
+    still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
+    merge_updates(network)
+    held = context.rows("val")
+    return Finished(
+        rows=held, image_scores=judgement.image_scores, sample_weight=context.sample_weight(held), loss=judgement.loss,
+        temperature=judgement.temperature,
+        tap=course.tap, frozen=course.frozen,
+        frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
+        network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
+        train_accuracy=trained.accuracy,
+    )  # fmt: skip
+
+
+def _train_whole(
+    course: _Course, network: TransferNetwork, source: TrainingSource, example: tuple[Tensor, ...]
+) -> tuple[Trained, Judgement]:
+    """Train and judge what the source's model holds; the last judgement is that of the weights at the end."""
+    context, values = course.context, course.values
+    held, held_labels = context.rows("val"), context.labels("val")
     size = batch_for(context.device)
 
     def judge() -> Judgement:
@@ -288,7 +317,8 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
         if gate is not None:
             gate.check(now, last.image_scores)
 
-    labels, schedule = context.labels("train").to(context.device), schedule_of(values, context)
+    labels = context.labels("train").to(context.device)
+    schedule = replace(schedule_of(values, context), bfloat16=_lowers_precision(course, source, example))
     with context.progress.task("Training", schedule.steps, seconds=course.deadline - time.monotonic()) as advance:
 
         def take(rows: Tensor, epoch: int) -> Tensor | tuple[Tensor, ...]:
@@ -311,19 +341,19 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
             judgements=JUDGEMENTS,
             say=course.notes.append,
         )
-    after = network.frozen_digest()
-    _audit(before, after)
-    kept = sum(p.numel() for p in network.trunk.parameters())
-    still = sum(p.numel() for p in network.trunk.parameters() if not p.requires_grad)
-    merge_updates(network)
-    return Finished(
-        rows=held, image_scores=last.image_scores, sample_weight=context.sample_weight(held), loss=last.loss,
-        temperature=last.temperature,
-        tap=course.tap, frozen=course.frozen,
-        frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
-        network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
-        train_accuracy=trained.accuracy,
-    )  # fmt: skip
+    return trained, last
+
+
+def _lowers_precision(course: _Course, source: TrainingSource, example: tuple[Tensor, ...]) -> bool:
+    """Whether the training is in bfloat16: where the processor has it and a step is clearly faster so."""
+    context, values = course.context, course.values
+    if context.device.type != "cpu" or not has_bfloat16() or schedule_of(values, context).steps < WORTH_TIMING:
+        return False
+    ratio = context.bfloat16_ratio(f"{course.tap}/{course.frozen}", source.model, example, values.steps[1].batch_size)
+    if ratio > FAST_ENOUGH:
+        return False
+    course.notes.append(f"Trained in bfloat16: a step takes {100 * ratio:.0f} % of its time in float32 here.")
+    return True
 
 
 def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
@@ -338,6 +368,7 @@ def _micro_batch(course: _Course, source: TrainingSource) -> int | None:
     weights = _BYTES_PER_WEIGHT * trained + copied_bytes(source.model)
     # A whole batch is drawn at once, in a few steps that each leave a copy.
     drawn = _COPIES_OF_INPUT * course.values.steps[1].batch_size * sum(one[0].nbytes for one in inputs)
+    give_back()
     return fitting_batch(cap, used_memory(context.device), weights + drawn, per_image)
 
 

@@ -45,6 +45,14 @@ def test_a_limit_of_threads_is_told(monkeypatch):
     assert next(examination._processor()).words.endswith("OMP_NUM_THREADS is 3")
 
 
+@pytest.mark.parametrize(("reason", "words"), [("", "starts with large pages"), ("no pages", "as they are: no pages")])
+def test_how_memory_is_handed_out_is_told(monkeypatch, reason, words):
+    monkeypatch.setattr(examination, "why_not", lambda _environment: reason)
+    allocator = only(examination._allocator())
+    assert allocator.state == "ok"
+    assert words in allocator.words
+
+
 @pytest.mark.parametrize(("free", "state"), [(10**9, "note"), (10**11, "ok")])
 def test_a_cache_on_a_full_disk_is_noted(monkeypatch, tmp_path, free, state):
     monkeypatch.setenv("ADVISOR_CACHE", str(tmp_path / "new"))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from made import HEAD_ONLY, VALUES, trial
 
+from advisor.data.views import clean_view
 from advisor.network.adabn import reestimate_batchnorm
 from advisor.network.ridge import fit_ridge
 from advisor.network.stages import TOKENS
@@ -21,6 +22,7 @@ from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.network_runner import NetworkRunner, origin_of
 from advisor.tuning.source import _wanted
 from advisor.tuning.weights import KeptWeights
+from advisor.types import InputSpec
 
 
 def linear(width):
@@ -164,7 +166,27 @@ def test_without_limits_given_memory_has_none():
     assert Limits().cache > 0
 
 
-def test_on_a_processor_no_pixels_are_resident(context):
+def test_in_main_memory_pixels_are_kept_where_every_view_would_enlarge_them(context):
+    rows, spec = context.rows("train"), context.backbone.input
+    stored = context.prepared.pixels.side
+    assert stored != spec.resize
+    kept = context.resident(rows)
+    assert kept.shape == (len(rows), spec.resize, spec.resize, 3)
+    assert context.resident(rows) is kept
+    pixels = torch.from_numpy(context.prepared.pixels.batch(rows))
+    # Rounded to whole levels, an image is at most half a level away from what it was.
+    exact, rounded = clean_view(pixels, spec), clean_view(kept, spec)
+    assert (exact - rounded).abs().max() <= 0.51 / (255 * min(spec.std))
+
+
+def test_in_main_memory_pixels_are_not_kept_where_they_have_their_size(context, monkeypatch):
+    monkeypatch.setattr(context, "backbone", replace(context.backbone, input=InputSpec(
+        size=context.prepared.pixels.side, crop_pct=1.0, mean=(0.5,) * 3, std=(0.5,) * 3)))  # fmt: skip
+    assert context.resident(context.rows("train")) is None
+
+
+def test_in_main_memory_pixels_are_not_kept_where_they_take_too_much(context, monkeypatch):
+    monkeypatch.setattr("advisor.tuning.context._MOST_ENLARGED", 1000)
     assert context.resident(context.rows("train")) is None
 
 

@@ -155,5 +155,10 @@ def _write_reports(folder: Path, options: TuneOptions, talk: Talk) -> list[str]:
 
 
 COMMAND = CliCommand(
-    "tune", "search a plan's recipe and save the best model; run it again to continue", TuneOptions, run, add_options
+    "tune",
+    "search a plan's recipe and save the best model; run it again to continue",
+    TuneOptions,
+    run,
+    add_options,
+    trains=True,
 )
