@@ -1,4 +1,8 @@
-"""Linear classifiers in closed form, with exact leave-one-out predictions (method.md section 4)."""
+"""Linear classifiers in closed form, with exact leave-one-out predictions (method.md section 4).
+
+Images that belong together, such as copies of one photograph or the images of one patient, are left out together:
+a classifier that has seen the others of a family has seen this one.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ LAMBDAS = tuple(float(v) for v in np.logspace(-4, 2, 25))
 SHARED_VARIANCE = 0.3  # of the mean variance of all columns, added to each
 _TINY = 1e-12
 _SMALL = 2048  # rows of a matrix; larger ones gain from threads
+_BLOCK = 1 << 24  # numbers of the families that are solved for at a time
 
 
 @dataclass(frozen=True)
@@ -28,8 +33,8 @@ class Ridge:
         weight: (classes, width) float64, for features as given (standardisation is folded in).
         bias: (classes,) float64.
         lam: the penalty, chosen by leave-one-out mean squared error.
-        loo: (n, classes) float64, for each image the prediction of the classifier fitted without it.
-            Targets are -1 and +1.
+        loo: (n, classes) float64, for each image the prediction of the classifier fitted without it and without the
+            others of its family. Targets are -1 and +1.
         temperature: factor that turns predictions into calibrated logits, chosen by leave-one-out
             likelihood.
     """
@@ -51,12 +56,14 @@ def fit_ridge(
     classes: int,
     lambdas: tuple[float, ...] = LAMBDAS,
     weights: NDArray[np.float64] | None = None,
+    families: NDArray[np.int64] | None = None,
 ) -> Ridge:
     """Fit one-against-all ridge regression; one eigendecomposition serves every penalty and class.
 
     Columns are standardised once over all rows and divided by the square root of the width; the
     intercept is not penalised. The leave-one-out predictions are those of refitting (weights and
-    intercept) without each row in turn, to rounding.
+    intercept) without each row in turn, or without each family of rows, to rounding: residuals r of a family g become
+    (I - H_gg)^-1 r_g, with H the hat matrix, and r / (1 - leverage) for a row by itself.
 
     Args:
         features: (n, width).
@@ -65,6 +72,10 @@ def fit_ridge(
         lambdas: penalties to choose from.
         weights: (n,) of the images in the squared error, with mean 1; equal by default. See
             `advisor.task.Task.class_weights`.
+        families: (n,) equal for images that are left out together; by default each is by itself.
+
+    Raises:
+        ValueError: there is no penalty to choose from, or one family has all the images.
     """
     X, mean, scale = standardise(features)
     n, d = X.shape
@@ -83,12 +94,15 @@ def fit_ridge(
     V = (X.T @ vectors) / np.sqrt(e) if n <= d else vectors
     Z = Q.T @ Yc
     Q2 = Q**2
+    together = _together(families, Q.shape[1])
     best: tuple[float, float, NDArray[np.float64]] | None = None
     for lam in lambdas:
         f = e / (e + lam)
         residual = Yc - Q @ (f[:, None] * Z)
         own = np.maximum(1 - share - Q2 @ f, _TINY)
         loo_residual = residual / own[:, None]  # of the scaled rows, so its square is already weighted
+        for rows in together:
+            loo_residual[rows] = _without_family(Q[rows], f, share[rows], residual[rows])
         error = float(np.mean(loo_residual**2))
         if best is None or error < best[0]:
             best = (error, lam, Y - loo_residual / root)
@@ -99,6 +113,39 @@ def fit_ridge(
     weight = (beta / scale[:, None]).T
     bias = centre - beta.T @ middle - weight @ mean
     return Ridge(weight, bias, lam, loo, task.temperature(loo, labels))
+
+
+def _together(families: NDArray[np.int64] | None, rank: int) -> list[NDArray[np.int64]]:
+    """Rows of the families that have several, families of one size stacked: (families, size), in blocks."""
+    if families is None:
+        return []
+    _, family, sizes = np.unique(families, return_inverse=True, return_counts=True)
+    if len(sizes) == 1:
+        raise ValueError("all images are of one family, so that none are left to fit a classifier to without it")
+    order = np.argsort(sizes[family] * (len(sizes) + 1) + family, kind="stable")  # by size, and then by family
+    blocks = []
+    for size in np.unique(sizes[sizes > 1]).tolist():
+        rows = order[sizes[family[order]] == size].reshape(-1, size)
+        each = max(1, _BLOCK // (size * (size + rank + 1)))
+        blocks += [rows[start : start + each] for start in range(0, len(rows), each)]
+    return blocks
+
+
+def _without_family(
+    Q: NDArray[np.float64], f: NDArray[np.float64], share: NDArray[np.float64], residual: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Residuals (families, size, classes) of classifiers fitted without each family.
+
+    Args:
+        Q: (families, size, rank) left singular vectors.
+        f: (rank,) by what the penalty shrinks each of them.
+        share: (families, size) of the rows in the squared error, which is their leverage on the intercept.
+        residual: (families, size, classes) of the classifier fitted to all rows.
+    """
+    root = np.sqrt(share)
+    hat = (Q * f) @ Q.transpose(0, 2, 1) + root[:, :, None] * root[:, None, :]
+    left = (1 + _TINY) * np.eye(Q.shape[1]) - hat
+    return np.asarray(np.linalg.solve(left, residual))
 
 
 def standardise(

@@ -35,6 +35,77 @@ def test_leave_one_out_agrees_with_brute_force(n, d, lam):
     np.testing.assert_allclose(fit.loo, brute_force(features, labels, 3, lam), atol=1e-8, rtol=0)
 
 
+def without_families(features, labels, classes, lam, families, weights=None):
+    """Refit weights and intercept without each family in turn."""
+    X, _, _ = standardise(features)
+    w = np.ones(len(labels)) if weights is None else weights
+    Y = np.where(labels[:, None] == np.arange(classes), 1.0, -1.0)
+    n, d = X.shape
+    out = np.empty((n, classes))
+    for family in np.unique(families):
+        keep = families != family
+        design = np.hstack([X[keep], np.ones((keep.sum(), 1))])
+        weighted = design * w[keep, None]
+        coef = np.linalg.solve(weighted.T @ design + np.diag([lam] * d + [0.0]), weighted.T @ Y[keep])
+        out[~keep] = np.hstack([X[~keep], np.ones(((~keep).sum(), 1))]) @ coef
+    return out
+
+
+@pytest.mark.parametrize(("n", "d"), [(36, 10), (24, 50)])
+@pytest.mark.parametrize("lam", [1e-3, 0.1, 3.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_leaving_a_family_out_agrees_with_brute_force(n, d, lam, weighted):
+    rng = np.random.default_rng(n)
+    features, labels = rng.normal(2, 3, (n, d)), np.repeat([0, 1, 2], [n - 12, 7, 5])
+    families = rng.choice([3, -7, 40, 41, 5, 1000, 6, 8, 9, 11], n)  # of one image to several, in any order
+    families[:3] = [100, 101, 102]
+    weights = SingleLabel.numbered(3).class_weights(labels) if weighted else None
+    fit = fit_ridge(features, labels, 3, (lam,), weights, families)
+    np.testing.assert_allclose(
+        fit.loo, without_families(features, labels, 3, lam, families, weights), atol=1e-8, rtol=0
+    )
+
+
+def test_families_larger_than_a_block_and_of_half_the_images_are_left_out_whole(monkeypatch):
+    monkeypatch.setattr("advisor.network.ridge._BLOCK", 500)
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(60, 30)), np.arange(60) % 2
+    families = np.repeat(np.arange(13), [30, 5, 5, 5, 3, 3, 3, 1, 1, 1, 1, 1, 1])
+    fit = fit_ridge(features, labels, 2, (0.1,), families=families)
+    np.testing.assert_allclose(fit.loo, without_families(features, labels, 2, 0.1, families), atol=1e-8, rtol=0)
+
+
+def test_families_of_one_are_leave_one_out_to_the_last_digit():
+    features, labels = problem(5)
+    plain, alone = fit_ridge(features, labels, 3), fit_ridge(features, labels, 3, families=np.arange(40)[::-1] * 7)
+    assert (plain.loo == alone.loo).all()
+    assert (plain.lam, plain.temperature) == (alone.lam, alone.temperature)
+
+
+def test_what_is_left_out_changes_no_weight_of_the_same_penalty():
+    features, labels = problem(6)
+    plain, other = (fit_ridge(features, labels, 3, (0.3,), families=f) for f in (None, np.arange(40) // 4))
+    np.testing.assert_array_equal(plain.weight, other.weight)
+    assert np.abs(plain.loo - other.loo).max() > 0.01
+
+
+def test_photographs_in_three_qualities_with_random_labels_teach_nothing():
+    rng = np.random.default_rng(0)
+    photographs, labels = rng.normal(size=(60, 200)), rng.integers(0, 2, 60)
+    features = np.repeat(photographs, 3, axis=0) + rng.normal(0, 0.05, (180, 200))
+    labels, families = np.repeat(labels, 3), np.repeat(np.arange(60), 3)
+    told, honest = fit_ridge(features, labels, 2), fit_ridge(features, labels, 2, families=families)
+    assert told.correct(labels).mean() > 0.95  # each recognises its copies
+    assert abs(honest.correct(labels).mean() - 0.5) < 0.2
+    assert honest.lam > told.lam
+    assert honest.temperature < told.temperature
+
+
+def test_one_family_of_all_images_leaves_none_to_fit():
+    with pytest.raises(ValueError, match="one family"):
+        fit_ridge(*problem(0), 3, families=np.zeros(40, np.int64))
+
+
 def test_several_labels_an_image_are_one_problem_each():
     rng = np.random.default_rng(3)
     truth = rng.random((50, 3)) < 0.4
