@@ -33,7 +33,7 @@ class Replay:
         self.forecast = forecast or seconds
         self.clock = Clock()
         self.events = events or {}
-        self.runs, self.kept, self.dropped = [], {}, []
+        self.runs, self.kept, self.dropped, self.asked_for_several = [], {}, [], []
         self.images, self.most_folds, self.given_validation = IMAGES, 5, True
 
     def sample_weight(self, folds):
@@ -44,9 +44,13 @@ class Replay:
 
     def probes(self):
         return {
-            tap: TrialValues(freeze=FreezeValues(1.0, "eval"), head=HeadValues("ridge"))
+            -tap: TrialValues(freeze=FreezeValues(1.0, "eval"), head=HeadValues("ridge"))
             for tap in range(self.stages, 0, -1)
         }
+
+    def probe_of_several(self, tap):
+        self.asked_for_several.append(tap)
+        return None
 
     def run(self, values, *, folds, seed, deadline, draw=0, report=lambda _point: None):
         self.runs.append((values, seed, draw))

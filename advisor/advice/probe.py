@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from advisor.advice.together import JoinedProbe
     from advisor.network.stages import Stages
     from advisor.task import Labels, Task
 
@@ -71,6 +72,7 @@ class ProbeCurve:
         fits: the classifiers behind the points; not part of the plain data.
         image_scores: for each point (n,) what an image adds to the accuracy, as the task judges.
         labels: of the images, as the task counts them.
+        joined: the probe that reads the best stages together; None where one alone is best, or it was not looked for.
     """
 
     images: int
@@ -82,6 +84,7 @@ class ProbeCurve:
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
     image_scores: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
     labels: Labels = field(repr=False, compare=False)
+    joined: JoinedProbe | None = None
 
     @property
     def last(self) -> ProbePoint:
@@ -119,6 +122,7 @@ class ProbeCurve:
             "metric": self.metric,
             "codes": self.codes,
             "points": points,
+            "joined": asdict(self.joined) if self.joined else None,
         }
 
 

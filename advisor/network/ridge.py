@@ -57,6 +57,8 @@ def fit_ridge(
     lambdas: tuple[float, ...] = LAMBDAS,
     weights: NDArray[np.float64] | None = None,
     families: NDArray[np.int64] | None = None,
+    *,
+    scaled: bool = False,
 ) -> Ridge:
     """Fit one-against-all ridge regression; one eigendecomposition serves every penalty and class.
 
@@ -73,11 +75,12 @@ def fit_ridge(
         weights: (n,) of the images in the squared error, with mean 1; equal by default. See
             `advisor.task.Task.class_weights`.
         families: (n,) equal for images that are left out together; by default each is by itself.
+        scaled: the columns have the scale that they shall have, as those of several stages beside each other.
 
     Raises:
         ValueError: there is no penalty to choose from, or one family has all the images.
     """
-    X, mean, scale = standardise(features)
+    X, mean, scale = _centred(features) if scaled else standardise(features)
     n, d = X.shape
     task = task_of_labels(labels, classes)
     Y = np.where(task.truth(labels), 1.0, -1.0)
@@ -146,6 +149,15 @@ def _without_family(
     hat = (Q * f) @ Q.transpose(0, 2, 1) + root[:, :, None] * root[:, None, :]
     left = (1 + _TINY) * np.eye(Q.shape[1]) - hat
     return np.asarray(np.linalg.solve(left, residual))
+
+
+def _centred(
+    features: NDArray[np.floating],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """As `standardise`, but nothing is divided."""
+    X = np.asarray(features, dtype=np.float64)
+    mean = X.mean(0)
+    return X - mean, mean, np.ones_like(mean)
 
 
 def standardise(

@@ -65,6 +65,10 @@ class Stages:
         """Number of stages kept below the tap, 1..len, for a tap fraction; 1.0 is the penultimate vector."""
         return min(len(self), max(1, round(fraction * len(self))))
 
+    def also_indices(self, fractions: Sequence[float], tap: int) -> tuple[int, ...]:
+        """Stages below a tap that are read beside it, ascending, for fractions of the stages; none twice."""
+        return tuple(sorted({stage for fraction in fractions if (stage := self.tap_index(fraction)) < tap}))
+
     def frozen_index(self, depth: float, tap: int) -> int:
         """Number of stages frozen, 0..tap, for a freeze depth as a fraction of the stages below the tap."""
         return min(tap, max(0, round(depth * tap)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +15,10 @@ from advisor.network.ridge import SHARED_VARIANCE
 from advisor.network.stages import TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from torch import Tensor
+    from torch.fx import Graph
 
     from advisor.network.stages import Stages
 
@@ -66,6 +70,23 @@ class Pool(nn.Module):
         return features
 
 
+class JoinedPool(nn.Module):
+    """The codes of several stages beside each other: (B, …) each to (B, sum of the widths).
+
+    Args:
+        pools: of each stage, by the name under which a trunk answers with its output.
+    """
+
+    def __init__(self, pools: dict[str, Pool]) -> None:
+        super().__init__()
+        self.names = tuple(pools)
+        self.pools = nn.ModuleList(pools.values())
+
+    def forward(self, outputs: dict[str, Tensor]) -> Tensor:
+        """Pool each stage's output and concatenate, input side first."""
+        return torch.cat([pool(outputs[name]) for name, pool in zip(self.names, self.pools, strict=True)], dim=1)
+
+
 class Standardise(nn.Module):
     """Fixed shift and scale of pooled features to vectors of about unit length.
 
@@ -94,6 +115,12 @@ class Standardise(nn.Module):
         scale = torch.where(varies, (std**2 + shared).sqrt(), torch.ones_like(std)) * features.shape[1] ** 0.5
         return cls(mean, scale)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Standardise]) -> Standardise:
+        """Of the features of several stages beside each other: each stage has the same share of the unit length."""
+        scale = torch.cat([part.scale for part in parts]) * len(parts) ** 0.5
+        return cls(torch.cat([part.mean for part in parts]), scale)
+
     def forward(self, features: Tensor) -> Tensor:
         """(B, width) to (B, width) with zero mean and variance 1/width over the training images."""
         return (features - self.mean) / self.scale
@@ -115,25 +142,36 @@ class TransferNetwork(nn.Module):
         network: a pretrained network with or without its classifier; it is taken over, not copied.
         stages: of that network.
         tap: number of stages kept, 1..len(stages).
-        standardise: of the pooled features at the tap.
+        standardise: of the pooled features that the head reads.
         head: from standardised (B, width) to (B, classes).
+        also: earlier stages whose pooled features the head reads before those of the tap, ascending.
     """
 
-    def __init__(self, network: nn.Module, stages: Stages, tap: int, standardise: Standardise, head: nn.Module) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        stages: Stages,
+        tap: int,
+        standardise: Standardise,
+        head: nn.Module,
+        *,
+        also: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
-        self.trunk, self.pool = cut(network, stages, tap)
+        self.trunk, self.pool = cut(network, stages, tap, also)
         self.standardise = standardise
         self.head = head
         self.tap = tap
+        self.also = also
         self.codes = stages.codes
         self.frozen = 0
         self.stages = stages
         self._still: list[nn.Module] = []
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features at the tap: (B, 3, H, W) to (B, width)."""
+        """Pooled features of the stages that the head reads: (B, 3, H, W) to (B, width)."""
         out = self.trunk(images)
-        if isinstance(out, dict):
+        if isinstance(out, dict) and not self.also:
             out = out["tap"]
         pooled: Tensor = self.pool(out)
         return pooled
@@ -230,15 +268,23 @@ class Tail(nn.Module):
         return self
 
 
-def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Module]:
+def cut(network: nn.Module, stages: Stages, tap: int, also: tuple[int, ...] = ()) -> tuple[nn.Module, nn.Module]:
     """The network up to a tap, and the pooling that makes its output (B, width).
 
     At the last stage this is the whole network without its classifier. At an earlier one the part
     above the tap is removed by tracing, so neither time nor memory is spent on it.
 
+    Args:
+        network: with or without its classifier, which is removed.
+        stages: of the network.
+        tap: stages kept.
+        also: earlier stages that are read, too; the trunk then answers with a dictionary of all their outputs.
+
     Raises:
         BackboneError: the network cannot be traced.
     """
+    if also:
+        return _cut_with_several(network, stages, (*also, tap))
     if tap == len(stages) and stages.codes == TOKENS:
         network.reset_classifier(0, "")  # type: ignore[operator]
         layout = str(getattr(network, "output_fmt", "NCHW"))
@@ -251,9 +297,7 @@ def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Mod
     stage = stages.stages[tap - 1]
     where = stage.tap
     try:
-        with warnings.catch_warnings():
-            # Training and evaluation differ by their dropout nodes, far below the node that is named.
-            warnings.filterwarnings("ignore", message="NOTE: The nodes obtained by tracing")
+        with _quiet_tracing():
             trunk = create_feature_extractor(network, return_nodes={where: "tap"})
     except Exception as error:
         raise BackboneError(
@@ -262,6 +306,65 @@ def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Mod
             hint="advisor recommend --backbone lite0",
         ) from error
     return trunk, Pool(channels_last=stage.channels_last, codes=stages.codes)
+
+
+def _cut_with_several(network: nn.Module, stages: Stages, read: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """The network up to the last of some stages, answering with the outputs of all of them, and their joined pool."""
+    from timm.models import get_notrace_functions, get_notrace_modules
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+    if stages.codes == TOKENS:
+        raise BackboneError(
+            "The head reads a vector for each position, and the positions of several stages are not the same.",
+            ways=["let the head read one stage: leave [features] also out", "use a head that reads pooled features"],
+            hint="advisor heads",
+        )
+    names = {number: f"stage{number}" for number in read}
+    nodes = {stages.stages[number - 1].tap: name for number, name in names.items() if number < len(stages)}
+    rules = {"leaf_modules": get_notrace_modules(), "autowrap_functions": get_notrace_functions()}
+    last = read[-1] == len(stages)
+    if last:
+        network.reset_classifier(0)  # type: ignore[operator]
+    try:
+        with _quiet_tracing():
+            train, still = dict(nodes), dict(nodes)
+            if last:  # the penultimate vector is what the network without its classifier answers with
+                ends = [every[-1] for every in get_graph_node_names(network, tracer_kwargs=rules)]
+                train[ends[0]] = still[ends[1]] = names[read[-1]]
+            trunk = create_feature_extractor(
+                network, train_return_nodes=train, eval_return_nodes=still, tracer_kwargs=rules
+            )
+            for graph in (trunk.train_graph, trunk.eval_graph):
+                _copy_outputs(graph)
+            trunk.graph = trunk.train_graph if network.training else trunk.eval_graph
+    except Exception as error:
+        raise BackboneError(
+            f"The stages {read} of `{type(network).__name__}` cannot be read together: {str(error).splitlines()[0]}",
+            ways=["let the head read one stage: leave [features] also out", "use another backbone"],
+            hint="advisor recommend --backbone lite0",
+        ) from error
+    pools = {
+        name: Pool(channels_last=stages.stages[number - 1].channels_last, codes=stages.codes)
+        for number, name in names.items()
+    }
+    return trunk, JoinedPool(pools)
+
+
+def _copy_outputs(graph: Graph) -> None:
+    """Answer with copies of what is read on the way: the next module may change it in place, as ReLU in a ResNet."""
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    for name, node in dict(output.args[0]).items():
+        if len(node.users) > 1:
+            with graph.inserting_after(node):
+                output.args = ({**output.args[0], name: graph.call_method("clone", (node,))},)
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Training and evaluation differ by their dropout nodes, far below the nodes that are named."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="NOTE: The nodes obtained by tracing")
+        yield
 
 
 def pick_device(name: str) -> torch.device:

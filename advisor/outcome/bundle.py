@@ -146,6 +146,8 @@ def save_bundle(
         "temperature": temperature,
         "input": input_config(backbone.input),
     }
+    if network.also:
+        ours["also"] = list(network.also)
     if ranges:
         ours["range"] = ranges.to_dict()
     old = folder.with_name(f".{folder.name}.old")
@@ -340,6 +342,9 @@ def _build(folder: Path, config: ModelConfig, ours: OwnConfig, catalog: Catalog 
     )
     if ours["tap"] not in range(1, len(stages) + 1):
         raise ValueError(f"it reads stage {ours['tap']!r} of a network that has {len(stages)}")
-    tuned = TransferNetwork(network, stages, ours["tap"], standardise, head)
+    also = tuple(ours.get("also", ()))
+    if any(stage not in range(1, ours["tap"]) for stage in also):
+        raise ValueError(f"it reads stages {also!r} before stage {ours['tap']}")
+    tuned = TransferNetwork(network, stages, ours["tap"], standardise, head, also=also)
     tuned.load_state_dict(state, strict=True)
     return tuned

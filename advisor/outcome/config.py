@@ -35,6 +35,7 @@ class OwnConfig(TaskConfig):
     backbone: str
     architecture: str
     tap: int
+    also: NotRequired[Sequence[int]]
     codes: NotRequired[str]
     head: HeadConfig
     temperature: NotRequired[float]

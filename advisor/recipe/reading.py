@@ -24,6 +24,7 @@ from advisor.recipe.schema import (
     Value,
     key_of,
 )
+from advisor.recipe.values import fractions_of
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -238,6 +239,16 @@ class _Checker:
         checked = self._checked(path, value, key)
         if checked is not None:
             into[path] = checked
+        if path == "features.also" and checked is not None:
+            texts = checked.choices if isinstance(checked, Choices) else (checked,)
+            for text in texts:
+                try:
+                    fractions_of(str(text))
+                except ValueError:
+                    self.problem(
+                        path,
+                        f'found {_show(text)}; one or two fractions of the stages such as "0.5" or "0.4 0.7", or ""',
+                    )
         if path == "search.budget" and isinstance(checked, str):
             try:
                 parse_duration(checked)

@@ -88,6 +88,12 @@ KEYS: Mapping[str, Key] = {
         0.0,
         1.0,
     ),
+    "features.also": Key(
+        str,
+        "",
+        'earlier stages that the head reads beside the tap, as fractions of the stages: "0.5" or "0.4 0.7"; empty is '
+        "none",
+    ),
     "features.codes": Key(
         str,
         "mean",

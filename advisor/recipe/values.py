@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from advisor.network.stages import Stages
     from advisor.types import Scalar
 
 BACKBONE = "backbone.name"
 _BALANCE = "train.balance"
 _PASSES, _LEAST_STEPS = 30, 300
+MOST_ALSO = 2  # stages beside the tap; more columns than that brought nothing (benchmarks/several_stages.py)
 JUDGEMENTS = 10  # of a training on the validation images
 _T = TypeVar("_T")
 
@@ -28,8 +30,26 @@ class FeatureValues:
     tap: float = 1.0
     weights: str = "pretrained"
     input_size: int = 0
+    also: str | None = None
     cache: str | None = None
     views: int | None = None
+
+    def stages_read(self, stages: Stages) -> tuple[int, ...]:
+        """Numbers of the stages that the head reads, ascending; the network is cut at the last of them."""
+        tap = stages.tap_index(self.tap)
+        return (*stages.also_indices(fractions_of(self.also or ""), tap), tap)
+
+
+def fractions_of(text: str) -> tuple[float, ...]:
+    """What `features.also` says: fractions of the stages, separated by blanks.
+
+    Raises:
+        ValueError: something is no number above 0 and below 1, or there are more than two.
+    """
+    fractions = tuple(float(word) for word in text.split())
+    if len(fractions) > MOST_ALSO or not all(0 < fraction < 1 for fraction in fractions):
+        raise ValueError(f"`{text}` is not one or two fractions of the stages")
+    return fractions
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from advisor.types import Scalar
 
 _COLUMNS = 4  # of a learning curve
+_PLACES = 1000  # more than any network has stages; see `probe_number`
 
 
 class TrialKind(StrEnum):
@@ -82,7 +83,7 @@ class TrialRecord:
     """One trial.
 
     Attributes:
-        number: in the study; that of a probe is negative and tells its tap.
+        number: in the study; that of a probe is negative and tells which stages it reads, see `probe_number`.
         kind: what it was for.
         state: how it stands.
         values: None where it ended before it had any.
@@ -103,6 +104,7 @@ class TrialRecord:
         reason: why it was pruned or failed.
         ended: seconds since 1970; None while it runs.
         train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
+        also: earlier stages that the head reads beside the tap, ascending.
     """
 
     number: int
@@ -125,6 +127,12 @@ class TrialRecord:
     reason: str = ""
     ended: float | None = None
     train_accuracy: float | None = None
+    also: tuple[int, ...] = ()
+
+    @property
+    def stages_read(self) -> tuple[int, ...]:
+        """Numbers of the stages that the head reads, ascending; empty where it never began."""
+        return () if self.tap is None else (*self.also, self.tap)
 
     @property
     def name(self) -> str:
@@ -183,6 +191,7 @@ class TrialRecord:
             "temperature": self.temperature,
             "seconds": self.seconds,
             "tap": self.tap,
+            "also": list(self.also),
             "frozen": self.frozen,
             "frozen_share": self.frozen_share,
             "steps": self.steps,
@@ -222,6 +231,7 @@ class TrialRecord:
             steps=plain.maybe_whole("steps"),
             planned_steps=plain.maybe_whole("planned_steps"),
             train_accuracy=plain.maybe("train_accuracy"),
+            also=plain.wholes("also", ()),
             audit=plain.text("audit", ""),
             curve=curve_from_list(plain.rows("curve")),
             notes=plain.texts("notes", ()),
@@ -259,9 +269,33 @@ def _check_kind(key: str, value: object, annotation: str) -> None:
         raise TypeError(f"{key} is {short(value)}, no number")
 
 
+def probe_number(stages: Sequence[int]) -> int:
+    """The number of a probe that reads these stages, ascending: three digits for each, so -4 or -4007 for 4 and 7."""
+    number = 0
+    for stage in stages:
+        number = number * _PLACES + stage
+    return -number
+
+
+def probe_stages(number: int) -> tuple[int, ...]:
+    """The inverse of `probe_number`."""
+    stages: list[int] = []
+    rest = -number
+    while rest:
+        rest, stage = divmod(rest, _PLACES)
+        stages.insert(0, stage)
+    return tuple(stages)
+
+
+def stages_said(stages: Sequence[int]) -> str:
+    """`stage 4`, `stages 4 and 7`, `stages 1, 4 and 7`."""
+    *others, last = map(str, stages)
+    return f"stages {', '.join(others)} and {last}" if others else f"stage {last}"
+
+
 def trial_name(number: int) -> str:
-    """What a trial is called; a probe by its stage."""
-    return f"probe at stage {-number}" if number < 0 else f"trial {number}"
+    """What a trial is called; a probe by the stages that it reads."""
+    return f"probe at {stages_said(probe_stages(number))}" if number < 0 else f"trial {number}"
 
 
 def curve_to_list(curve: tuple[CurvePoint, ...]) -> list[list[float]]:

@@ -174,16 +174,19 @@ class TrialContext:
             return rows, torch.arange(len(rows))
         return self._pool, torch.from_numpy(np.searchsorted(self._pool, rows))
 
-    def features(self, part: str, tap: int) -> Tensor:
-        """Standardised pooled features (n, width) of a part at a tap, on the CPU."""
-        standardised: Tensor = self.standardise(tap)(self.raw_features(part, tap))
+    def features(self, part: str, tap: int, also: tuple[int, ...] = ()) -> Tensor:
+        """Standardised pooled features (n, width) of a part at a tap, on the CPU; those of earlier stages before."""
+        standardised: Tensor = self.standardise(tap, also)(self.raw_features(part, tap, also))
         return standardised
 
-    def standardise(self, tap: int, *, tokens: bool = False) -> Standardise:
+    def standardise(self, tap: int, also: tuple[int, ...] = (), *, tokens: bool = False) -> Standardise:
         """The standardisation at a tap, from the training images; of random features only the width counts.
 
-        That of `tokens`, which have the width of the stage itself, is that of their mean.
+        Where earlier stages are read, too, each is standardised by itself. That of `tokens`, which have the width of
+        the stage itself, is that of their mean.
         """
+        if also:
+            return Standardise.joined([self.standardise(stage) for stage in (*also, tap)])
         if tokens:
             pooled = self.standardise(tap)
             width = len(pooled.mean) // (2 if self.stages.codes == "mean+std" else 1)
@@ -194,14 +197,26 @@ class TrialContext:
             )
         return self._standardise[tap]
 
-    def raw_features(self, part: str, tap: int) -> Tensor:
+    def raw_features(self, part: str, tap: int, also: tuple[int, ...] = ()) -> Tensor:
         """Pooled features (n, width) of a part at a tap, on the CPU; computed once per image."""
-        return self._features.get(self.rows(part), tap)
+        return torch.cat([self._features.get(self.rows(part), stage) for stage in (*also, tap)], dim=1)
 
-    def build(self, tap: int, head: nn.Module, *, tokens: bool = False, drop_path: float = 0.0) -> TransferNetwork:
+    def build(
+        self,
+        tap: int,
+        head: nn.Module,
+        also: tuple[int, ...] = (),
+        *,
+        tokens: bool = False,
+        drop_path: float = 0.0,
+    ) -> TransferNetwork:
         """A fresh copy of the starting network, cut at a tap, with a copy of a head and a rate of stochastic depth.
 
-        With `tokens` the head reads all positions, not their mean.
+        The head reads earlier stages, too, where `also` names some. With `tokens` it reads all positions, not their
+        mean.
+
+        Raises:
+            BackboneError: the network has no place for stochastic depth, or cannot be cut.
         """
         start = copy.deepcopy(self.network)
         if drop_path and not set_drop_path(start, drop_path):
@@ -214,8 +229,9 @@ class TrialContext:
             start,
             replace(self.stages, codes=TOKENS) if tokens else self.stages,
             tap,
-            copy.deepcopy(self.standardise(tap, tokens=tokens)),
+            copy.deepcopy(self.standardise(tap, also, tokens=tokens)),
             copy.deepcopy(head),
+            also=also,
         )
         return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 

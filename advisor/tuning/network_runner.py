@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from advisor.network.joining import best_together
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.records.trial import probe_number
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.runner import REFIT
 from advisor.tuning.source import kept_views, missing_images
 from advisor.tuning.trial import run_folds, run_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -75,7 +77,7 @@ class NetworkRunner:
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about: a step is three forward passes."""
         context = self.context
-        tap = context.stages.tap_index(values.features.tap)
+        tap = values.features.stages_read(context.stages)[-1]
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
         if frozen == tap:
             return 0.0
@@ -91,16 +93,34 @@ class NetworkRunner:
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, the last stage first."""
-        stages = len(self.context.stages)
-        return {
-            tap: replace(
-                self._origin,
-                features=replace(self._origin.features, tap=tap / stages),
-                head=HeadValues(_PROBE),
-                freeze=FreezeValues(1.0, "eval"),
-            )
-            for tap in range(stages, 0, -1)
-        }
+        return {probe_number((tap,)): self._probe((tap,)) for tap in range(len(self.context.stages), 0, -1)}
+
+    def probe_of_several(self, tap: int) -> tuple[int, TrialValues] | None:
+        """The closed-form probe that reads the best stages together, chosen by leave-one-out on training images."""
+        context = self.context
+        if not self.can_read_several:
+            return None
+        rows = context.rows("train")
+        dataset, task = context.prepared.dataset, context.task
+        labels = dataset.targets(rows)
+        read = best_together(
+            [context.raw_features("train", stage + 1).numpy() for stage in range(len(context.stages))],
+            labels, context.classes, tap,
+            weights=task.sample_weight(labels),
+            families=dataset.frame.set_index("row")["family"].loc[list(rows)].to_numpy(),
+        )  # fmt: skip
+        return (probe_number(read), self._probe(read)) if len(read) > 1 else None
+
+    def _probe(self, read: Sequence[int]) -> TrialValues:
+        """The closed-form probe of some stages, ascending."""
+        *also, tap = (stage / len(self.context.stages) for stage in read)
+        text = " ".join(f"{fraction:.4g}" for fraction in also)
+        return replace(
+            self._origin,
+            features=replace(self._origin.features, tap=tap, also=text or None),
+            head=HeadValues(_PROBE),
+            freeze=FreezeValues(1.0, "eval"),
+        )
 
     def run(
         self,
@@ -119,6 +139,11 @@ class NetworkRunner:
     def is_linear(self, head: str) -> bool:
         """Whether a head is one linear layer."""
         return self.context.catalog.head(head).linear
+
+    @property
+    def can_read_several(self) -> bool:
+        """Whether the network can be traced, so that a head may read several of its stages."""
+        return self.context.pretrained and self.context.segments is not None
 
     def can_hand_over(self, tap: int) -> bool:
         """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
@@ -165,9 +190,10 @@ class NetworkRunner:
         kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:
             kind = context.catalog.head(values.head.name)
-            width = context.standardise(chosen.tap, tokens=kind.tokens).mean.numel()
+            *also, tap = values.features.stages_read(context.stages)
+            width = context.standardise(tap, tuple(also), tokens=kind.tokens).mean.numel()
             head = kind.create(width, context.classes, **values.head.params)
-            network = context.build(chosen.tap, head, tokens=kind.tokens)
+            network = context.build(tap, head, tuple(also), tokens=kind.tokens)
             network.load_state_dict(kept, strict=True)
             return network.eval(), False
         steps_on = len(context.rows("train"))

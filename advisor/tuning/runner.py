@@ -40,7 +40,14 @@ class TrialRunner(Protocol):
         """Seconds that a trial takes in one fold, about; 0 where only a head is fitted in closed form."""
 
     def probes(self) -> Mapping[int, TrialValues]:
-        """The closed-form probe at every stage by its number, the last stage first."""
+        """The closed-form probe at every stage by its number, which is negative, the last stage first."""
+
+    def probe_of_several(self, tap: int) -> tuple[int, TrialValues] | None:
+        """The closed-form probe that reads the best stages together, with its number; None where one alone is best.
+
+        Args:
+            tap: number of the stage that is among them.
+        """
 
     def run(
         self,

@@ -91,6 +91,8 @@ def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: 
         frozen: stages frozen.
         codes: how the head reads the tap.
     """
+    if values.features.also:
+        return 0  # what is kept is one stage's output, and the head reads several
     mode = values.features.cache or "auto"
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
     split_twice = bool(values.drop_path) and tap < len(context.stages)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from advisor.recipe import KEYS, Choices, Key, Range, Recipe, Value, key_of
-from advisor.recipe.values import BACKBONE, TrialValues
+from advisor.recipe.values import BACKBONE, FeatureValues, TrialValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
-    "features.weights", "features.tap", "freeze.depth", "features.input_size", "freeze.batchnorm",
+    "features.weights", "features.tap", "features.also", "freeze.depth", "features.input_size", "freeze.batchnorm",
     "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (
@@ -253,17 +253,16 @@ class SearchSpace:
             values[BACKBONE] = ask(BACKBONE, self._value(BACKBONE))
             stages = self._stages_of(str(values[BACKBONE])) if self._stages_of else stages
         for key in _FIRST:
-            value = self._value(key)
-            if values.get("features.weights") == "random" and key in _FROM_SCRATCH:
-                value = _FROM_SCRATCH[key]
-            if key == "features.input_size" and isinstance(value, Choices) and float(values["freeze.depth"]) == 1.0:
-                value = 0  # smaller inputs buy training steps; frozen features are read at the network's own size
-            values[key] = ask(key, value)
+            value = self._first_value(key, values)
+            if value is not None:
+                values[key] = ask(key, value)
         head = self.catalog.head(str(values["head.name"]))
         for param in head.params:
             key = f"head.{head.name}.{param.name}"
             values[key] = ask(key, self._value(key))
-        tap = stages.tap_index(float(values["features.tap"]))
+        tap = FeatureValues(float(values["features.tap"]), also=str(values.get("features.also", ""))).stages_read(
+            stages
+        )[-1]
         head_only = stages.frozen_index(float(values["freeze.depth"]), tap) == tap
         if head_only and values["freeze.batchnorm"] != "adabn":
             values["freeze.batchnorm"] = "eval"  # nothing trains that could follow these images
@@ -277,6 +276,17 @@ class SearchSpace:
                 value = value.first  # with nothing else to train, only the product with lr matters
             values[key] = ask(key, value)
         return values
+
+    def _first_value(self, key: str, known: Mapping[str, Scalar]) -> Value | None:
+        """What a key of `_FIRST` may be in view of those before it; None where it does nothing."""
+        value = self._value(key)
+        if key == "features.also" and value == "":
+            return None  # one stage is read, as in most trials
+        if known.get("features.weights") == "random" and key in _FROM_SCRATCH:
+            return _FROM_SCRATCH[key]
+        if key == "features.input_size" and isinstance(value, Choices) and float(known["freeze.depth"]) == 1.0:
+            return 0  # smaller inputs buy training steps; frozen features are read at the network's own size
+        return value
 
 
 # A frozen random network teaches nothing, and no closed form is fitted to one.

@@ -12,7 +12,7 @@ import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
 from advisor.progress import Progress, Silent
-from advisor.records.trial import TrialKind, TrialState
+from advisor.records.trial import TrialKind, TrialState, probe_stages
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
 from advisor.tuning.runner import REFIT
@@ -300,14 +300,22 @@ class Search:
         return max((REFIT * one.seconds / self.folds for one in tuned), default=0.0)
 
     def _add_probes(self) -> None:
-        """The closed-form probe at every stage: finished trials that cost next to nothing."""
-        known = {record.tap for record in self.ledger.records() if record.kind is TrialKind.PROBE}
-        for tap, values in self.runner.probes().items():
-            if tap in known:
-                continue
-            began = self._clock()
-            finished = self.runner.run(values, folds=self.folds, seed=self.seed, deadline=math.inf)
-            self.ledger.add_probe(values, finished, self._clock() - began)
+        """The closed-form probe at every stage and at the best together: finished trials that cost next to nothing."""
+        known = {record.number for record in self.ledger.records() if record.kind is TrialKind.PROBE}
+        for number, values in self.runner.probes().items():
+            if number not in known:
+                self._judge_probe(number, values)
+        if any(len(probe_stages(number)) > 1 for number in known):
+            return
+        probes = [one for one in self.scored_trials() if one.is_probe]
+        together = self.runner.probe_of_several(leaders(probes, self.sample_weight, 1)[0].tap)
+        if together is not None:
+            self._judge_probe(*together)
+
+    def _judge_probe(self, number: int, values: TrialValues) -> None:
+        began = self._clock()
+        finished = self.runner.run(values, folds=self.folds, seed=self.seed, deadline=math.inf)
+        self.ledger.add_probe(number, values, finished, self._clock() - began)
 
     def _keep_leaders(self, number: int, finished: Finished) -> None:
         """Keep the models of the best trainings; what a closed form fits, and what is fitted again, need no file."""

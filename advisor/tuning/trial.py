@@ -49,6 +49,7 @@ class _Course:
     deadline: float
     report: Callable[[CurvePoint], None]
     tap: int
+    also: tuple[int, ...]
     frozen: int
     gated: bool
     curve: list[CurvePoint] = field(default_factory=list)
@@ -92,12 +93,13 @@ def run_trial(
     """
     torch.manual_seed(seed)
     deadline = min(deadline, time.monotonic() + _NEVER)
-    tap = context.stages.tap_index(values.features.tap)
+    *earlier, tap = values.features.stages_read(context.stages)
+    also = tuple(earlier)
     frozen = context.stages.frozen_index(values.freeze.depth, tap)
-    course = _Course(context, values, seed, deadline, report, tap, frozen, gated)
+    course = _Course(context, values, seed, deadline, report, tap, also, frozen, gated)
     params: dict[str, object] = dict(values.head.params)
     tokens = course.kind.tokens
-    head = course.kind.create(context.standardise(tap, tokens=tokens).mean.numel(), context.classes, **params)
+    head = course.kind.create(context.standardise(tap, also, tokens=tokens).mean.numel(), context.classes, **params)
     fitted = course.kind.fit is not None and values.head.init == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
@@ -151,7 +153,9 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     """
     context, fit = course.context, course.kind.fit
     assert fit is not None
-    features, labels = context.features("train", course.tap), context.labels("train")
+    features, labels = context.features("train", course.tap, course.also), context.labels("train")
+    if course.also and "scaled" in inspect.signature(fit).parameters:
+        params = {**params, "scaled": True}  # each stage by itself; all columns alike would favour the widest
     if context.task.exclusive and balance_mode(course.values, context) != "none":
         if "weights" in inspect.signature(fit).parameters:
             params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}
@@ -181,12 +185,12 @@ def predict_logits(
 
 def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
-    context, tap = course.context, course.tap
+    context, tap, also = course.context, course.tap, course.also
     before = context.audit()
-    held, labels = context.features("val", tap), context.labels("val")
+    held, labels = context.features("val", tap, also), context.labels("val")
     steps = planned = 0
     if not fitted:
-        features = context.features("train", tap)
+        features = context.features("train", tap, also)
         trained = train(
             head,
             lambda batch, _epoch: features[batch],
@@ -211,7 +215,8 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
         rows=context.rows("val"), image_scores=judged.image_scores,
         sample_weight=context.sample_weight(context.rows("val")), loss=judged.loss,
         temperature=judged.temperature, tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned,
-        audit=after, network=lambda: context.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
+        audit=after, network=lambda: context.build(tap, head, also), curve=tuple(course.curve),
+        notes=tuple(course.notes), also=also,
     )  # fmt: skip
 
 
@@ -223,7 +228,7 @@ def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judgement:
 
 def _train_head(course: _Course, head: nn.Module) -> None:
     """A head without closed form learns on the frozen features first: random, it would spoil what lies below it."""
-    features = course.context.features("train", course.tap)
+    features = course.context.features("train", course.tap, course.also)
     optimizer, train_values = course.values.steps
     schedule = Schedule(
         "adamw", weight_decay=optimizer.weight_decay, batch_size=train_values.batch_size, warmup=train_values.warmup,
@@ -241,7 +246,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     """The head and the unfrozen stages, if any, train together on views of the images."""
     context, values = course.context, course.values
     network = context.build(
-        course.tap, head, tokens=course.kind.tokens, drop_path=values.drop_path
+        course.tap, head, course.also, tokens=course.kind.tokens, drop_path=values.drop_path
     )  # fmt: skip
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
     before = network.frozen_digest()
@@ -251,6 +256,8 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     )
     if course.frozen:
         course.notes += context.notes
+        if course.also and values.features.cache == "views":
+            course.notes.append("views are fresh in every epoch: a head that reads several stages keeps none")
     size = batch_for(context.device)
 
     def judge() -> Judgement:
@@ -306,7 +313,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
-        train_accuracy=trained.accuracy,
+        train_accuracy=trained.accuracy, also=course.also,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from advisor.outcome.bundle import CARD, MODEL, Bundle, best_of, load
 from advisor.outcome.card import model_card, report_of
 from advisor.outcome.export.gate import IMAGES, Exported, Pictures, agreement, answered, expected_of, pictures_for
 from advisor.packaging.new import require_new
+from advisor.records.trial import stages_said
 
 if TYPE_CHECKING:
     from torch import nn
@@ -153,6 +154,8 @@ def _why_not(bundle: Bundle) -> str:
     assert isinstance(network, TransferNetwork)
     if not ours["architecture"] or not timm.is_model(ours["architecture"]):
         return f"it has no architecture `{ours['architecture'] or ours['backbone']}`"
+    if network.also:
+        return f"its head reads {stages_said((*network.also, network.tap))} together"
     if network.tap < len(network.stages):
         return f"it reads stage {network.tap} of {len(network.stages)} and has nothing above it"
     if not isinstance(network.pool, nn.Identity):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UsageError
 from advisor.records.folder import read_run
-from advisor.records.trial import TrialKind, TrialState, Way
+from advisor.records.trial import TrialKind, TrialState, Way, stages_said
 from advisor.report.charts import search as charts_of_search
 from advisor.report.charts import tested as charts
 from advisor.report.page.blocks import (
@@ -219,7 +219,7 @@ def _what_won(run: RunFolder) -> str:
     if trial is None or trial.tap is None:
         return f"The winner is {winner.name}, with the head {head} on {name}."
     stages = run.evidence.stages if run.evidence else ()
-    where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
+    where = stages_said(trial.stages_read) + (f" of {len(stages)}" if stages else "")
     if trial.way is Way.TUNED:
         depth = (
             "the whole network" if not trial.frozen else
