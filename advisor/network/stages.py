@@ -42,6 +42,26 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What of a network a head reads.
+
+    Attributes:
+        tap: number of the stage, after which the network is cut.
+        also: numbers of earlier stages whose features stand before those of the tap, ascending.
+        mirrored: whether features are the mean over an image and its mirror image.
+    """
+
+    tap: int
+    also: tuple[int, ...] = ()
+    mirrored: bool = False
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Numbers of all the stages, ascending."""
+        return (*self.also, self.tap)
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """Ordered stages, input side first; the classifier is not among them.
 

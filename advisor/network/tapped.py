@@ -30,6 +30,7 @@ class TappedNetwork(nn.Module):
         self.trunk, self.pool = tuned.trunk, tuned.pool
         self.head: nn.Module = nn.Sequential(tuned.standardise, tuned.head)
         self.joined = bool(tuned.also)  # what is handed on is pooled already, since it comes from several stages
+        self.mirrored = tuned.mirrored
         self.num_classes = classes
         self.num_features = self.head_hidden_size = len(tuned.standardise.mean)
         self.pretrained_cfg: dict[str, object] = {}
@@ -61,7 +62,12 @@ class TappedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes); pooled features (B, width) without a classifier."""
-        return self.forward_head(self.forward_features(images))
+        logits = self.forward_head(self.forward_features(images))
+        if not self.mirrored or self.training or isinstance(self.head, nn.Identity):
+            return logits
+        both = [self.forward_head(self.forward_features(some), pre_logits=True) for some in (images, images.flip(-1))]
+        answer: Tensor = self.head((both[0] + both[1]) / 2)
+        return answer
 
     def get_classifier(self) -> nn.Module:
         """The part that tells the classes apart."""

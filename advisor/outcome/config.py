@@ -36,6 +36,7 @@ class OwnConfig(TaskConfig):
     architecture: str
     tap: int
     also: NotRequired[Sequence[int]]
+    mirrored: NotRequired[bool]
     codes: NotRequired[str]
     head: HeadConfig
     temperature: NotRequired[float]

@@ -48,11 +48,11 @@ MOST_LINES = 99
 _SAME = 1e-4  # of the largest feature
 # What the script can say. A value of another key must be the one that does nothing.
 _SAID = frozenset({
-    "features.tap", "features.also", "features.codes", "features.weights", "features.input_size", "features.cache", "features.views",
-    "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
-    "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs",
-    "train.batch_size", "train.warmup",
-    "train.label_smoothing", "train.augment", "train.balance",
+    "features.tap", "features.also", "features.mirrored", "features.codes", "features.weights", "features.input_size",
+    "features.cache", "features.views", "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth",
+    "freeze.batchnorm", "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay",
+    "optimizer.clip", "train.steps", "train.epochs", "train.batch_size", "train.warmup", "train.label_smoothing",
+    "train.augment", "train.balance",
 })  # fmt: skip
 _NOTHING: Mapping[str, object] = {
     "optimizer.layer_decay": 1.0, "optimizer.l2_sp": 0.0, "train.mixup": 0.0, "train.ema": 0.0, "train.drop_path": 0.0,
@@ -129,7 +129,7 @@ def eject(
         rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
         context = context.divided(rows, rows[:0])
     _require_sayable(values, context, plan.recipe.name)
-    tap = values.features.stages_read(context.stages)[-1]
+    tap = context.stages.tap_index(values.features.tap)
     frozen = context.stages.frozen_index(values.freeze.depth, tap)
     tuned = frozen < tap
     beside: dict[Path, str | bytes] = {table: _table(context, folded=folded)}
@@ -154,7 +154,8 @@ def eject(
 def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) -> None:
     """Refuse what the script would do otherwise than the search."""
     kind, dataset = context.catalog.head(values.head.name), context.prepared.dataset
-    *also, tap = values.features.stages_read(context.stages)
+    read = values.features.reading(context.stages)
+    tap, also = read.tap, read.also
     tuned = context.stages.frozen_index(values.freeze.depth, tap) < tap
     odd = [f"{key} = {value}" for key, value in values.to_flat().items()
            if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
@@ -162,8 +163,10 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
     problems = [
         f"the head `{kind.name}`, where it knows {', '.join(_HEADS)}" if kind.name not in _HEADS else "",
         f"{', '.join(odd)}" if odd and kind.name in _HEADS else "",
+        "answers that are the mean over an image and its mirror image" if read.mirrored else "",
         "a training of a head that reads several stages" if tuned and also else "",
         f"several stages read as `{context.stages.codes}`" if also and context.stages.codes != "mean" else "",
+        "a head fitted to several views of each image" if not tuned and values.view_kind else "",
         "a random head on a frozen network" if not tuned and values.head.init != "probe" else "",
         f"the augmentation `{values.augment}`"
         if tuned and values.augment not in _VIEWS else "",
@@ -256,7 +259,7 @@ def _words(
     """What the template is filled with, and what the script says it does otherwise."""
     spec, stages, kind = context.backbone.input, context.stages, values.head.name
     tuned, classes = frozen < tap, context.classes
-    *also, _ = values.features.stages_read(stages)
+    also = values.features.reading(stages).also
     hooked, widths = _hooked(context, (*also, tap)) if also else ({}, [])
     pooled, width = ("", sum(widths)) if also else _pooled(context, tap)
     edge = (spec.resize - spec.size) // 2

@@ -180,6 +180,9 @@ class _Checker:
                 continue
             for key, value in inside.items():
                 self._value(f"{section}.{key}", value, values)
+        also, tap = values.get("features.also"), values.get("features.tap", 1.0)
+        if isinstance(also, str) and isinstance(tap, int | float) and any(one >= tap for one in _fractions(also)):
+            self.problem("features.also", f"found {_show(also)}; stages below the tap are allowed, which is {tap:g}")
         return Recipe(name, summary, scenario, when, values)
 
     def plain_table(self, table: _Table, name: str, keys: Mapping[str, type]) -> _Table:
@@ -239,16 +242,12 @@ class _Checker:
         checked = self._checked(path, value, key)
         if checked is not None:
             into[path] = checked
-        if path == "features.also" and checked is not None:
+        if path == "features.also":
             texts = checked.choices if isinstance(checked, Choices) else (checked,)
             for text in texts:
-                try:
-                    fractions_of(str(text))
-                except ValueError:
-                    self.problem(
-                        path,
-                        f'found {_show(text)}; one or two fractions of the stages such as "0.5" or "0.4 0.7", or ""',
-                    )
+                if text and not _fractions(text):
+                    allowed = 'one or two fractions of the stages such as "0.5" or "0.4 0.7", or ""'
+                    self.problem(path, f"found {_show(text)}; {allowed} is allowed")
         if path == "search.budget" and isinstance(checked, str):
             try:
                 parse_duration(checked)
@@ -350,6 +349,14 @@ class _Checker:
         else:
             return True
         return False
+
+
+def _fractions(text: object) -> tuple[float, ...]:
+    """What `features.also` says; nothing where it cannot be understood."""
+    try:
+        return fractions_of(str(text))
+    except ValueError:
+        return ()
 
 
 _KINDS = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}

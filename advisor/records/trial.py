@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from advisor.types import Scalar
 
 _COLUMNS = 4  # of a learning curve
-_PLACES = 1000  # more than any network has stages; see `probe_number`
+_PLACES, _VIEWS, _MIRRORED = 1000, 500, 999  # no network has so many stages; see `probe_number`
 
 
 class TrialKind(StrEnum):
@@ -269,22 +269,37 @@ def _check_kind(key: str, value: object, annotation: str) -> None:
         raise TypeError(f"{key} is {short(value)}, no number")
 
 
-def probe_number(stages: Sequence[int]) -> int:
-    """The number of a probe that reads these stages, ascending: three digits for each, so -4 or -4007 for 4 and 7."""
+def probe_number(stages: Sequence[int], *, views: int = 1, mirrored: bool = False) -> int:
+    """The number of a probe tells what it reads: three digits for each stage, so -4, or -4007 for stages 4 and 7.
+
+    Args:
+        stages: ascending.
+        views: of each image that it learnt from; more than one stand before the stages, as 500 and their number.
+        mirrored: whether it reads mirror images, too; 999 before the stages.
+    """
     number = 0
-    for stage in stages:
-        number = number * _PLACES + stage
+    for part in (*([_MIRRORED] if mirrored else []), *([_VIEWS + views] if views > 1 else []), *stages):
+        number = number * _PLACES + part
     return -number
 
 
 def probe_stages(number: int) -> tuple[int, ...]:
-    """The inverse of `probe_number`."""
-    stages: list[int] = []
+    """The stages that a probe of this number reads, ascending."""
+    return tuple(part for part in _parts(number) if part < _VIEWS)
+
+
+def is_plain_probe(number: int) -> bool:
+    """Whether a probe reads the clean view of an image only and learnt from nothing else."""
+    return all(part < _VIEWS for part in _parts(number))
+
+
+def _parts(number: int) -> list[int]:
+    parts: list[int] = []
     rest = -number
     while rest:
-        rest, stage = divmod(rest, _PLACES)
-        stages.insert(0, stage)
-    return tuple(stages)
+        rest, part = divmod(rest, _PLACES)
+        parts.insert(0, part)
+    return parts
 
 
 def stages_said(stages: Sequence[int]) -> str:
@@ -295,7 +310,12 @@ def stages_said(stages: Sequence[int]) -> str:
 
 def trial_name(number: int) -> str:
     """What a trial is called; a probe by the stages that it reads."""
-    return f"probe at {stages_said(probe_stages(number))}" if number < 0 else f"trial {number}"
+    if number >= 0:
+        return f"trial {number}"
+    marks = [part for part in _parts(number) if part > _VIEWS]
+    views = [f" on {mark - _VIEWS} views" for mark in marks if mark != _MIRRORED]
+    mirrored = [" with mirror images"] if _MIRRORED in marks else []
+    return "".join([f"probe at {stages_said(probe_stages(number))}", *views, *mirrored])
 
 
 def curve_to_list(curve: tuple[CurvePoint, ...]) -> list[list[float]]:

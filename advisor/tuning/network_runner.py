@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.network.joining import best_together
+from advisor.network.kept import MIRRORED
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import probe_number
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.runner import REFIT
-from advisor.tuning.source import kept_views, missing_images
+from advisor.tuning.source import kept_views, missing_images, views_learnt
 from advisor.tuning.trial import run_folds, run_trial
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from advisor.tuning.finished import Finished
     from advisor.tuning.weights import KeptWeights
 
+_VIEWS = 4  # of an image that the probe on views learns from, the clean one among them
 _PROBE = "ridge"  # the head that is the closed-form probe
 
 
@@ -77,10 +79,10 @@ class NetworkRunner:
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about: a step is three forward passes."""
         context = self.context
-        tap = values.features.stages_read(context.stages)[-1]
+        tap = context.stages.tap_index(values.features.tap)
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
         if frozen == tap:
-            return 0.0
+            return self._seconds_of_views(values)
         images, train, share = len(context.rows("train")), values.steps[1], frozen / tap
         seen = train.length(images) * min(train.batch_size, images)
         codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
@@ -100,16 +102,38 @@ class NetworkRunner:
         context = self.context
         if not self.can_read_several:
             return None
-        rows = context.rows("train")
-        dataset, task = context.prepared.dataset, context.task
-        labels = dataset.targets(rows)
+        labels = context.prepared.dataset.targets(context.rows("train"))
         read = best_together(
             [context.raw_features("train", stage + 1).numpy() for stage in range(len(context.stages))],
             labels, context.classes, tap,
-            weights=task.sample_weight(labels),
-            families=dataset.frame.set_index("row")["family"].loc[list(rows)].to_numpy(),
+            weights=context.task.sample_weight(labels), families=context.families("train"),
         )  # fmt: skip
         return (probe_number(read), self._probe(read)) if len(read) > 1 else None
+
+    def variants(self, probe: TrialValues, kind: str) -> Mapping[int, TrialValues]:
+        """A probe on random views of the images, too, and one that reads mirror images, too; each with its number.
+
+        Args:
+            probe: the closed-form probe that they are variants of.
+            kind: of the random views, one of `advisor.data.augmentations.AUGMENTATIONS`.
+        """
+        read = probe.features.reading(self.context.stages).stages
+        views = replace(probe.features, cache="views", views=_VIEWS)
+        variants = {
+            probe_number(read, mirrored=True): replace(probe, features=replace(probe.features, mirrored=True)),
+            probe_number(read, views=_VIEWS): replace(probe, features=views, view_kind=kind),
+        }
+        return variants if self.context.pretrained and kind != "none" else dict([*variants.items()][:1])
+
+    def _seconds_of_views(self, values: TrialValues) -> float:
+        """Seconds to read the views, beside the clean one, that a head on a frozen network needs of all images."""
+        context = self.contexts.of(values)
+        if values.train is not None:
+            return 0.0
+        views = [view for view in views_learnt(values, 0) if not view.clean]
+        if values.features.mirrored:
+            views.append(MIRRORED)
+        return context.missing_views(views, "train", "val") * context.seconds_per_image() if views else 0.0
 
     def _probe(self, read: Sequence[int]) -> TrialValues:
         """The closed-form probe of some stages, ascending."""
@@ -190,10 +214,10 @@ class NetworkRunner:
         kept = None if chosen.deterministic or refitted else self._weights.load(chosen.number)
         if kept is not None:
             kind = context.catalog.head(values.head.name)
-            *also, tap = values.features.stages_read(context.stages)
-            width = context.standardise(tap, tuple(also), tokens=kind.tokens).mean.numel()
+            read = values.features.reading(context.stages)
+            width = context.standardise(read, tokens=kind.tokens).mean.numel()
             head = kind.create(width, context.classes, **values.head.params)
-            network = context.build(tap, head, tuple(also), tokens=kind.tokens)
+            network = context.build(read, head, tokens=kind.tokens)
             network.load_state_dict(kept, strict=True)
             return network.eval(), False
         steps_on = len(context.rows("train"))

@@ -37,7 +37,7 @@ class TrialRunner(Protocol):
         """(n,) what each validation image counts, in the order of `Finished.rows`."""
 
     def seconds(self, values: TrialValues) -> float:
-        """Seconds that a trial takes in one fold, about; 0 where only a head is fitted in closed form."""
+        """Seconds that a trial takes in one fold, about; of a head in closed form only what its views take to read."""
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, which is negative, the last stage first."""
@@ -47,6 +47,14 @@ class TrialRunner(Protocol):
 
         Args:
             tap: number of the stage that is among them.
+        """
+
+    def variants(self, probe: TrialValues, kind: str) -> Mapping[int, TrialValues]:
+        """A probe on random views of the images, too, and one that reads mirror images, too; each with its number.
+
+        Args:
+            probe: the closed-form probe that they are variants of.
+            kind: of the random views, as `train.augment` names them.
         """
 
     def run(

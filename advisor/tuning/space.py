@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from advisor.recipe import KEYS, Choices, Key, Range, Recipe, Value, key_of
-from advisor.recipe.values import BACKBONE, FeatureValues, TrialValues
+from advisor.recipe.values import BACKBONE, TrialValues
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and change little
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
-    "features.weights", "features.tap", "features.also", "freeze.depth", "features.input_size", "freeze.batchnorm",
-    "head.name", "head.init", "train.balance",
+    "features.weights", "features.tap", "features.also", "features.mirrored", "freeze.depth", "features.input_size",
+    "freeze.batchnorm", "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (
     "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps",
@@ -260,16 +260,14 @@ class SearchSpace:
         for param in head.params:
             key = f"head.{head.name}.{param.name}"
             values[key] = ask(key, self._value(key))
-        tap = FeatureValues(float(values["features.tap"]), also=str(values.get("features.also", ""))).stages_read(
-            stages
-        )[-1]
+        tap = stages.tap_index(float(values["features.tap"]))
         head_only = stages.frozen_index(float(values["freeze.depth"]), tap) == tap
         if head_only and values["freeze.batchnorm"] != "adabn":
             values["freeze.batchnorm"] = "eval"  # nothing trains that could follow these images
-        if head_only and head.fit is not None and values["head.init"] == "probe":
-            return values
         # A head alone reads clean features, computed once, unless the recipe says how its views come about.
         viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
+        if head_only and head.fit is not None and values["head.init"] == "probe":
+            return values | {key: ask(key, self._value(key)) for key in viewed}
         for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
             value = self._value(key)
             if key == "optimizer.lr_ratio" and head_only and isinstance(value, Range | Choices):
@@ -280,8 +278,8 @@ class SearchSpace:
     def _first_value(self, key: str, known: Mapping[str, Scalar]) -> Value | None:
         """What a key of `_FIRST` may be in view of those before it; None where it does nothing."""
         value = self._value(key)
-        if key == "features.also" and value == "":
-            return None  # one stage is read, as in most trials
+        if (key, value) in (("features.also", ""), ("features.mirrored", False)):
+            return None  # as in most trials: one stage is read, and one view of an image
         if known.get("features.weights") == "random" and key in _FROM_SCRATCH:
             return _FROM_SCRATCH[key]
         if key == "features.input_size" and isinstance(value, Choices) and float(known["freeze.depth"]) == 1.0:

@@ -12,7 +12,8 @@ import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
 from advisor.progress import Progress, Silent
-from advisor.records.trial import TrialKind, TrialState, probe_stages
+from advisor.recipe import Choices
+from advisor.records.trial import TrialKind, TrialState, is_plain_probe, probe_stages
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
 from advisor.tuning.runner import REFIT
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
+_MOST_FOR_VIEWS = 0.1  # of the budget that a probe may take to read further views of the images
 _MOST_FOR_FOLDS = 0.2  # of the budget that the recommended trial may take in all its folds
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
 
@@ -305,12 +307,20 @@ class Search:
         for number, values in self.runner.probes().items():
             if number not in known:
                 self._judge_probe(number, values)
-        if any(len(probe_stages(number)) > 1 for number in known):
-            return
-        probes = [one for one in self.scored_trials() if one.is_probe]
-        together = self.runner.probe_of_several(leaders(probes, self.sample_weight, 1)[0].tap)
-        if together is not None:
-            self._judge_probe(*together)
+        if not any(len(probe_stages(number)) > 1 for number in known):
+            together = self.runner.probe_of_several(self._best_probe().tap)
+            if together is not None:
+                self._judge_probe(*together)
+        augment = self.recipe.get("train.augment")
+        kind = str(augment.first if isinstance(augment, Choices) else augment)
+        for number, values in self.runner.variants(self._best_probe().values, kind).items():
+            if number not in known and self.runner.seconds(values) <= _MOST_FOR_VIEWS * self.budget:
+                self._judge_probe(number, values)
+
+    def _best_probe(self) -> ScoredTrial:
+        """Of those that read the clean view of an image and learnt from it."""
+        plain = [one for one in self.scored_trials() if one.is_probe and is_plain_probe(one.number)]
+        return leaders(plain, self.sample_weight, 1)[0]
 
     def _judge_probe(self, number: int, values: TrialValues) -> None:
         began = self._clock()

@@ -14,14 +14,14 @@ from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
 from advisor.records.trial import CurvePoint
-from advisor.tuning.failures import TrialFailedError
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
 from advisor.tuning.finished import Finished, joined
 from advisor.tuning.gates import Gate
 from advisor.tuning.judging import Judgement, score
 from advisor.tuning.loop import Moment, Schedule, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of, undecayed
-from advisor.tuning.source import TrainingSource, source_of
+from advisor.tuning.source import TrainingSource, source_of, views_learnt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from advisor.network.kept import View
+    from advisor.network.stages import Reading
     from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
     from advisor.types import Head
@@ -48,12 +50,15 @@ class _Course:
     seed: int
     deadline: float
     report: Callable[[CurvePoint], None]
-    tap: int
-    also: tuple[int, ...]
+    read: Reading
     frozen: int
     gated: bool
     curve: list[CurvePoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def tap(self) -> int:
+        return self.read.tap
 
     @property
     def kind(self) -> Head:
@@ -93,13 +98,12 @@ def run_trial(
     """
     torch.manual_seed(seed)
     deadline = min(deadline, time.monotonic() + _NEVER)
-    *earlier, tap = values.features.stages_read(context.stages)
-    also = tuple(earlier)
-    frozen = context.stages.frozen_index(values.freeze.depth, tap)
-    course = _Course(context, values, seed, deadline, report, tap, also, frozen, gated)
+    read = values.features.reading(context.stages)
+    tap, frozen = read.tap, context.stages.frozen_index(values.freeze.depth, read.tap)
+    course = _Course(context, values, seed, deadline, report, read, frozen, gated)
     params: dict[str, object] = dict(values.head.params)
     tokens = course.kind.tokens
-    head = course.kind.create(context.standardise(tap, also, tokens=tokens).mean.numel(), context.classes, **params)
+    head = course.kind.create(context.standardise(read, tokens=tokens).mean.numel(), context.classes, **params)
     fitted = course.kind.fit is not None and values.head.init == "probe"
     if fitted and course.kind.fit is not None:
         _fit(course, head, params)
@@ -153,17 +157,35 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     """
     context, fit = course.context, course.kind.fit
     assert fit is not None
-    features, labels = context.features("train", course.tap, course.also), context.labels("train")
-    if course.also and "scaled" in inspect.signature(fit).parameters:
+    known = inspect.signature(fit).parameters
+    features, labels = context.features("train", course.read), context.labels("train")
+    if course.read.also and "scaled" in known:
         params = {**params, "scaled": True}  # each stage by itself; all columns alike would favour the widest
+    if len(views := views_learnt(course.values, course.seed)) > 1:
+        _require_time(course, views)
+        features = torch.cat([context.features("train", course.read, view) for view in views])
+        labels = torch.cat([labels] * len(views))
+        if "families" in known:  # what is left out must leave with all its views
+            params = {**params, "families": torch.from_numpy(context.families("train")).repeat(len(views))}
+    elif course.values.features.cache not in (None, "auto"):
+        course.notes.append("there is only one view of an image to learn from: train.augment is none, or views is 1")
     if context.task.exclusive and balance_mode(course.values, context) != "none":
-        if "weights" in inspect.signature(fit).parameters:
+        if "weights" in known:
             params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}
         else:
             evened = class_repeats(labels)
             features, labels = features[evened], labels[evened]
+            if "families" in params:
+                params = {**params, "families": torch.as_tensor(params["families"])[evened]}
     with one_blas_thread():
         fit(head, features, labels, **params)
+
+
+def _require_time(course: _Course, views: Sequence[View]) -> None:
+    """Refuse a fit whose views would not be computed in time, before any is."""
+    missing = course.context.missing_views(views, "train")
+    if time.monotonic() + missing * course.context.seconds_per_image() > course.deadline:
+        raise OutOfTimeError(f"{missing} views would not be read in the time left")
 
 
 def predict_logits(
@@ -185,12 +207,12 @@ def predict_logits(
 
 def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
-    context, tap, also = course.context, course.tap, course.also
-    before = context.audit()
-    held, labels = context.features("val", tap, also), context.labels("val")
+    context, read = course.context, course.read
+    tap, before = read.tap, context.audit()
+    held, labels = context.features("val", read), context.labels("val")
     steps = planned = 0
     if not fitted:
-        features = context.features("train", tap, also)
+        features = context.features("train", read)
         trained = train(
             head,
             lambda batch, _epoch: features[batch],
@@ -215,8 +237,8 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
         rows=context.rows("val"), image_scores=judged.image_scores,
         sample_weight=context.sample_weight(context.rows("val")), loss=judged.loss,
         temperature=judged.temperature, tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned,
-        audit=after, network=lambda: context.build(tap, head, also), curve=tuple(course.curve),
-        notes=tuple(course.notes), also=also,
+        audit=after, network=lambda: context.build(read, head), curve=tuple(course.curve),
+        notes=tuple(course.notes), also=read.also,
     )  # fmt: skip
 
 
@@ -228,7 +250,7 @@ def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judgement:
 
 def _train_head(course: _Course, head: nn.Module) -> None:
     """A head without closed form learns on the frozen features first: random, it would spoil what lies below it."""
-    features = course.context.features("train", course.tap, course.also)
+    features = course.context.features("train", course.read)
     optimizer, train_values = course.values.steps
     schedule = Schedule(
         "adamw", weight_decay=optimizer.weight_decay, batch_size=train_values.batch_size, warmup=train_values.warmup,
@@ -246,7 +268,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     """The head and the unfrozen stages, if any, train together on views of the images."""
     context, values = course.context, course.values
     network = context.build(
-        course.tap, head, course.also, tokens=course.kind.tokens, drop_path=values.drop_path
+        course.read, head, tokens=course.kind.tokens, drop_path=values.drop_path
     )  # fmt: skip
     network.freeze(course.frozen, batchnorm=batchnorm_mode(values, context))
     before = network.frozen_digest()
@@ -256,8 +278,8 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
     )
     if course.frozen:
         course.notes += context.notes
-        if course.also and values.features.cache == "views":
-            course.notes.append("views are fresh in every epoch: a head that reads several stages keeps none")
+        if (course.read.also or course.read.mirrored) and values.features.cache == "views":
+            course.notes.append("views are fresh in every epoch: a head that reads several things at once keeps none")
     size = batch_for(context.device)
 
     def judge() -> Judgement:
@@ -313,7 +335,7 @@ def _train_on_views(course: _Course, head: nn.Module) -> Finished:
         tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
-        train_accuracy=trained.accuracy, also=course.also,
+        train_accuracy=trained.accuracy, also=course.read.also,
     )  # fmt: skip
 
 

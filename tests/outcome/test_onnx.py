@@ -15,7 +15,6 @@ from advisor.errors import BundleError, MissingExtraError, UsageError
 from advisor.outcome.export import export_onnx, gate
 from advisor.outcome.export import onnx as module
 
-
 KINDS = {
     "whole": {},
     "tapped": {"features.tap": 0.6, "features.codes": "mean+std"},

@@ -87,4 +87,4 @@ def test_they_can_be_searched(tiny, tiny_folder, tmp_path):
     result = tune(tiny_folder, tmp_path, **choices)
     trials = result.trials[result.trials["kind"] != "probe"]
     assert set(trials["features.also"]) <= {"", "0.4", "0.2 0.6"}
-    assert trials["features.also"].nunique() > 1
+    assert len(set(trials["features.also"])) > 1

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from advisor.recipe.values import TrialValues
     from advisor.records.folder import RunFolder
     from advisor.report.page.blocks import Block, Cell
 
@@ -229,7 +230,18 @@ def _what_won(run: RunFolder) -> str:
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
         return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
     what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
-    return f"A frozen network won: {what} reads {where} of {name}."
+    views = learnt_from(winner.values)
+    return f"A frozen network won: {what} reads {where} of {name}{', and ' + views if views else ''}."
+
+
+def learnt_from(values: TrialValues) -> str:
+    """What a head on a frozen network does with further views of an image, in words; empty where it has none."""
+    words = []
+    if values.train is None and values.view_kind:
+        words.append(f"learnt from {values.features.views} views of each image")
+    if values.features.mirrored:
+        words.append("answers to the mean over an image and its mirror image")
+    return " and ".join(words)
 
 
 def _against_floor(run: RunFolder) -> str:
