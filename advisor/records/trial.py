@@ -263,6 +263,8 @@ def _check_kind(key: str, value: object, annotation: str) -> None:
     kinds = annotation.split(" | ")
     if value is None and "None" in kinds:
         return
+    if "bool" in kinds and not isinstance(value, bool):
+        raise TypeError(f"{key} is {short(value)}, neither true nor false")
     if "str" in kinds and not isinstance(value, str):
         raise TypeError(f"{key} is {short(value)}, no text")
     if {"int", "float"} & {*kinds} and (isinstance(value, bool) or not isinstance(value, int | float)):

@@ -73,7 +73,8 @@ class Features:
         """Drop the views that another trial drew for itself."""
         for other in [one for one in self._drawn if one.draw != view.draw]:
             self._drawn.remove(other)
-            del self._place[other], self._arrays[other]
+            self._place.pop(other, None)
+            self._arrays.pop(other, None)
         self._drawn.add(view)
 
     def _missing(self, rows: NDArray[np.int64], view: View) -> NDArray[np.int64]:

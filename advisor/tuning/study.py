@@ -314,8 +314,19 @@ class Search:
         augment = self.recipe.get("train.augment")
         kind = str(augment.first if isinstance(augment, Choices) else augment)
         for number, values in self.runner.variants(self._best_probe().values, kind).items():
-            if number not in known and self.runner.seconds(values) <= _MOST_FOR_VIEWS * self.budget:
+            if number not in known and self._affords_views(values):
                 self._judge_probe(number, values)
+
+    @property
+    def may_mirror(self) -> bool:
+        """Whether a probe on mirror images is tried; if it wins, the test images are read twice."""
+        last = next(iter(self.runner.probes().values()))
+        return self.space.allows_pretrained and any(
+            map(self._affords_views, self.runner.variants(last, "none").values())
+        )
+
+    def _affords_views(self, values: TrialValues) -> bool:
+        return self.runner.seconds(values) <= _MOST_FOR_VIEWS * self.budget
 
     def _best_probe(self) -> ScoredTrial:
         """Of those that read the clean view of an image and learnt from it."""

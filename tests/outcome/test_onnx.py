@@ -18,7 +18,12 @@ from advisor.outcome.export import onnx as module
 KINDS = {
     "whole": {},
     "tapped": {"features.tap": 0.6, "features.codes": "mean+std"},
-    "stages together": {"features.also": "0.2 0.6", "freeze.depth": 1.0, "head.name": "ridge"},
+    "stages together, mirrored": {
+        "features.also": "0.2 0.6",
+        "features.mirrored": True,
+        "freeze.depth": 1.0,
+        "head.name": "ridge",
+    },
 }
 
 

@@ -4,13 +4,17 @@ import json
 from datetime import datetime
 
 import pandas as pd
+import pytest
 import torch
 
 import advisor
+from advisor.errors import BundleError, RunError
 from advisor.outcome.bundle import load, load_backbone
+from advisor.outcome.eject import eject
+from advisor.outcome.export import export_timm_folder
 from advisor.recipe import Choices, Plan, Recipe
 from advisor.records.folder import read_run
-from advisor.records.trial import probe_stages
+from advisor.records.trial import is_plain_probe, probe_stages
 from advisor.report.page.documents import to_markdown
 from advisor.report.run.page import run_page
 
@@ -27,13 +31,16 @@ def test_every_search_tries_the_best_stages_together_once(tiny, tiny_folder, tmp
     for _ in range(2):  # the second goes on with the first
         result = tune(tiny_folder, tmp_path, **values)
         probes = result.trials[result.trials["kind"] == "probe"]
-        together = [number for number in probes["trial"] if len(probe_stages(number)) > 1]
-        assert sorted(number for number in probes["trial"] if number not in together) == [-5, -4, -3, -2, -1]
-        assert len(together) == 1
+        plain = sorted(number for number in probes["trial"] if is_plain_probe(number))
+        assert plain[-5:] == [-5, -4, -3, -2, -1]
+        (together,) = plain[:-5]
+        assert len(probe_stages(together)) > 1
+        assert len(probes) == 8  # those that read further views, too
     run = read_run(result.folder)
-    record = next(trial for trial in run.trials if trial.number == together[0])
+    record = next(trial for trial in run.trials if trial.number == together)
     assert record.stages_read == probe_stages(record.number)
     assert record.seconds < 5
+    assert sorted(name for name in (trial.name for trial in run.trials) if "view" in name or "mirror" in name)
     alone = {record.stages_read[0]: record.accuracy for record in run.trials if record.number < 0}
     assert record.tap in alone or record.also[0] in alone
 
@@ -88,3 +95,29 @@ def test_they_can_be_searched(tiny, tiny_folder, tmp_path):
     trials = result.trials[result.trials["kind"] != "probe"]
     assert set(trials["features.also"]) <= {"", "0.4", "0.2 0.6"}
     assert len(set(trials["features.also"])) > 1
+
+
+def test_mirrored_answers_are_handed_over_and_timm_is_refused_with_a_way_out(tuned, tiny_folder, tmp_path, capsys):
+    best = tuned(tiny_folder, **{**HEAD, "features.mirrored": True})
+    model = load(best)
+    assert model.network.mirrored
+    assert not model.timm_loads_it
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.network(images), model.network(images.flip(-1)), atol=1e-5, rtol=1e-4)
+        backbone = load_backbone(best).eval()
+        torch.testing.assert_close(backbone(images), model.network(images), atol=1e-5, rtol=1e-4)
+    with pytest.raises(BundleError, match="mean over an image and its mirror image") as refused:
+        export_timm_folder(best, tmp_path / "t")
+    assert "--to onnx" in str(refused.value)
+    with pytest.raises(RunError, match="mean over an image and its mirror image"):
+        eject(best, tmp_path / "train.py", device="cpu")
+
+
+def test_a_head_on_views_is_handed_over_as_any_other_and_said(tuned, tiny_folder, tmp_path):
+    best = tuned(tiny_folder, **{**HEAD, "features.cache": "views", "features.views": 3, "train.augment": "flip_crop"})
+    assert load(best).timm_loads_it
+    page = to_markdown(run_page(read_run(best.parent), made=datetime.now().astimezone()))
+    assert "learnt from 3 views of each image" in page
+    with pytest.raises(RunError, match="several views of each image"):
+        eject(best, tmp_path / "train.py", device="cpu")
