@@ -107,13 +107,15 @@ def fit_ridge_head(
     scaled: bool = False,
 ) -> None:
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
-    from advisor.network.ridge import fit_ridge
+    from advisor.network.ridge_by_parts import fit_ridge_by_parts
     from advisor.task import task_of_labels
 
     sample_weight, classes = None if weights is None else weights.numpy(), _classes(module)
     known = task_of_labels(labels, classes).array(labels)
     together = None if families is None else families.numpy()
-    ridge = fit_ridge(features.numpy(), known, classes, weights=sample_weight, families=together, scaled=scaled)
+    ridge = fit_ridge_by_parts(
+        features.numpy(), known, classes, weights=sample_weight, families=together, scaled=scaled
+    )
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
@@ -157,13 +159,13 @@ def fit_sigmoid_head(
         families: (n,) equal for rows that are left out together where the penalty is chosen.
         scaled: the columns have the scale that they shall have.
     """
-    from advisor.network.ridge import fit_ridge
+    from advisor.network.ridge_by_parts import fit_ridge_by_parts
     from advisor.task import task_of_labels
 
     classes = _classes(module)
     each = task_of_labels(labels, classes).one_hot(labels).bool().numpy()  # one problem a class in any case
     together = None if families is None else families.numpy()
-    ridge = fit_ridge(features.numpy(), each, classes, families=together, scaled=scaled)
+    ridge = fit_ridge_by_parts(features.numpy(), each, classes, families=together, scaled=scaled)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 

@@ -166,7 +166,9 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
         features = torch.cat([context.features("train", course.read, view) for view in views])
         labels = torch.cat([labels] * len(views))
         if "families" in known:  # what is left out must leave with all its views
-            params = {**params, "families": torch.from_numpy(context.families("train")).repeat(len(views))}
+            families = context.families("train")
+            families = families if families.any() else np.arange(len(families))  # one family leaves none to fit to
+            params = {**params, "families": torch.from_numpy(families).repeat(len(views))}
     elif course.values.features.cache not in (None, "auto"):
         course.notes.append("there is only one view of an image to learn from: train.augment is none, or views is 1")
     if context.task.exclusive and balance_mode(course.values, context) != "none":
