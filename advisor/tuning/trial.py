@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from advisor.errors import BackboneError
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
@@ -99,6 +100,12 @@ def run_trial(
     torch.manual_seed(seed)
     deadline = min(deadline, time.monotonic() + _NEVER)
     read = values.features.reading(context.stages)
+    if read.also and context.segments is None:
+        raise BackboneError(
+            f"A head cannot read several stages of `{context.backbone.name}`, which cannot be traced.",
+            ways=["let it read one stage: leave [features] also out", "use another backbone"],
+            hint="advisor recommend --backbone lite0",
+        )
     tap, frozen = read.tap, context.stages.frozen_index(values.freeze.depth, read.tap)
     course = _Course(context, values, seed, deadline, report, read, frozen, gated)
     params: dict[str, object] = dict(values.head.params)

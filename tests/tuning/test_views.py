@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from advisor.errors import BackboneError
 from advisor.network.kept import CLEAN, MIRRORED, View
 from advisor.network.ridge import fit_ridge
 from advisor.network.stages import Reading
 from advisor.recipe import Choices, Recipe
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.records.trial import probe_number
+from advisor.tuning.context import ContextPool
 from advisor.tuning.failures import OutOfTimeError
+from advisor.tuning.network_runner import NetworkRunner
 from advisor.tuning.source import views_learnt
 from advisor.tuning.space import SearchSpace, frozen_recipe
 from advisor.tuning.trial import run_trial
@@ -137,3 +141,29 @@ def test_mirrored_answers_are_those_of_the_mean_features(context):
     network.trunk.eval()
     with torch.inference_mode():
         assert not torch.allclose(network(context.clean(rows)), answers, atol=1e-3)  # a training reads one view
+
+
+def test_a_network_that_cannot_be_traced_is_refused_before_anything_is_fitted(context, monkeypatch):
+    def untraceable(*_args):
+        raise BackboneError("it has loops", hint="none")
+
+    monkeypatch.setattr("advisor.tuning.context.Segments", untraceable)
+    values = TrialValues(FeatureValues(also="0.4"), HeadValues("ridge"), FreezeValues(1.0, "eval"))
+    with pytest.raises(BackboneError, match=r"several stages of .*, which cannot be traced"):
+        run_trial(context, values, seed=0, deadline=NEVER)
+    runner = NetworkRunner(ContextPool(context), TrialValues(), None)
+    assert runner.probe_of_several(5) is None
+    assert len(runner.variants(next(iter(runner.probes().values())), "crop")) == 2
+
+
+def test_what_views_cost_is_told_until_they_are_known(context):
+    runner = NetworkRunner(ContextPool(context), TrialValues(), None)
+    plain = next(iter(runner.probes().values()))
+    values = runner.variants(plain, "flip_crop")[probe_number((5,), views=4)]
+    train, both = len(context.rows("train")), len(context.rows("train")) + len(context.rows("val"))
+    assert runner.seconds(values) == pytest.approx(3 * both * context.seconds_per_image())
+    run_trial(context, values, seed=0, deadline=NEVER)
+    assert runner.seconds(values) == pytest.approx(3 * (both - train) * context.seconds_per_image())
+    assert runner.seconds(plain) == 0
+    mirrored = runner.variants(plain, "none")
+    assert [one.features.mirrored for one in mirrored.values()] == [True]
