@@ -111,7 +111,8 @@ def recommend(
     )
     measured, curve, stages = inspected.measured, inspected.curve, inspected.stages
     with progress.task("Reading stages together", 1) as advance:
-        curve = replace(curve, joined=probe_together(curve, measured.features))
+        families = prepared.dataset.families(measured.rows)
+        curve = replace(curve, joined=probe_together(curve, measured.features, families))
         advance(1)
     splits = prepared.profile.splits
     if len(inspected.classes) < len(prepared.dataset.classes):

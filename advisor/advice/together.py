@@ -63,6 +63,8 @@ def probe_together(
     read = best_together(features, labels, classes, best, sample_weight, families)
     if len(read) == 1:
         return None
+    if families is not None and not families.any():
+        families = None  # all are of one family, and none would be left to fit to
     columns = joined([features[stage - 1] for stage in read])
     fit = fit_ridge(columns, labels, classes, weights=sample_weight, families=families, scaled=True)
     scores = task.image_scores(fit.loo, labels)

@@ -86,6 +86,10 @@ class ImageDataset:
         column = self.task.column
         return self.task.encode(self.frame[["row", column]].set_index("row").loc[rows][column].tolist())
 
+    def families(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) equal for images at these places of the pixel store that go together: copies, or a given group."""
+        return pd.factorize(self.frame[["row", "family"]].set_index("row").loc[rows]["family"])[0].astype(np.int64)
+
     def truth(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n, classes), whether the images at these places of the pixel store have a label."""
         return self.task.truth(self.targets(rows))

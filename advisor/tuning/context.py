@@ -186,8 +186,7 @@ class TrialContext:
 
     def families(self, part: str) -> NDArray[np.int64]:
         """(n,) equal for images of a part that belong together: copies of each other, or of one given group."""
-        frame = self.prepared.dataset.frame.set_index("row")
-        return np.unique(frame["family"].loc[list(self.rows(part))].to_numpy(), return_inverse=True)[1]
+        return self.prepared.dataset.families(self.rows(part))
 
     def build(
         self, read: Reading | int, head: nn.Module, *, tokens: bool = False, drop_path: float = 0.0
