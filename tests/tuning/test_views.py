@@ -148,6 +148,7 @@ def test_a_network_that_cannot_be_traced_is_refused_before_anything_is_fitted(co
         raise BackboneError("it has loops", hint="none")
 
     monkeypatch.setattr("advisor.tuning.context.Segments", untraceable)
+    monkeypatch.setattr(context, "_cache", [])
     values = TrialValues(FeatureValues(also="0.4"), HeadValues("ridge"), FreezeValues(1.0, "eval"))
     with pytest.raises(BackboneError, match=r"several stages of .*, which cannot be traced"):
         run_trial(context, values, seed=0, deadline=NEVER)
