@@ -275,6 +275,8 @@ def _flaw_of_backbone(item: Backbone) -> str:
     for card in (item.input, item.weights):
         if flaw := _flaw_of_values(card):
             return f"the Backbone `{item.name}`, whose {type(card).__name__}'s {flaw}"
+    if item.input.fit != "crop":
+        return f"the Backbone `{item.name}`, whose InputSpec's fit is {item.input.fit!r}; only recipes say it"
     if item.weights.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", item.weights.sha256):
         return f"the Backbone `{item.name}`, whose SHA-256 is not 64 hexadecimal digits"
     return ""

@@ -21,6 +21,8 @@ PARTS = {
     "eval": "test", "evaluation": "test",
 }  # fmt: skip
 
+FITS = ("crop", "squash", "pad")  # of a picture into a square
+
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
@@ -28,10 +30,14 @@ class InputSpec:
 
     Attributes:
         size: side of the square input, pixels.
-        crop_pct: input size over the size the shorter side is resized to before the centre crop.
+        crop_pct: input size over the size the shorter side is resized to before the centre crop; the other fits leave
+            nothing out.
         mean: per-channel mean subtracted after scaling to 0..1.
         std: per-channel divisor.
         interpolation: `bicubic` or `bilinear`, always with antialiasing.
+        fit: how a picture that is not square becomes one, of `FITS`: `crop` keeps its middle, `squash` brings both
+            sides to one length, `pad` puts borders of the mean colour beside the shorter one. Of a `Backbone`
+            it is `crop`; recipes say otherwise (`features.fit`).
     """
 
     size: int
@@ -39,11 +45,18 @@ class InputSpec:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     interpolation: str = "bicubic"
+    fit: str = "crop"
 
     @property
     def resize(self) -> int:
-        """Length of the shorter side before the centre crop, pixels (rounded down, as timm does)."""
-        return int(self.size / self.crop_pct)
+        """Side of the square before the centre crop, pixels (rounded down, as timm does)."""
+        return int(self.size / self.crop_pct) if self.fit == "crop" else self.size
+
+    @property
+    def fill(self) -> tuple[int, int, int]:
+        """The colour of borders, levels 0..255: about zero for the network."""
+        red, green, blue = (round(255 * mean) for mean in self.mean)
+        return red, green, blue
 
 
 @dataclass(frozen=True, slots=True)

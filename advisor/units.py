@@ -1,4 +1,4 @@
-"""Amounts of memory and lengths of time, as people write them."""
+"""Amounts of memory, lengths of time and numbers of images, as people write them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ def show_size(size: int) -> str:
     while units and round(value, 1) >= 1000:
         value, unit = value / 1000, units.pop(0)
     return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def show_images(images: int, independent: int | None = None, one: str = "image") -> str:
+    """So many images, and how many of them are independent where some go together: `72 images, 24 independent`."""
+    words = f"{images:,}" if images >= 10_000 else str(images)
+    words += f" {one}" if images == 1 else f" {one}s"
+    return words if independent is None or independent == images else f"{words}, {independent} independent"
 
 
 def parse_duration(text: str) -> float:

@@ -136,7 +136,7 @@ def timed(context: TrialContext, depth: float, cache: str, epochs: int, seed: in
 
 def difference(kept: list[dict[str, Any]], fresh: list[dict[str, Any]]) -> tuple[float, float]:
     """Mean difference of the accuracies and its paired standard error over images."""
-    from advisor.tuning.confirm import paired
+    from advisor.task.interval import paired
 
     means = [np.mean([run["correct"] for run in runs], axis=0) for runs in (kept, fresh)]
     return paired(means[0] - means[1], np.ones(len(means[0])))

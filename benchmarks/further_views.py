@@ -2,7 +2,7 @@
 
     python benchmarks/further_views.py [--sets mnist_5k,clipart] [--per-class 10] [--views 4]
 
-For each image set of `benchmarks/advice/cells.py` a ridge classifier is fitted on few images per class to the best
+For each image set of `benchmarks/advice/panel.py` a ridge classifier is fitted on few images per class to the best
 stage of lite0 (128 pixels) by leave-one-out: to clean views, to several views of each image, which are left out
 together, and to the mean features of an image and its mirror image. Printed are leave-one-out accuracy and test
 accuracy on at most 500 images.
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
-import cells
+import panel
 
 from advisor.data.prepare import prepare
 from advisor.network.kept import CLEAN, MIRRORED, View
@@ -44,14 +44,14 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=4)
     args = parser.parse_args()
     catalog, cpu = load_catalog(), torch.device("cpu")
-    own = catalog.backbone(cells.BACKBONE)
+    own = catalog.backbone(panel.BACKBONE)
     backbone = replace(own, input=replace(own.input, size=128))
     network = open_network(backbone, cpu)
     stages = stages_for(backbone, network)
     print("| set | images | learns from | leave-one-out | test |\n|---|--:|---|--:|--:|")
     for name in args.sets.split(","):
-        whole = prepare(cells.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
-        dataset = cells.sample(whole, args.per_class, 0).dataset
+        whole = prepare(panel.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
+        dataset = panel.sample(whole, args.per_class, 0).dataset
         features = Features(network, stages, whole, backbone, Silent())
         rows, labels = dataset.rows("train", "val"), dataset.labels("train", "val")
         held, truth = dataset.rows("test")[:MOST_TESTED], dataset.labels("test")[:MOST_TESTED]

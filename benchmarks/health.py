@@ -67,9 +67,10 @@ def foretold(features: NDArray[np.float32], labels: NDArray[np.int64], classes: 
         reached = float(fit_ridge(features[whole], labels[whole], classes).correct(labels[whole]).mean())
         for seed in range(DRAWS):
             half, _ = sample_rows(whole, labels[whole], images // 2, seed)
-            now = float(fit_ridge(features[half], labels[half], classes).correct(labels[half]).mean())
+            right = fit_ridge(features[half], labels[half], classes).correct(labels[half]).astype(float)
+            now, task = float(right.mean()), SingleLabel.numbered(classes)
             curve = label_curve(
-                features[half], labels[half], SingleLabel.numbered(classes), now, have=len(half), seed=seed
+                features[half], labels[half], task, task.estimate(right, labels[half]), have=len(half), seed=seed
             )
             if curve is not None:
                 held = curve.doubled_interval[0] <= reached <= curve.doubled_interval[1]

@@ -2,7 +2,7 @@
 
     python benchmarks/several_stages.py [--sets mnist_5k,clipart] [--per-class 10,40] [--most 2,3]
 
-For each image set of `benchmarks/advice/cells.py` a ridge classifier is fitted on few images per class to the stages of
+For each image set of `benchmarks/advice/panel.py` a ridge classifier is fitted on few images per class to the stages of
 lite0 (128 pixels): to the best stage by leave-one-out accuracy, and to the stages that `best_together` adds to it by
 leave-one-out error. Printed are the stages with leave-one-out and test accuracy, and last the mean difference.
 """
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
-import cells
+import panel
 
 from advisor.data.prepare import prepare
 from advisor.network import joining
@@ -39,17 +39,17 @@ def main() -> None:
     parser.add_argument("--most", default="2,3")
     args = parser.parse_args()
     catalog, cpu = load_catalog(), torch.device("cpu")
-    own = catalog.backbone(cells.BACKBONE)
+    own = catalog.backbone(panel.BACKBONE)
     backbone = replace(own, input=replace(own.input, size=128))
     network = open_network(backbone, cpu)
     stages = stages_for(backbone, network)
     gains: dict[int, list[float]] = {}
     print("| set | images | stages | leave-one-out | test |\n|---|--:|---|--:|--:|")
     for name in args.sets.split(","):
-        whole = prepare(cells.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
+        whole = prepare(panel.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
         store = FeatureStore.open(whole.pixels, network, stages, backbone.input)
         for per_class in (int(text) for text in args.per_class.split(",")):
-            dataset = cells.sample(whole, per_class, 0).dataset
+            dataset = panel.sample(whole, per_class, 0).dataset
             (learnt, labels), (new, truth) = (
                 (compute_features(Sweeper(network, stages), whole.pixels, dataset.rows(*parts), backbone.input,
                                   store=store, device=cpu, progress=Silent()), dataset.labels(*parts))

@@ -143,7 +143,8 @@ def profile(**changes):
     """Ninety images in three classes, with nothing odd about them."""
     usual = DatasetProfile(
         name="birds", location="/home/me/birds", digest="d1g357", images=90,
-        splits={"train": 54, "val": 18, "test": 18}, multilabel=False, per_class={"auk": 40, "bee": 30, "cat": 20},
+        splits={"train": 54, "val": 18, "test": 18}, independent=90,
+        independent_splits={"train": 54, "val": 18, "test": 18}, independent_trainable=72, multilabel=False, per_class={"auk": 40, "bee": 30, "cat": 20},
         per_class_train=22.0, imbalance=2.0, width=(100, 200, 300), height=(90, 180, 270),
         modes={"RGB": 88, "L": 2}, formats={"JPEG": 90}, duplicates=(), near_duplicates=(), conflicting=(), leaking=(),
         shortcuts=(), broken=(), ignored=(), reading=(), notes=(),
@@ -228,7 +229,7 @@ def recommendation(**changes):
         profile=profile(),
         backbone="lite0",
         weights=Weights(source="a/b/lite0.safetensors", licence="Apache-2.0", trained_on="ImageNet-1k"),
-        size=Size(72, 22.0, 0.1),
+        size=Size(72, 22.0, 0.1, 72),
         distance=distance(),
         curve=probe_curve(),
         labels=LabelCurve(((18, 0.6), (36, 0.7), (72, 0.8)), 0.9, 0.84, (0.81, 0.87), None, (1.4, 0.45, 0.1)),

@@ -39,6 +39,9 @@ class Replay:
     def sample_weight(self, folds):
         return np.ones(IMAGES if folds > 1 else IMAGES // 2)
 
+    def families(self, folds):
+        return np.arange(len(self.sample_weight(folds)))
+
     def seconds(self, values):
         return 0.0 if values.freeze.depth == 1 else self.forecast(values)
 

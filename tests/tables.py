@@ -20,6 +20,8 @@ def dataset(labels, *, splits=None, classes=("a", "b", "c"), broken=(("x.png", "
         frame["labels"] = pd.Series(labels, dtype=object)
     for name, values in columns.items():
         frame[name] = values
+    if "family" not in columns:
+        frame["family"] = frame["content"]
     return ImageDataset(
         "toy", "./toy", "folder", classes, frame, "digest", lambda path: b"", broken=broken,
         ignored=("readme.md",), reading=("Read as folders.",), notes=("a note",),

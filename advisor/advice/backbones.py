@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from advisor.advice.fits import compare_fits
 from advisor.advice.inspection import inspect
 from advisor.data.prepare import prepare
 from advisor.errors import BackboneError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from advisor.advice.fits import FitComparison
     from advisor.plugins import Catalog
     from advisor.progress import Progress
 
@@ -84,6 +86,7 @@ def compare_backbones(
     """
     measured: list[BackboneRow] = []
     image_scores = []
+    fits: FitComparison | None = None
     for name in dict.fromkeys(names):
         try:
             backbone = catalog.backbone(name)
@@ -95,6 +98,11 @@ def compare_backbones(
         progress.say(f"Looking through {name} …")
         prepared = prepare(location, backbone.input, catalog=catalog, seed=seed,
                            skip_small_classes=skip_small_classes, progress=progress, tell=not measured)  # fmt: skip
+        if not measured:  # the shapes of the pictures ask for one way, whatever the network
+            fits = compare_fits(prepared, backbone, network, images=images, seed=seed, progress=progress, codes=codes)
+        if fits is not None and fits.chosen.fit != "crop":
+            backbone = replace(backbone, input=replace(backbone.input, fit=fits.chosen.fit))
+            prepared = prepared.at(backbone.input, progress)
         inspected = inspect(
             prepared, backbone, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
         )
@@ -126,7 +134,8 @@ def compare_backbones(
     static = sorted(measured, key=lambda row: (-row.imagenet_top1, row.parameters))
     rows = []
     for row, scores in zip(measured, image_scores, strict=True):
-        lead, se = curve.task.compare(image_scores[top], scores, curve.labels)  # all were shown the same images
+        # All were shown the same images.
+        lead, se = curve.task.compare(image_scores[top], scores, curve.labels, curve.families)
         rows.append(replace(row, tied=lead <= 2 * se, static_rank=1 + static.index(row)))
     return tuple(sorted(rows, key=lambda row: -row.accuracy))
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from advisor.types import Reference, Vote
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-_Z95 = 1.96
 _STAGE_EPS = 1e-3  # of the median variance; channels that hardly vary carry no weight, as BatchNorm's own eps has it
 _LEAST_OF_CLASS = 8  # images; below, the jackknife no longer removes the bias of a small sample
 
@@ -186,7 +185,13 @@ def read_sources(data: bytes) -> list[SourceStatistics]:
 
 
 def measure_distance(
-    observed: Observed, control: Observed, sources: list[SourceStatistics], reference: Reference | None, *, seed: int
+    observed: Observed,
+    control: Observed,
+    sources: list[SourceStatistics],
+    reference: Reference | None,
+    *,
+    seed: int,
+    families: NDArray[np.int64] | None = None,
 ) -> Distance:
     """Combine the measurements into votes and their mean.
 
@@ -196,10 +201,12 @@ def measure_distance(
         sources: what the BatchNorm layers remember, in the order of `observed.means`.
         reference: the backbone's own constants; without them D_late is judged against the control.
         seed: of the shuffle into jackknife blocks.
+        families: (n,) equal for images that go together, which share a block; by default each is by itself.
     """
     rng = np.random.default_rng(seed)
-    blocks = np.array_split(rng.permutation(len(observed)), priors.JACKKNIFE_BLOCKS)
-    control_blocks = np.array_split(rng.permutation(len(control)), priors.JACKKNIFE_BLOCKS)
+    family = np.arange(len(observed)) if families is None else families
+    blocks = _blocks(family, rng)
+    control_blocks = _blocks(family[: len(control)], rng)
     full = _measure(observed, control, sources, reference)
     everything, every_control = np.arange(len(observed)), np.arange(len(control))
     left_out = [
@@ -223,7 +230,7 @@ def measure_distance(
 
     def interval(name: str, value: float) -> tuple[float, float]:
         se = _jackknife(full[name], [m[name] for m in left_out]).se
-        return max(0.0, value - _Z95 * se), min(1.0, value + _Z95 * se)
+        return max(0.0, value - priors.JACKKNIFE_95 * se), min(1.0, value + priors.JACKKNIFE_95 * se)
 
     return Distance(
         images=len(observed),
@@ -241,7 +248,12 @@ def measure_distance(
 
 
 def class_distances(
-    observed: Observed, sources: list[SourceStatistics], truth: NDArray[np.bool_], *, seed: int
+    observed: Observed,
+    sources: list[SourceStatistics],
+    truth: NDArray[np.bool_],
+    *,
+    seed: int,
+    families: NDArray[np.int64] | None = None,
 ) -> dict[int, Estimate]:
     """D_late of each class with at least eight of the measured images; empty without BatchNorm.
 
@@ -250,7 +262,9 @@ def class_distances(
         sources: what the BatchNorm layers remember.
         truth: (n, classes), whether an image is of a class.
         seed: of the shuffle into jackknife blocks.
+        families: (n,) equal for images that go together, which share a block; by default each is by itself.
     """
+    family = np.arange(len(truth)) if families is None else families
     late: list[int] = _thirds(np.arange(len(sources)))[2].tolist() if sources else []
     rng = np.random.default_rng(seed)
     distances = {}
@@ -261,11 +275,18 @@ def class_distances(
         )
 
     for label in np.flatnonzero(truth.any(0)) if late else ():
-        mine = rng.permutation(np.flatnonzero(truth[:, label]))
-        if len(mine) >= _LEAST_OF_CLASS:
-            blocks = np.array_split(mine, min(len(mine), priors.JACKKNIFE_BLOCKS))
+        mine = np.flatnonzero(truth[:, label])
+        if len(np.unique(family[mine])) >= _LEAST_OF_CLASS:
+            blocks = [mine[block] for block in _blocks(family[mine], rng) if len(block)]
             distances[int(label)] = _jackknife(value(mine), [value(np.setdiff1d(mine, block)) for block in blocks])
     return distances
+
+
+def _blocks(families: NDArray[np.int64], rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Places of n images in ten blocks of about as many families each; some are empty where there are fewer."""
+    _, family = np.unique(families, return_inverse=True)
+    parts = np.array_split(rng.permutation(family.max(initial=-1) + 1), priors.JACKKNIFE_BLOCKS)
+    return [np.flatnonzero(np.isin(family, part)) for part in parts]
 
 
 def hellinger(means: NDArray[np.floating], variances: NDArray[np.floating], source: SourceStatistics) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_Z80 = 1.2816
+Z80 = 1.2816  # standard errors to either side of an 80 % interval
 _PRIOR_FROM = 500.0  # images per class from which the prior alone speaks
 _PIVOT = 25.0  # images per class at which the size term is zero
 SHORTEST, LONGEST = 60, 1000  # steps that the panel measured
@@ -38,8 +38,9 @@ class Facts:
     """What is known before anything is trained.
 
     Attributes:
-        images: that were probed; where small classes weigh as much as large ones, as many as that is worth.
-        per_class: images per class that may be trained on.
+        images: independent ones that were probed; where small classes weigh as much as large ones, as many as that is
+            worth.
+        per_class: independent images per class that may be trained on.
         different: probability that they are unlike the source data.
         last: leave-one-out accuracy at the last stage.
         earlier: that of the best earlier stage.
@@ -88,7 +89,7 @@ class Model:
     Attributes:
         coefficients: of the `regressors`; for every way but the first, of its gain over that.
         spread: standard deviation on the logit scale, beyond binomial noise, between image sets left out.
-        reach: standard deviations within which 80 % of the cells of left-out sets lie.
+        reach: so many of these, beside binomial noise, hold 80 % of the cells of left-out sets.
     """
 
     coefficients: tuple[float, ...]
@@ -208,11 +209,11 @@ def predict(
     coefficients = {way: np.array(model.coefficients) for way, model in models.items()}
     middle = level(strategy, facts, coefficients, most_per_class, training)
     p = min(max(facts.last, 0.5 / facts.images), 1 - 0.5 / facts.images)
-    variance = models[strategy].spread ** 2 + 1 / (facts.images * p * (1 - p))
+    sampling = 1 / (facts.images * p * (1 - p))
     if test_images:
         q = _sigmoid(middle)
-        variance += 1 / max(0.25, test_images * q * (1 - q))
-    spread = models[strategy].reach * math.sqrt(variance)
+        sampling += 1 / max(0.25, test_images * q * (1 - q))
+    spread = math.hypot(models[strategy].reach * models[strategy].spread, Z80 * math.sqrt(sampling))
     return Expected(_sigmoid(middle), _sigmoid(middle - spread), _sigmoid(middle + spread))
 
 
@@ -262,7 +263,7 @@ def _by_prior(strategy: Strategy, facts: Facts) -> Expected:
     gain, sd = fine_tune_gain(facts.per_class, facts.different) if strategy.fine_tunes else (0.0, 0.0)
     accuracy = min(1.0, max(0.0, start + min(gain / 100, priors.MAX_SHARE_OF_HEADROOM * (1 - start))))
     # Errors cannot spread further than the headroom lets them.
-    spread = _Z80 * math.hypot(min(sd / 100, 1 - start), math.sqrt(max(start * (1 - start), 1e-4) / facts.images))
+    spread = Z80 * math.hypot(min(sd / 100, 1 - start), math.sqrt(max(start * (1 - start), 1e-4) / facts.images))
     return Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
 
 

@@ -62,7 +62,7 @@ def find_suspects(
     paths: Sequence[str],
     classes: Sequence[str],
 ) -> tuple[Suspect, ...]:
-    """Images whose label two opinions contradict, neither having seen the image; the surest first.
+    """Images whose label two opinions contradict, neither having seen the image or its family; the surest first.
 
     The first is the calibrated leave-one-out probe of the best stage, which must find the other label at
     least as likely as it is on average for images that carry it [Northcutt 2021] and the given label hardly
@@ -83,7 +83,7 @@ def find_suspects(
     usual = np.array([own[labels == c].mean() if (labels == c).any() else 1.0 for c in range(len(classes))])
     other = p.argmax(1)
     sure = p[rows, other]
-    near = nearest_votes(features[best], curve.task.truth(labels)).argmax(1)
+    near = nearest_votes(features[best], curve.task.truth(labels), curve.families).argmax(1)
     doubted = (
         (other != labels)
         & (near == other)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import copy
-import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from advisor.advice.probe import probe
-from advisor.data.sampling import sample_rows
-from advisor.data.views import clean_view
+from advisor.advice.sampled import SAMPLE, features_of
 from advisor.errors import BackboneError
 from advisor.network.input_size import resize_input
 from advisor.network.opening import stages_for
-from advisor.network.sweep import BATCH, Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
     from torch import nn
 
+    from advisor.advice.measure import Measured
     from advisor.advice.probe import ProbeCurve
     from advisor.data.prepare import Prepared
     from advisor.network.stages import Stages
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
     from advisor.types import Backbone
 
 LADDER = (64, 96, 128, 160, 192)
-_SAMPLE = 400  # images
+_TIMED = 32  # images
 _LARGEST = 4  # times the images' own shorter side; beyond it there is nothing to see
 _LEAST_OF_TOKENS = 128  # pixels; fewer leave a transformer a handful of patches
 
@@ -98,7 +92,13 @@ class SizeCurve:
 
 
 def measure_sizes(
-    prepared: Prepared, backbone: Backbone, network: nn.Module, stages: Stages, *, seed: int, progress: Progress
+    prepared: Prepared,
+    backbone: Backbone,
+    network: nn.Module,
+    stages: Stages,
+    measured: Measured,
+    *,
+    progress: Progress,
 ) -> SizeCurve | None:
     """Probe a sample of the images that may be trained on at the sizes of the ladder below the backbone's own.
 
@@ -107,31 +107,36 @@ def measure_sizes(
         backbone: what the network is.
         network: pretrained, in evaluation mode, on the device to compute on; it is not changed.
         stages: of the network at its own size.
-        seed: of the sample.
+        measured: what the network says at its own size; the sample is the first of its images.
         progress: told how far it is.
 
     Returns:
         None where the network takes no smaller input.
     """
+    rows = measured.rows[:SAMPLE]
     frame = prepared.dataset.frame
     trainable = frame.loc[frame["split"] != "test"]
-    rows, _ = sample_rows(trainable["row"].to_numpy(np.int64), trainable["label"].to_numpy(np.int64), _SAMPLE, seed)
     own = int(np.median(np.minimum(trainable["width"], trainable["height"])))
-    least = _LEAST_OF_TOKENS if stages.tokens else 1
-    wanted = [size for size in LADDER if least <= size < backbone.input.size and size <= _LARGEST * own]
+    task, labels, _ = prepared.dataset.task.restricted(prepared.dataset.targets(rows))
+    families = prepared.dataset.families(rows)
     curves: dict[int, tuple[ProbeCurve, float]] = {}
-    with progress.task("Trying input sizes", len(rows) * (len(wanted) + 1)) as advance:
-        for size in (*wanted, backbone.input.size):
+    wanted = sizes_below(backbone.input.size, own, tokens=stages.tokens)
+    with progress.task("Trying input sizes", len(rows) * len(wanted)) as advance:
+        for size in wanted:
             smaller = copy.deepcopy(network)
             try:
                 spec = resize_input(smaller, backbone.input, size)
-                card = replace(backbone, input=spec)
-                parts = stages_for(card, smaller, codes=stages.codes)
+                parts = stages_for(replace(backbone, input=spec), smaller, codes=stages.codes)
             except BackboneError:
                 continue  # this network does not take this size; the others say enough
-            curves[size] = _probed(prepared, card, smaller, parts, rows, advance)
-    if len(curves) < 2:
+            features, seconds = features_of(prepared.pixels.batch, rows, spec, smaller, parts, advance)
+            curves[size] = probe(features, labels, task, parts, families=families), seconds
+    if not curves:
         return None
+    whole = [stage[: len(rows)] for stage in measured.features]
+    # The features are there; what an image takes is timed once more, as at the smaller sizes.
+    _, seconds = features_of(prepared.pixels.batch, rows[:_TIMED], backbone.input, network, stages, lambda _: None)
+    curves[backbone.input.size] = probe(whole, labels, task, stages, families=families), seconds
     best = max(curves, key=lambda size: (curves[size][0].best.accuracy, size))
     top = curves[best][0]
     points = []
@@ -141,36 +146,21 @@ def measure_sizes(
     return SizeCurve(len(rows), own, tuple(points))
 
 
-def _probed(
-    prepared: Prepared,
-    backbone: Backbone,
-    network: nn.Module,
-    stages: Stages,
-    rows: NDArray[np.int64],
-    advance: Callable[[int], None],
-) -> tuple[ProbeCurve, float]:
-    device = next(network.parameters()).device
-    sweeper: Sweeper | None = None
-    parts: list[list[NDArray[np.float32]]] = []
-    seconds = 0.0
-    for start in range(0, len(rows), BATCH):
-        batch = rows[start : start + BATCH]
-        images = clean_view(torch.from_numpy(prepared.pixels.batch(batch)).to(device), backbone.input)
-        if sweeper is None:
-            sweeper = Sweeper(network, stages).folded(images[:1])
-            sweeper(images)  # the first pass sets up, and says nothing about the others
-        began = time.perf_counter()
-        parts.append([value.cpu().numpy() for value in sweeper(images).pooled])
-        seconds += time.perf_counter() - began
-        advance(len(batch))
-    features = [np.concatenate(stage) for stage in zip(*parts, strict=True)]
-    task, labels, _ = prepared.dataset.task.restricted(prepared.dataset.targets(rows))
-    return probe(features, labels, task, stages), seconds / len(rows)
+def sizes_below(largest: int, own: int, *, tokens: bool) -> list[int]:
+    """The ladder's sizes that are worth a look below a network's own; the smallest of them always.
+
+    Args:
+        largest: the network's own size, pixels.
+        own: shorter side of the images, pixels.
+        tokens: whether the network is a transformer.
+    """
+    rungs = [size for size in LADDER if (_LEAST_OF_TOKENS if tokens else 1) <= size < largest]
+    return [size for size in rungs if size <= _LARGEST * own] or rungs[:1]
 
 
 def _behind(top: ProbeCurve, other: ProbeCurve) -> tuple[float, float]:
-    """Mean difference of two probes on the same images, and its paired standard error."""
+    """What a probe is behind another on the same images, and its paired standard error."""
     if top is other:
         return 0.0, 0.0
-    difference = top.image_scores[top.best.stage - 1] - other.image_scores[other.best.stage - 1]
-    return float(difference.mean()), float(difference.std(ddof=1) / len(difference) ** 0.5)
+    first, second = (one.image_scores[one.best.stage - 1] for one in (top, other))
+    return top.task.compare(first, second, top.labels, top.families)

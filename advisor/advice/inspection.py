@@ -99,7 +99,6 @@ def inspect(
 
     lender = lend if DEFAULT_BACKBONE in catalog.backbones and backbone.name != DEFAULT_BACKBONE else None
     measured = measure(prepared, backbone, network, stages, images=images, seed=seed, progress=progress, lender=lender)
-    splits = prepared.profile.splits
     # Of very many classes only a part is probed; what follows knows no others.
     task, labels, kept = prepared.dataset.task.restricted(prepared.dataset.targets(measured.rows))
     if not len(kept):
@@ -109,17 +108,25 @@ def inspect(
             ways=["look at more images with --images", "check how labels are separated"],
             hint="advisor profile shows the number of images per label",
         )
+    families = prepared.dataset.families(measured.rows)
+    if len(set(families.tolist())) == 1:
+        raise DatasetError(
+            f"All {len(labels)} images to train on belong together: copies of one picture, or one given group. So "
+            "nothing can be said of how others would do.",
+            ways=["add images of others", "give smaller groups"],
+            hint="photos.csv?group= reads a table without its groups",
+        )
     paths = list(prepared.dataset.frame.set_index("row")["path"][measured.rows])
     growth: LabelCurve | None = None
     suspects: tuple[Suspect, ...] = ()
     confusions: tuple[ConfusedClasses, ...] = ()
     with progress.task("Probing every stage", len(measured.features) + task.exclusive) as advance:
-        curve = probe(measured.features, labels, task, stages, advance)
+        curve = probe(measured.features, labels, task, stages, advance, families)
         task, best = curve.task, curve.best
         if task.exclusive:  # labels that do not exclude each other cannot be confused, nor one be doubted for another
             growth = label_curve(
-                measured.features[best.stage - 1], labels, task, best.accuracy, have=splits["train"] + splits["val"],
-                seed=seed,
+                measured.features[best.stage - 1], labels, task, (best.accuracy, best.se),
+                have=prepared.profile.independent_trainable, seed=seed, families=families,
             )  # fmt: skip
             advance(1)
             suspects = find_suspects(curve, measured.features, labels, paths, task.classes)

@@ -112,7 +112,11 @@ def measure(
         if not known.issuperset(batch.tolist()):
             store.add(batch, [value.cpu().numpy() for value in pooled])
 
-    looked = look(prepared.pixels, sweeper, backbone, near, seed, device, progress, keep)
+    # The constants of the distance are those of central squares, which are read apart where pictures are read whole.
+    whole = spec.fit != "crop"
+    card = replace(backbone, input=replace(spec, fit="crop"))
+    squares, keeping = prepared.squares, _keep_nothing if whole else keep
+    looked = look(squares, sweeper, card, near, seed, device, progress, keeping)
     store.flush()
     observed, control, sources, reference = looked.observed, looked.control, looked.sources, backbone.reference
     borrowed = ""
@@ -121,19 +125,24 @@ def measure(
     if (not sources or observed.logits is None) and lender is not None:
         other, observed_alone = lender(), observed.logits is None
         borrowed = other.backbone.name
-        lent = look(prepared.pixels, Sweeper(other.network, other.stages), other.backbone, near, seed, device, progress)
+        lent = look(squares, Sweeper(other.network, other.stages), other.backbone, near, seed, device, progress)
         # Its statistics with this network's own class predictions; without the latter, its predictions too.
         observed = replace(lent.observed, logits=lent.observed.logits if observed.logits is None else observed.logits)
         control = replace(lent.control, logits=lent.control.logits if control.logits is None else control.logits)
         sources, reference = lent.sources, _late_only(other.backbone.reference, observed_alone)
-    distance = measure_distance(observed, control, sources, reference, seed=seed)
-    by_class = class_distances(observed, sources, prepared.dataset.truth(near), seed=seed)
-    left = len(set(rows[len(near) :].tolist()) - known)
+    families = prepared.dataset.families(near)
+    distance = measure_distance(observed, control, sources, reference, seed=seed, families=families)
+    by_class = class_distances(observed, sources, prepared.dataset.truth(near), seed=seed, families=families)
+    left = len(set((rows if whole else rows[len(near) :]).tolist()) - known)
     began = time.perf_counter()
     features = compute_features(sweeper, prepared.pixels, rows, spec, store=store, device=device, progress=progress)
     # Many images without the distance's extras tell best what reading costs.
     seconds = (time.perf_counter() - began) / left if left >= _ENOUGH_TIMED else looked.seconds
     return Measured(rows, labels, features, replace(distance, borrowed=borrowed), by_class, seconds)
+
+
+def _keep_nothing(_batch: NDArray[np.int64], _pooled: list[Tensor]) -> None:
+    """For a pass of which nothing is kept."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ def look(
     seed: int,
     device: torch.device,
     progress: Progress,
-    keep: Callable[[NDArray[np.int64], list[Tensor]], None] = lambda _batch, _pooled: None,
+    keep: Callable[[NDArray[np.int64], list[Tensor]], None] = _keep_nothing,
 ) -> Looked:
     """Pass some images, and the first of them again with scrambled phases, for the distance."""
     controls = min(len(rows), priors.CONTROL_IMAGES)

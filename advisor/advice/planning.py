@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from advisor.advice.cost import StepCosts
     from advisor.advice.distance import Distance
+    from advisor.advice.fits import FitComparison
     from advisor.advice.forecast import Training
     from advisor.advice.input_sizes import SizeCurve
     from advisor.advice.probe import ProbeCurve
@@ -81,6 +82,7 @@ def adapt_recipe(
     images: int,
     sizes: SizeCurve | None,
     training: Training,
+    fits: FitComparison | None = None,
 ) -> Recipe:
     """Put the measurements into the recipe's starting points (method.md sections 5 and 6).
 
@@ -90,9 +92,10 @@ def adapt_recipe(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
+        fits: the probe on whole pictures, where they are not square.
     """
     changes: dict[str, Value] = {
         "features.tap": _start_at(recipe.get("features.tap"), curve.points[verdict.tap_stage - 1].tap),
@@ -110,6 +113,8 @@ def adapt_recipe(
             if key not in recipe.values and value != KEYS[key].default:
                 known[key] = value
     # What was measured one way must be searched that way.
+    if fits is not None and "features.fit" not in recipe.values:
+        known["features.fit"] = fits.chosen.fit
     if curve.codes != "mean":
         known["features.codes"] = curve.codes
     if curve.balanced:
@@ -135,6 +140,7 @@ def recipes_by_strategy(
     images: int,
     sizes: SizeCurve | None,
     training: Training,
+    fits: FitComparison | None = None,
 ) -> dict[Strategy, Recipe]:
     """The recipe of every way, adapted to the dataset; that of the verdict's strategy is what the plan runs.
 
@@ -146,13 +152,14 @@ def recipes_by_strategy(
         curve: probes at every stage.
         family: of the network.
         lr: learning rate of the backbone to begin with.
-        images: to train on.
+        images: independent ones to train on.
         sizes: the probe at smaller inputs.
         training: that is advised, or that would be.
+        fits: the probe on whole pictures, where they are not square.
     """
 
     def adapt(recipe: Recipe) -> Recipe:
-        return adapt_recipe(recipe, verdict, curve, family, lr, images, sizes, training)
+        return adapt_recipe(recipe, verdict, curve, family, lr, images, sizes, training, fits)
 
     adapted = {number: adapt(find_recipe(number, recipes)) for number in SCENARIOS}
     planned = {SCENARIOS[number].strategy: recipe for number, recipe in adapted.items()}

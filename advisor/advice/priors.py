@@ -57,6 +57,7 @@ DISTANCE_IMAGES = 256
 DISTANCE_MINIMUM = 16
 CONTROL_IMAGES = 60
 JACKKNIFE_BLOCKS = 10
+JACKKNIFE_95 = 2.262  # standard errors to either side: with so many blocks, nine degrees of freedom
 SIMILAR_BELOW, DIFFERENT_ABOVE = 0.40, 0.60
 
 # D_early over D_late from which a similar set is called shifted at the low level. Measured with Lite0: clothing

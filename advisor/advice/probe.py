@@ -1,4 +1,7 @@
-"""How well a linear classifier does at every depth, each image judged by a classifier that never saw it."""
+"""How well a linear classifier does at every depth.
+
+Each image is judged by a classifier that never saw it, nor any other of its family.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from advisor.advice import priors
 from advisor.network.ridge import Ridge, fit_ridge, standardise
+from advisor.task.interval import family_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +65,8 @@ class ProbeCurve:
 
     Attributes:
         images: that were probed.
-        effective: how many images of one class would give errors as large; fewer than `images` where small
-            classes weigh as much as large ones.
+        effective: how many independent images of one class would give errors as large as those of the last stage;
+            fewer than `images` where images go together, or small classes weigh as much as large ones.
         chance: accuracy of always saying the largest class; one over the classes if balanced; the mean share of
             images that have a label, where there may be several.
         task: what was learnt and how it was judged: by balanced accuracy, with classes weighted equally, where they
@@ -72,6 +76,7 @@ class ProbeCurve:
         fits: the classifiers behind the points; not part of the plain data.
         image_scores: for each point (n,) what an image adds to the accuracy, as the task judges.
         labels: of the images, as the task counts them.
+        families: (n,) equal for images that go together; None where each is by itself.
         joined: the probe that reads the best stages together; None where one alone is best, or it was not looked for.
     """
 
@@ -84,7 +89,13 @@ class ProbeCurve:
     fits: tuple[Ridge, ...] = field(repr=False, compare=False)
     image_scores: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
     labels: Labels = field(repr=False, compare=False)
+    families: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
     joined: JoinedProbe | None = None
+
+    @property
+    def independent(self) -> int:
+        """Images when those that go together count as one."""
+        return family_count(self.families, self.images)
 
     @property
     def last(self) -> ProbePoint:
@@ -118,6 +129,7 @@ class ProbeCurve:
         points = [asdict(point) for point in self.points]
         return {
             "images": self.images,
+            "independent": self.independent,
             "chance": self.chance,
             "metric": self.metric,
             "codes": self.codes,
@@ -132,6 +144,7 @@ def probe(
     task: Task,
     stages: Stages,
     advance: Callable[[int], None] = lambda _stages: None,
+    families: NDArray[np.int64] | None = None,
 ) -> ProbeCurve:
     """Fit a ridge classifier at every stage.
 
@@ -141,39 +154,40 @@ def probe(
         task: of these classes; judged by balanced accuracy where they differ much in size.
         stages: of the network, for their names and how they were read.
         advance: told of every stage when its classifier is fitted.
+        families: (n,) equal for images that go together, such as near copies; by default each is by itself.
 
     Returns:
         The curve, input side first.
 
     Raises:
-        ValueError: a label is on all images or on none; see `advisor.task.Task.restricted`.
+        ValueError: a label is on all images or on none (see `advisor.task.Task.restricted`), or one family has all.
     """
     if task.imbalance(labels) > priors.IMBALANCED:
         task = task.with_metric("balanced")
     chance, classes, sample_weight = task.chance(labels), len(task.classes), task.sample_weight(labels)
     fits = []
     for stage in features:
-        fits.append(fit_ridge(stage, labels, classes, weights=sample_weight))
+        fits.append(fit_ridge(stage, labels, classes, weights=sample_weight, families=families))
         advance(1)
-    image_scores = [task.image_scores(fit.loo, labels) for fit in fits]
+    image_scores = [task.image_scores(fit.loo, labels, families) for fit in fits]
     best = max(range(len(fits)), key=lambda i: (task.score(image_scores[i], labels), i))
     points = []
     for index, fit in enumerate(fits):
-        votes = nearest_votes(features[index], task.truth(labels))
+        votes = nearest_votes(features[index], task.truth(labels), families)
         points.append(
             _point(
                 stages,
                 index,
                 fit,
-                accuracy=task.estimate(image_scores[index], labels),
-                gain=task.compare(image_scores[index], image_scores[-1], labels),
-                lead=task.compare(image_scores[best], image_scores[index], labels),
+                accuracy=task.estimate(image_scores[index], labels, families),
+                gain=task.compare(image_scores[index], image_scores[-1], labels, families),
+                lead=task.compare(image_scores[best], image_scores[index], labels, families),
                 neighbours=task.score(task.image_scores(votes, labels), labels),
             )
         )
     return ProbeCurve(
-        len(labels), task.effective(labels), chance, task, codes=stages.codes, points=tuple(points),
-        fits=tuple(fits), image_scores=tuple(image_scores), labels=labels,
+        len(labels), task.worth(image_scores[-1], labels, families), chance, task, codes=stages.codes,
+        points=tuple(points), fits=tuple(fits), image_scores=tuple(image_scores), labels=labels, families=families,
     )  # fmt: skip
 
 
@@ -203,15 +217,19 @@ def _point(
     )
 
 
-def nearest_votes(features: NDArray[np.float32], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Votes (n, classes) of each image's ten nearest others, by cosine of the standardised features.
+def nearest_votes(
+    features: NDArray[np.float32], truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """Votes (n, classes) of each image's ten nearest outside its family, by cosine of the standardised features.
 
     A vote counts its similarity, so that ties between classes are broken by closeness.
 
     Args:
         features: (n, width).
         truth: (n, classes), whether an image has a class.
+        families: (n,) equal for images that go together; by default each is by itself.
     """
+    family = np.arange(len(features)) if families is None else families
     X = standardise(features)[0].astype(np.float32)
     X /= np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12)
     n = len(X)
@@ -220,9 +238,9 @@ def nearest_votes(features: NDArray[np.float32], truth: NDArray[np.bool_]) -> ND
     for start in range(0, n, _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, n))
         similar = X[rows] @ X.T
-        similar[np.arange(len(rows)), rows] = -np.inf
+        similar[family[rows, None] == family] = -np.inf
         near = np.argpartition(-similar, k - 1, axis=1)[:, :k]
-        closeness = 1 + np.take_along_axis(similar, near, axis=1)
+        closeness = 1 + np.maximum(np.take_along_axis(similar, near, axis=1), -1)  # its own family has no vote
         for column in range(k):
             votes[rows] += closeness[:, column, None] * truth[near[:, column]]
     return votes

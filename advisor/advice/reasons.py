@@ -72,7 +72,8 @@ def _weighed(verdict: Verdict, times: Timetable) -> str:
 
 
 def _on_size(size: Size) -> str:
-    count = f"{size.images} images to train on, {size.per_class:.0f} per class: {size.side}"
+    apart = "" if size.independent == size.images else f", {size.independent} of them independent"
+    count = f"{size.images} images to train on{apart}, {size.per_class:.0f} per class: {size.side}"
     return f"{count} (probability of large {size.large:.2f})"
 
 
@@ -124,7 +125,7 @@ def flips_of(
     required, lead = f"{100 * verdict.required_lead:+.2g}", f"{100 * verdict.lead:+.1f}"
     flips = [f"an expected lead of fine-tuning {side} {required} points (now {lead}): {then}"]
     if turning:
-        number = f"labelled images per class (now {size.per_class:.0f})"
+        number = f"labelled {size.counted} per class (now {size.per_class:.0f})"
         flips.append(
             f"fewer than about {turning} {number}: use a classifier"
             if verdict.strategy.fine_tunes

@@ -12,6 +12,7 @@ import torch
 from advisor.advice import priors
 from advisor.advice.backbones import best_backbone, compare_backbones
 from advisor.advice.cost import Cost, StepCosts, measure_step
+from advisor.advice.fits import compare_fits
 from advisor.advice.input_sizes import measure_sizes
 from advisor.advice.inspection import inspect
 from advisor.advice.planning import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from advisor.advice.fits import FitComparison
     from advisor.advice.input_sizes import SizeCurve
     from advisor.data.prepare import Prepared
     from advisor.types import Backbone
@@ -106,6 +108,10 @@ def recommend(
         progress=progress,
         tell=not compared,
     )
+    fits = compare_fits(prepared, chosen, network, images=images, seed=seed, progress=progress, codes=codes)
+    if fits is not None and fits.chosen.fit != "crop":
+        chosen = replace(chosen, input=replace(chosen.input, fit=fits.chosen.fit))
+        prepared = prepared.at(chosen.input, progress)
     inspected = inspect(
         prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
     )
@@ -121,18 +127,22 @@ def recommend(
             "of telling these apart; for all classes they are lower. --images probes more."
         )
     recipes = usable_recipes(catalog, progress, curve.task)
-    size = judge_size(splits["train"] + splits["val"], prepared.profile.per_class_train)
-    sizes = measure_sizes(prepared, chosen, network, stages, seed=seed, progress=progress)
+    profile = prepared.profile
+    size = judge_size(splits["train"] + splits["val"], profile.per_class_train, profile.independent_trainable)
+    sizes = measure_sizes(prepared, chosen, network, stages, measured, progress=progress)
     costs = _time_steps(prepared, chosen, network, measured.rows, sizes, progress)
     facts = facts_of(curve, size.per_class, measured.distance)
     times = Timetable(
         offers_of(facts, splits, chosen.input.size, sizes, measured.forward_seconds, costs),
         parse_duration(budget) if budget else None,
     )
-    verdict = decide(size, measured.distance, curve, times)
+    verdict = _with_fit(decide(size, measured.distance, curve, times), fits)
     family = family_of(network, stages)
     lr = starting_lr(family, measured.distance)
-    planned = recipes_by_strategy(recipes, verdict, curve, family, lr, splits["train"], sizes, times.training)
+    trained_on = profile.independent_splits["train"]
+    planned = recipes_by_strategy(
+        recipes, verdict, curve, family, lr, trained_on, sizes, times.training, fits
+    )  # fmt: skip
     ways = {
         strategy: way_cost(recipe, splits, chosen.input.size, measured.forward_seconds, costs)
         for strategy, recipe in planned.items()
@@ -171,6 +181,7 @@ def recommend(
         ),
         backbones=compared,
         examples=inspected.examples,
+        fits=fits,
     )
 
 
@@ -197,14 +208,19 @@ def _time_steps(
     return StepCosts(costs)
 
 
+def _with_fit(verdict: Verdict, fits: FitComparison | None) -> Verdict:
+    """The verdict with what the pictures' shapes ask for among its reasons."""
+    return verdict if fits is None else replace(verdict, reasons=(*verdict.reasons, fits.sentence))
+
+
 def replan(recommendation: Recommendation, verdict: Verdict, *, catalog: Catalog, progress: Progress) -> Recommendation:
     """The same recommendation under another verdict, with its recipe and plan."""
-    curve, cost = recommendation.curve, recommendation.cost
+    curve, cost, verdict = recommendation.curve, recommendation.cost, _with_fit(verdict, recommendation.fits)
     recipes = usable_recipes(catalog, progress, curve.task)
-    images = recommendation.profile.splits["train"]
+    images = recommendation.profile.independent_splits["train"]
     planned = recipes_by_strategy(
         recipes, verdict, curve, recommendation.family, recommendation.start_lr, images, recommendation.sizes,
-        recommendation.times.training,
+        recommendation.times.training, recommendation.fits,
     )  # fmt: skip
     recipe = with_budget(planned[verdict.strategy], recommendation.times)
     evidence = evidence_of(verdict, recommendation.size, recommendation.distance, curve)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from advisor.advice.cost import Cost, WayCost
     from advisor.advice.distance import Distance
     from advisor.advice.examples import Examples
+    from advisor.advice.fits import FitComparison
     from advisor.advice.forecast import Expected
     from advisor.advice.health import ConfusedClasses, Suspect
     from advisor.advice.input_sizes import SizeCurve
@@ -77,6 +78,7 @@ class Recommendation:
         cost: measured here.
         backbones: those that were compared, the most accurate first; empty when one was given.
         examples: typical and odd images of every class.
+        fits: the probe on central squares and on whole pictures; None where the pictures are about square.
     """
 
     profile: DatasetProfile
@@ -98,6 +100,7 @@ class Recommendation:
     cost: Cost
     backbones: tuple[BackboneRow, ...] = ()
     examples: tuple[Examples, ...] = ()
+    fits: FitComparison | None = None
 
     @property
     def overtaking(self) -> int | None:
@@ -205,6 +208,7 @@ class Recommendation:
             "size": self.size.to_dict(),
             "distance": self.distance.to_dict(),
             "probes": self.curve.to_dict(),
+            "fits": self.fits.to_dict() if self.fits else None,
             "input_sizes": self.sizes.to_dict() if self.sizes else None,
             "times": self.times.to_dict(),
             "labels": self.labels.to_dict() if self.labels else None,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from advisor.advice import priors
-from advisor.advice.forecast import Expected, Facts, forecast
+from advisor.advice.forecast import Z80, Expected, Facts, forecast
 from advisor.advice.reasons import flips_of, reasons_of
 from advisor.strategy import SCENARIOS, Strategy, scenario_for
 
@@ -28,13 +28,15 @@ class Size:
 
     Attributes:
         images: that may be trained on.
-        per_class: harmonic mean over the classes.
-        large: probability, 0..1.
+        per_class: independent ones, harmonic mean over the classes.
+        large: probability, 0..1, by the independent ones.
+        independent: images when those that go together (near copies, or a given group) count as one.
     """
 
     images: int
     per_class: float
     large: float
+    independent: int
 
     @property
     def side(self) -> str:
@@ -42,6 +44,11 @@ class Size:
         if self.large < priors.SMALL_BELOW:
             return "small"
         return "large" if self.large > priors.LARGE_ABOVE else "borderline"
+
+    @property
+    def counted(self) -> str:
+        """What `independent` and `per_class` count, in words."""
+        return "images" if self.independent == self.images else "independent images"
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""
@@ -150,11 +157,18 @@ class Verdict:
         }
 
 
-def judge_size(images: int, per_class: float) -> Size:
-    """Soft size: both the total and the images per class must be large."""
-    total = _sigmoid(math.log10(max(images, 1)), priors.IMAGES)
+def judge_size(images: int, per_class: float, independent: int | None = None) -> Size:
+    """Soft size: both the total and the images per class must be large.
+
+    Args:
+        images: that may be trained on.
+        per_class: independent ones, harmonic mean over the classes.
+        independent: of the images; all by default.
+    """
+    independent = images if independent is None else independent
+    total = _sigmoid(math.log10(max(independent, 1)), priors.IMAGES)
     each = _sigmoid(math.log10(max(per_class, 1e-9)), priors.IMAGES_PER_CLASS)
-    return Size(images, per_class, min(total, each))
+    return Size(images, per_class, min(total, each), independent)
 
 
 def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, pilot: Pilot | None = None) -> Verdict:
@@ -176,7 +190,7 @@ def decide(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable, 
     head, tuning = contenders(distance.different, expected)
     strategy, required = times.chosen.strategy, times.required_lead
     if pilot is not None:
-        expected, required = _piloted(expected, curve, pilot), pilot.se
+        expected, required = piloted(expected, pilot), pilot.se
         strategy = tuning if expected[tuning].accuracy - expected[head].accuracy > required else head
     elif not strategy.fine_tunes:
         strategy = head
@@ -242,16 +256,22 @@ def _runner_up(first: int, probabilities: Mapping[int, float]) -> int:
     return max(near, key=lambda n: probabilities[n])
 
 
-def _piloted(expected: Mapping[Strategy, Expected], curve: ProbeCurve, pilot: Pilot) -> dict[Strategy, Expected]:
-    """The same, but tuning by the pilot's gain over the last layer's head in place of the model's."""
-    accuracy = min(1.0, max(0.0, expected[Strategy.LAST_LAYER].accuracy + pilot.gain))
-    spread = 1.2816 * math.hypot(pilot.se, curve.last.se)
-    measured = Expected(accuracy, max(0.0, accuracy - spread), min(1.0, accuracy + spread))
+def piloted(expected: Mapping[Strategy, Expected], pilot: Pilot) -> dict[Strategy, Expected]:
+    """The same, but tuning by the pilot's gain over the last layer's head in place of the model's.
+
+    Its interval is that of the last layer, wider by the pilot's own error.
+    """
+    last, error = expected[Strategy.LAST_LAYER], Z80 * pilot.se
+    measured = Expected(
+        min(1.0, max(0.0, last.accuracy + pilot.gain)),
+        min(1.0, max(0.0, last.accuracy + pilot.gain - math.hypot(error, last.accuracy - last.low))),
+        min(1.0, max(0.0, last.accuracy + pilot.gain + math.hypot(error, last.high - last.accuracy))),
+    )
     return {strategy: measured if strategy.fine_tunes else entry for strategy, entry in expected.items()}
 
 
 def turning_point(size: Size, distance: Distance, curve: ProbeCurve, times: Timetable) -> int | None:
-    """Images per class at which the other kind of way would be recommended in the same time, all else equal.
+    """Independent images per class at which the other kind of way would be recommended in the same time.
 
     Returns:
         More than there are where a classifier is recommended, fewer where fine-tuning is; None where none would do.

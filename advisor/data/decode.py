@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.ImageFile import ImageFile
 
+    from advisor.types import InputSpec
+
 # Pillow refuses beyond twice its warning threshold; the same bound, stated here so that it can be named.
 MAX_PIXELS = 178_956_970
 _BITS, _BANDS, _PLANAR, _SAMPLE_FORMAT = 258, 277, 284, 339  # TIFF's BitsPerSample, SamplesPerPixel and so on
 _SIGNED = 2  # of SampleFormat
+Colour = tuple[int, int, int]  # levels 0..255
+BLACK: Colour = (0, 0, 0)
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 
 
@@ -81,12 +85,11 @@ def decode_square(
     interpolation: str = "bicubic",
     ranges: ValueRanges = NO_RANGES,
     *,
+    fit: str = "crop",
+    fill: Colour = BLACK,
     in_full: bool = False,
 ) -> NDArray[np.uint8]:
-    """Decode, turn upright, flatten on white, and take the central square.
-
-    The shorter side is resized to `side` with an antialiased filter and the middle of the longer one
-    is kept, as the standard ImageNet evaluation does.
+    """Decode, turn upright, flatten on white, and make a square of it; see `to_square`.
 
     Args:
         data: the bytes of the file; the first frame of an animation is taken.
@@ -94,6 +97,8 @@ def decode_square(
         interpolation: `bicubic` or `bilinear`.
         ranges: what is black and white in deeper images of this set; one that it says nothing of is scaled by its own
             values.
+        fit: how it becomes a square, of `advisor.types.FITS`.
+        fill: colour of the borders of a padded one.
         in_full: decode a large JPEG at its full size, so that it gives exactly the pixels of an image in memory.
 
     Returns:
@@ -103,18 +108,66 @@ def decode_square(
         UnreadableImageError: with the reason.
     """
     with _decoding(data, 0 if in_full else side, ranges) as rgb:
-        return central_square(rgb, side, interpolation)
+        return to_square(rgb, side, interpolation, fit=fit, fill=fill)
 
 
-def central_square(image: Image.Image, side: int, interpolation: str = "bicubic") -> NDArray[np.uint8]:
-    """The middle of an RGB image as a square (side, side, 3) uint8, resized with an antialiased filter."""
-    short, resampling = min(image.size), _RESAMPLING[interpolation]
-    left, top = (image.width - short) / 2, (image.height - short) / 2
+def decode_for(
+    data: bytes, spec: InputSpec, ranges: ValueRanges = NO_RANGES, *, in_full: bool = False
+) -> NDArray[np.uint8]:
+    """Decode for a network: what `advisor.data.views.clean_view` takes, (spec.resize, spec.resize, 3) uint8, RGB.
+
+    Args:
+        data: the bytes of the file.
+        spec: of the network.
+        ranges: as for `decode_square`.
+        in_full: likewise.
+
+    Raises:
+        UnreadableImageError: with the reason.
+    """
+    return decode_square(
+        data, spec.resize, spec.interpolation, ranges, fit=spec.fit, fill=spec.fill, in_full=in_full
+    )  # fmt: skip
+
+
+def square_for(image: Image.Image, spec: InputSpec) -> NDArray[np.uint8]:
+    """The same of an RGB image that is decoded already."""
+    return to_square(image, spec.resize, spec.interpolation, fit=spec.fit, fill=spec.fill)
+
+
+def to_square(
+    image: Image.Image, side: int, interpolation: str = "bicubic", *, fit: str = "crop", fill: Colour = BLACK
+) -> NDArray[np.uint8]:
+    """An RGB image as a square (side, side, 3) uint8, resized with an antialiased filter.
+
+    `crop` brings the shorter side to `side` and keeps the middle of the longer one, as the standard ImageNet
+    evaluation does; `squash` brings each side to `side`; `pad` brings the longer one to `side` and puts borders of one
+    colour on either side of the shorter. These are timm's crop modes `center`, `squash` and `border`.
+
+    Args:
+        image: in mode RGB.
+        side: of the square, pixels.
+        interpolation: `bicubic` or `bilinear`.
+        fit: one of `advisor.types.FITS`.
+        fill: colour of the borders, levels 0..255.
+    """
+    size, resampling = image.size, _RESAMPLING[interpolation]
+    used = (min(size), min(size)) if fit == "crop" else size
+    left, top = ((length - part) / 2 for length, part in zip(size, used, strict=True))
+    width, height = (padded_side(length, max(size), side) if fit == "pad" else side for length in size)
     # Pillow rounds after each direction, and from version 13 on it is free to begin with either: rows come first here,
     # so that the same file gives the same pixels everywhere, an exported graph included.
-    rows = image.resize((side, image.height), resampling, box=(left, 0, left + short, image.height))
-    square = rows.resize((side, side), resampling, box=(0, top, side, top + short))
+    rows = image.resize((width, image.height), resampling, box=(left, 0, left + used[0], image.height))
+    square = rows.resize((width, height), resampling, box=(0, top, width, top + used[1]))
+    if (width, height) != (side, side):
+        square, picture = Image.new("RGB", (side, side), fill), square
+        square.paste(picture, ((side - width) // 2, (side - height) // 2))
     return np.asarray(square, dtype=np.uint8)
+
+
+def padded_side(length: int, longer: int, side: int) -> int:
+    """What a side becomes where the longer one becomes `side`, pixels; rounded as timm does, and never nothing."""
+    return max(1, round(length / (longer / side)))
 
 
 def decode_upright(data: bytes, side: int, ranges: ValueRanges = NO_RANGES) -> NDArray[np.uint8]:

@@ -8,14 +8,14 @@ import os
 import shutil
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from advisor.data.cache import cache_dir, disk_errors, new_folder
 from advisor.data.decode import UnreadableImageError, decode_square
-from advisor.errors import PluginError
+from advisor.errors import DatasetError, PluginError
 from advisor.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -75,21 +75,55 @@ class PixelStore:
 def store_pixels(dataset: ImageDataset, spec: InputSpec, *, progress: Progress | None = None) -> PixelStore:
     """Decode a dataset, or find it decoded.
 
-    Images are kept at the size to which the backbone resizes the shorter side, or at the largest shorter
-    side in the dataset where that is less (28-pixel digits are kept at 28 and enlarged on the device).
+    Images are kept as squares of the size to which the backbone resizes them, or of the largest side in the dataset
+    that becomes one where that is less (28-pixel digits are kept at 28 and enlarged on the device).
 
     Raises:
         AdvisorError: the disk is full or may not be written.
     """
-    shorter = dataset.frame[["width", "height"]].min(axis=1)
-    side = int(min(spec.resize, shorter.max() if len(shorter) else 1))
-    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{spec.interpolation}-{_FORMAT}{_variant(dataset)}"
+    side = _side(dataset, spec)
+    folder = cache_dir("pixels") / f"{dataset.digest}-{side}-{_way(spec)}-{_FORMAT}{_variant(dataset)}"
     if folder.is_dir() and json.loads((folder / "store.json").read_text())["retry"]:
         shutil.rmtree(folder)  # some files could not be read then; perhaps they can now
     if not folder.is_dir():
-        _decode_all(dataset, folder, side, spec.interpolation, progress or Silent())
+        _decode_all(dataset, folder, side, spec, progress or Silent())
     meta = json.loads((folder / "store.json").read_text())
     return PixelStore(folder, meta["count"], meta["side"], tuple((r, why) for r, why in meta["broken"]))
+
+
+def decode_rows(dataset: ImageDataset, rows: NDArray[np.int64], spec: InputSpec) -> NDArray[np.uint8]:
+    """Some readable images decoded for an input and kept nowhere: (len(rows), side, side, 3) uint8.
+
+    Raises:
+        DatasetError: one of them can no longer be read.
+    """
+    frame = dataset.frame.set_index("row", drop=False).loc[rows]
+    squares = []
+    for path, outcome in zip(frame["path"], _decoded(replace(dataset, frame=frame), spec.resize, spec), strict=True):
+        if isinstance(outcome, str | OSError):
+            why = outcome if isinstance(outcome, str) else _words(outcome)
+            raise DatasetError(f"`{path}` can no longer be read: {why}.", hint="run the same command again")
+        squares.append(outcome)
+    return np.stack(squares)
+
+
+def _side(dataset: ImageDataset, spec: InputSpec) -> int:
+    """Of the squares that are kept, pixels.
+
+    Padded pictures are kept as large as the network reads them: enlarged later, the edges of their borders would be
+    soft, and a little elsewhere than where `predict` puts them.
+    """
+    if spec.fit == "pad":
+        return spec.resize
+    sides = dataset.frame[["width", "height"]]
+    shown = sides.min(axis=1) if spec.fit == "crop" else sides.max(axis=1)
+    return int(min(spec.resize, shown.max() if len(shown) else 1))
+
+
+def _way(spec: InputSpec) -> str:
+    """How images become squares, as a part of a folder's name."""
+    fit = {"crop": "", "squash": "-squash", "pad": f"-pad{bytes(spec.fill).hex()}"}[spec.fit]
+    return f"{spec.interpolation}{fit}"
 
 
 def _variant(dataset: ImageDataset) -> str:
@@ -99,7 +133,7 @@ def _variant(dataset: ImageDataset) -> str:
     return "".join(f"-{part}" for part in (dataset.ranges.key, own) if part)
 
 
-def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: str, progress: Progress) -> None:
+def _decode_all(dataset: ImageDataset, folder: Path, side: int, spec: InputSpec, progress: Progress) -> None:
     size = side * side * 3
     count = len(dataset.frame)
     broken: list[tuple[int, str]] = []
@@ -110,7 +144,7 @@ def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: s
                 # Claim the space now: a full disk is an error here and a crash under a sparse map.
                 os.posix_fallocate(file.fileno(), 0, count * size)
             with progress.task("Decoding images", count) as advance:
-                for row, outcome in enumerate(_decoded(dataset, side, interpolation)):
+                for row, outcome in enumerate(_decoded(dataset, side, spec)):
                     if isinstance(outcome, str | OSError):
                         retry = retry or isinstance(outcome, OSError)
                         broken.append((row, outcome if isinstance(outcome, str) else _words(outcome)))
@@ -122,12 +156,14 @@ def _decode_all(dataset: ImageDataset, folder: Path, side: int, interpolation: s
         (partial / "store.json").write_text(json.dumps(meta))
 
 
-def _decoded(dataset: ImageDataset, side: int, interpolation: str) -> Iterator[NDArray[np.uint8] | str | OSError]:
+def _decoded(dataset: ImageDataset, side: int, spec: InputSpec) -> Iterator[NDArray[np.uint8] | str | OSError]:
     """Decoded squares in table order, or the reason why not; a bounded number is in flight at a time."""
 
     def one(path: str) -> NDArray[np.uint8] | str | OSError:
         try:
-            return np.ascontiguousarray(decode_square(dataset.read(path), side, interpolation, dataset.ranges))
+            data, way = dataset.read(path), spec.interpolation
+            square = decode_square(data, side, way, dataset.ranges, fit=spec.fit, fill=spec.fill)
+            return np.ascontiguousarray(square)
         except UnreadableImageError as error:
             return str(error)
         except PluginError as error:

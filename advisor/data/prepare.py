@@ -25,12 +25,15 @@ class Prepared:
     Attributes:
         dataset: readable images, split.
         pixels: all that were listed, decoded for one input.
+        squares: their central squares, for the input that was first asked for, whatever its fit: copies are known by
+            them, and the distance is measured on them.
         profile: counts.
         listed: as found, before anything was left out; rows of the pixels are its rows.
     """
 
     dataset: ImageDataset
     pixels: PixelStore
+    squares: PixelStore
     profile: DatasetProfile
     listed: ImageDataset
 
@@ -70,8 +73,9 @@ def prepare(
     listed = open_dataset(location, catalog=catalog, progress=progress, tell=tell, ranges=ranges)
     for warning in listed.ranges.warnings if tell else ():
         progress.say(warning)
-    pixels = store_pixels(listed, spec, progress=progress)
-    readable = without(listed, pixels.broken)
-    grouped = group_copies(readable, pixels, progress=progress)
+    squares = store_pixels(listed, replace(spec, fit="crop"), progress=progress)
+    readable = without(listed, squares.broken)
+    grouped = group_copies(readable, squares, progress=progress)
     dataset = split_dataset(grouped, seed=seed, skip_small_classes=skip_small_classes)
-    return Prepared(dataset, pixels, profile_dataset(dataset), listed)
+    pixels = squares if spec.fit == "crop" else store_pixels(listed, spec, progress=progress)
+    return Prepared(dataset, pixels, squares, profile_dataset(dataset), listed)

@@ -27,9 +27,12 @@ class DatasetProfile:
         digest: of the data.
         images: readable images.
         splits: images per split.
+        independent: images when those that go together (near copies, or a given group) count as one.
+        independent_splits: the same per split.
+        independent_trainable: the same of train and val together.
         multilabel: whether an image may have several labels, or none.
         per_class: images per class.
-        per_class_train: harmonic mean over the classes of the images per class that may be trained on
+        per_class_train: harmonic mean over the classes of the independent images per class that may be trained on
             (train and val).
         imbalance: largest class over smallest class.
         width: 5th, 50th and 95th percentile, pixels.
@@ -53,6 +56,9 @@ class DatasetProfile:
     digest: str
     images: int
     splits: dict[str, int]
+    independent: int
+    independent_splits: dict[str, int]
+    independent_trainable: int
     multilabel: bool
     per_class: dict[str, int]
     per_class_train: float
@@ -87,7 +93,10 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
     task, targets = dataset.task, dataset.targets(frame["row"].to_numpy(np.int64))
     truth = task.truth(targets)
     counts = truth.sum(0)
-    trainable = truth[(frame["split"] != "test").to_numpy()].sum(0)
+    family = frame["family"].to_numpy()
+    of_split = {name: frame.loc[frame["split"] == name, "family"] for name in ("train", "val", "test")}
+    trained = (frame["split"] != "test").to_numpy()
+    trainable = np.array([len(set(family[trained & has])) for has in truth.T])
     trainable = trainable[trainable > 0]
     exact = _repeated(frame, "content")
     near = (
@@ -107,7 +116,10 @@ def profile_dataset(dataset: ImageDataset) -> DatasetProfile:
         location=dataset.location,
         digest=dataset.digest,
         images=len(frame),
-        splits={name: int((frame["split"] == name).sum()) for name in ("train", "val", "test")},
+        splits={name: len(members) for name, members in of_split.items()},
+        independent=len(set(family)),
+        independent_splits={name: members.nunique() for name, members in of_split.items()},
+        independent_trainable=len(set(family[trained])),
         multilabel=not task.exclusive,
         per_class={name: int(counts[label]) for label, name in enumerate(dataset.classes)},
         per_class_train=float(len(trainable) / (1 / trainable).sum()),

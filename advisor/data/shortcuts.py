@@ -42,12 +42,13 @@ def find_shortcuts(frame: pd.DataFrame) -> tuple[Shortcut, ...]:
     """Look for shortcuts among the images that may be trained on.
 
     Args:
-        frame: of a split dataset, with `label`, `split`, `width`, `height`, `mode` and `format`.
+        frame: of a split dataset, with `label`, `split`, `family`, `width`, `height`, `mode` and `format`.
     """
     frame = frame.loc[frame["split"] != "test"]
-    labels = frame["label"].to_numpy()
-    counts = np.bincount(labels)
-    if len(frame) < _LEAST_IMAGES or counts[counts > 0].min() < 2:
+    labels, family = frame["label"].to_numpy(), pd.factorize(frame["family"])[0].astype(np.int64)
+    # Copies of a picture have its size, too, and say nothing new.
+    counts = frame.groupby("label")["family"].nunique().to_numpy().astype(np.int64)
+    if len(set(family)) < _LEAST_IMAGES or counts.min() < 2:
         return ()
     size = frame[["width", "height"]].to_numpy(np.float64)
     properties = {
@@ -55,18 +56,30 @@ def find_shortcuts(frame: pd.DataFrame) -> tuple[Shortcut, ...]:
         "colour mode": pd.get_dummies(frame["mode"]).to_numpy(np.float64),
         "file format": pd.get_dummies(frame["format"]).to_numpy(np.float64),
     }
-    found = [_judge(name, values, labels) for name, values in properties.items() if len(np.unique(values, axis=0)) > 1]
+    found = [
+        _judge(name, values, labels, family, counts)
+        for name, values in properties.items()
+        if len(np.unique(values, axis=0)) > 1
+    ]
     return tuple(shortcut for shortcut in found if shortcut is not None)
 
 
-def _judge(name: str, values: NDArray[np.float64], labels: NDArray[np.int64]) -> Shortcut | None:
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+def _judge(
+    name: str,
+    values: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    family: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> Shortcut | None:
+    """What a property tells, judged on families that it was not fitted to; `counts` are those of each class."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    kinds, counts = np.unique(labels, return_counts=True)
+    kinds = np.unique(labels)
     tree = DecisionTreeClassifier(max_depth=6, min_samples_leaf=3, class_weight="balanced", random_state=0)
-    folds = StratifiedKFold(min(_FOLDS, int(counts.min())), shuffle=True, random_state=0)
-    right = cross_val_predict(tree, values, labels, cv=folds) == labels
+    count, shared = min(_FOLDS, int(counts.min())), len(np.unique(family)) < len(family)
+    folds = (StratifiedGroupKFold if shared else StratifiedKFold)(count, shuffle=True, random_state=0)
+    right = cross_val_predict(tree, values, labels, groups=family if shared else None, cv=folds) == labels
     recall = np.array([right[labels == kind].mean() for kind in kinds])
     accuracy, chance = float(recall.mean()), 1 / len(kinds)
     error = float(np.sqrt(np.sum(chance * (1 - chance) / counts))) / len(kinds)

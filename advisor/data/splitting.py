@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.2  # of what the test part leaves
 _LEAST_FAMILIES = 0.2  # families of copies over different files
+_LUMP = 0.5  # of a class's different files, in one family
 
 
 def split_dataset(dataset: ImageDataset, *, seed: int = 0, skip_small_classes: bool = False) -> ImageDataset:
@@ -117,10 +118,12 @@ def _families(frame: pd.DataFrame, notes: list[str], classes: tuple[str, ...]) -
     if "duplicate_group" not in frame:
         return frame["content"]
     family = frame.groupby("duplicate_group")["content"].transform("min")
-    # Simple drawings may all look alike. Where grouping would leave little to draw from, files are told
-    # apart by content after all.
-    each = frame.assign(family=family).groupby("label")
-    lumped = each["family"].nunique() < _LEAST_FAMILIES * each["content"].nunique()
+    # Simple drawings may all look alike, each a little like the next. Where one family has swallowed a class and little
+    # is left to draw from, files are told apart by content after all. Many families of many files are what they seem.
+    each = frame.assign(family=family).drop_duplicates(["label", "content"]).groupby("label")
+    files = each["content"].size()
+    largest = each["family"].agg(lambda families: families.value_counts().iloc[0])
+    lumped = (each["family"].nunique() < _LEAST_FAMILIES * files) & (largest > _LUMP * files)
     if lumped.any():
         named = ", ".join(classes[int(label)] for label in lumped.index[lumped][:5])
         notes.append(f"most images look like copies of each other in: {named}; they are split all the same")

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from advisor.errors import BackboneError, words_of
+from advisor.network.weight_files import flaw_at_sight, is_safetensors, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,9 +112,7 @@ def _load(path: Path) -> object:
     from safetensors.torch import load_file
 
     try:
-        with path.open("rb") as file:
-            head = file.read(64)
-        if path.suffix.lower() == ".safetensors" or head[8:9] == b"{":
+        if is_safetensors(path):
             return load_file(path)
         with torch.serialization.safe_globals(_harmless()), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on TorchScript, which is refused below
@@ -121,11 +120,7 @@ def _load(path: Path) -> object:
     except MemoryError:
         raise
     except Exception as error:  # the unpickler raises whatever it stumbles over
-        raise BackboneError(
-            f"The weight file {path} is refused: {_reason(error, path)}.",
-            ways=["ask for a safetensors file", "save the tensors alone: torch.save(network.state_dict(), FILE)"],
-            hint="safetensors files cannot hold code",
-        ) from error
+        raise refusal(path, _reason(error, path)) from error
 
 
 def _harmless() -> list[Callable[..., object] | tuple[Callable[..., object], str]]:
@@ -144,21 +139,17 @@ def _reason(error: Exception, path: Path) -> str:  # noqa: PLR0911 - one for eac
     """What is wrong with a file, in words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    with path.open("rb") as file:
-        head = file.read(512).lstrip()
-    if not head:
-        return "it is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS, not the weights; fetch them: git lfs pull"
-    if head.startswith((b"<", b"{")):
-        return "it is a page or a text, such as one to sign in, not weights"
+    if reason := flaw_at_sight(path):
+        return reason
     if "TorchScript" in str(error):
         return "it is a TorchScript program, which is code"
     if isinstance(error, pickle.UnpicklingError):
         kind = re.search(r"GLOBAL ([\w.]+)", str(error))
         if kind:
             return f"it holds code, or objects that are no tensors: `{kind[1]}`"
-        if head[:1] == b"\x80" or head.startswith(b"PK"):
+        with path.open("rb") as file:
+            head = file.read(2)
+        if head[:1] == b"\x80" or head == b"PK":
             return "it holds code, or objects that are no tensors"  # torch proposes to run it
         return "it is damaged, or of another format"
     return words_of(error) if isinstance(error, SafetensorError) else "it is damaged, cut, or of another format"

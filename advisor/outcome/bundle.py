@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL = "model.safetensors"
 CARD = "README.md"
+_CROP_MODES = {"crop": "center", "squash": "squash", "pad": "border"}  # what timm calls them
 _SAME = 1e-4  # of the largest logit; the saved and the loaded model may differ by rounding only
 
 
@@ -290,7 +291,8 @@ def _save_for_timm(
     model.pretrained_cfg = {
         **model.pretrained_cfg,
         "input_size": (3, spec.size, spec.size), "mean": spec.mean, "std": spec.std,
-        "crop_pct": spec.crop_pct, "interpolation": spec.interpolation, "num_classes": len(classes),
+        "crop_pct": spec.crop_pct if spec.fit == "crop" else 1.0, "crop_mode": _CROP_MODES[spec.fit],
+        "interpolation": spec.interpolation, "num_classes": len(classes),
     }  # fmt: skip
     save_for_hf(model, partial, model_config={"label_names": list(classes)}, safe_serialization=True)
     loaded = timm.create_model(f"local-dir:{partial}", pretrained=True).eval()

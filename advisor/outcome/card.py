@@ -14,6 +14,7 @@ from advisor.packaging.new import in_markdown, one_line, quoted
 from advisor.records.plain import UNREADABLE
 from advisor.records.run import RunRecord
 from advisor.strategy import SCENARIOS
+from advisor.units import show_images
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
     from advisor.outcome.config import ModelConfig
 
+_FIT_WORDS = {
+    "crop": "The network sees the middle of a picture, as a square.",
+    "squash": "The network sees the whole of a picture, both sides brought to one length.",
+    "pad": "The network sees the whole of a picture, with borders that make it a square.",
+}
 _CLASSES = 50  # at most, in a card; the report has them all
 _FEW = 30  # test images of a class, under which its recall is known to ± 18 points at best
 
@@ -89,6 +95,7 @@ def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str
         class_figure=task.class_figure,
         class_words=task.class_words,
         limit=_Ready(task.limit),
+        fit_words=_Ready(_FIT_WORDS[report.winner.values.features.fit]),
         scales=ranges.scales,
         splits=report.dataset.splits,
         scenario=SCENARIOS.get(scenario or 0),
@@ -102,7 +109,7 @@ def model_card(config: ModelConfig, report: RunRecord, *, title: str, place: str
         shown=per_class[:_CLASSES],
         classes=len(per_class),
         weak=[row for row in per_class if row.value < (report.test or 0) - 0.1][:5],
-        thin=[row.name for row in per_class if row.images < _FEW],
+        thin=[row.name for row in per_class if row.worth < _FEW],
         few=_FEW,
         share="{:.3f}".format,
     )  # fmt: skip
@@ -130,19 +137,24 @@ class _ClassRow:
     Attributes:
         name: of the class.
         images: of it in the test part.
+        worth: independent images that would tell as much.
         value: recall or average precision.
         span: its 95 % interval, where it is a share of images.
     """
 
     name: str
     images: int
+    worth: float
     value: float
     span: tuple[float, float] | None
 
 
 def _per_class(report: RunRecord) -> list[_ClassRow]:
     """The worst first."""
-    rows = [_ClassRow(one.name, one.images, one.value, report.task.class_interval(one)) for one in report.per_class]
+    rows = [
+        _ClassRow(one.name, one.images, one.worth, one.value, report.task.class_interval(one))
+        for one in report.per_class
+    ]
     return sorted(rows, key=lambda row: row.value)
 
 
@@ -178,6 +190,11 @@ def _front_matter(known: Mapping[str, str], report: RunRecord, *, timm_loads_it:
     return str(data.to_yaml())
 
 
+def _images(report: RunRecord) -> str:
+    words = show_images(report.test_images, report.test_independent)
+    return f"{words}," if "independent" in words else words
+
+
 def _figures(report: RunRecord) -> dict[str, str]:
     low, high = report.test_interval
     return {
@@ -189,8 +206,7 @@ def _figures(report: RunRecord) -> dict[str, str]:
         "images": str(sum(report.dataset.splits.values())),
         "figure": f"test {report.task.test_metric_name}",
         "test": "not measured: there were no test images" if report.test is None
-        else f"{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {report.test_images} images used for nothing "
-        "else)",
+        else f"{report.test:.3f} (95 % {low:.3f} to {high:.3f}, {_images(report)} used for nothing else)",
         "recipe": report.recipe,
         "version": __version__,
     }  # fmt: skip

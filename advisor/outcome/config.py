@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from advisor.task.base import TaskConfig
-from advisor.types import InputSpec
+from advisor.types import FITS, InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ class InputConfig(TypedDict):
     mean: Sequence[float]
     std: Sequence[float]
     interpolation: str
+    fit: NotRequired[str]
 
 
 class HeadConfig(TypedDict):
@@ -59,6 +60,7 @@ def input_config(spec: InputSpec) -> InputConfig:
         "mean": spec.mean,
         "std": spec.std,
         "interpolation": spec.interpolation,
+        "fit": spec.fit,
     }
 
 
@@ -66,7 +68,8 @@ def input_spec(config: InputConfig) -> InputSpec:
     """The input that a model takes.
 
     Raises:
-        ValueError: it is to be resized in an unknown way. KeyError, TypeError or ValueError where it is damaged.
+        ValueError: it is to be resized, or to become a square, in an unknown way. KeyError, TypeError or ValueError
+            where it is damaged.
     """
     mean, std = ((float(one), float(two), float(three)) for one, two, three in (config["mean"], config["std"]))
     spec = InputSpec(
@@ -75,7 +78,10 @@ def input_spec(config: InputConfig) -> InputSpec:
         mean=mean,
         std=std,
         interpolation=str(config["interpolation"]),
+        fit=str(config.get("fit", "crop")),
     )
     if spec.interpolation not in {"bicubic", "bilinear"}:
         raise ValueError(f"its input is to be resized by `{spec.interpolation}`")
+    if spec.fit not in FITS:
+        raise ValueError(f"its images are to become squares by `{spec.fit}`; this version knows {', '.join(FITS)}")
     return spec

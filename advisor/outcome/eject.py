@@ -49,10 +49,10 @@ _SAME = 1e-4  # of the largest feature
 # What the script can say. A value of another key must be the one that does nothing.
 _SAID = frozenset({
     "features.tap", "features.also", "features.mirrored", "features.codes", "features.weights", "features.input_size",
-    "features.cache", "features.views", "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth",
-    "freeze.batchnorm", "optimizer.name", "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay",
-    "optimizer.clip", "train.steps", "train.epochs", "train.batch_size", "train.warmup", "train.label_smoothing",
-    "train.augment", "train.balance",
+    "features.fit", "features.cache", "features.views", "head.name", "head.init", "head.linear.l2", "head.svm.l2",
+    "freeze.depth", "freeze.batchnorm", "optimizer.name", "optimizer.lr", "optimizer.lr_ratio",
+    "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs", "train.batch_size", "train.warmup",
+    "train.label_smoothing", "train.augment", "train.balance",
 })  # fmt: skip
 _NOTHING: Mapping[str, object] = {
     "optimizer.layer_decay": 1.0, "optimizer.l2_sp": 0.0, "train.mixup": 0.0, "train.ema": 0.0, "train.drop_path": 0.0,
@@ -60,6 +60,11 @@ _NOTHING: Mapping[str, object] = {
 _ENDINGS = (".csv", ".safetensors", "-head.safetensors")  # of the split, the trunk and the head's start
 _HEADS = ("linear", "ridge", "svm")
 _VIEWS = ("none", "crop", "flip_crop")
+_FIT_WORDS = {
+    "crop": "the middle of its longer side as a square",
+    "squash": "both sides brought to one length",
+    "pad": "with borders that make it a square",
+}
 
 
 @dataclass(frozen=True)
@@ -268,7 +273,8 @@ def _words(
         "tuned": tuned, "head": kind, "hinge": kind == "svm", "classes": classes, "stages": len(stages),
         "side": context.prepared.pixels.side, "resize": spec.resize, "size": spec.size, "filter": spec.interpolation,
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
-        "offset": 2 * edge + spec.size - spec.resize,
+        "offset": 2 * edge + spec.size - spec.resize, "fit": spec.fit, "fit_words": _FIT_WORDS[spec.fit],
+        "fill": repr(spec.fill),
         "tap": in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) and not also else "",
         "hooked": hooked, "widths": widths, "top": tap == len(stages),
         "pooled": pooled, "width": width, "momentum": "",

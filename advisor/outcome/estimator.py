@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from advisor.advice.recommend import recommend
-from advisor.data.decode import UnreadableImageError, decode_square
+from advisor.data.decode import UnreadableImageError, decode_for
 from advisor.data.levels import white_is_zero
 from advisor.data.views import clean_view
 from advisor.errors import DatasetError, UsageError
@@ -148,7 +148,7 @@ class AdvisorClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pixels: list[NDArray[np.uint8]] = []
         for number, data in enumerate(_encoded(X)):
             try:
-                pixels.append(decode_square(data, spec.resize, spec.interpolation, self.bundle_.ranges, in_full=True))
+                pixels.append(decode_for(data, spec, self.bundle_.ranges, in_full=True))
             except UnreadableImageError as error:
                 raise DatasetError(f"Image {number} cannot be read: {error}.", hint="leave it out") from error
             if len(pixels) == BATCH or number == len(X) - 1:

@@ -41,7 +41,7 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
 
     Returns:
         `row`, `path`, `label`, `predicted` (several labels between `|`), `probability` (of the likeliest label),
-        `own` (of the given label, as the task counts it).
+        `own` (of the given label, as the task counts it), `family` (equal for images that go together).
     """
     frame = dataset.frame.set_index("row").loc[rows]
     task, labels = dataset.task, dataset.targets(rows)
@@ -52,6 +52,7 @@ def predictions_of(dataset: ImageDataset, rows: NDArray[np.int64], probabilities
         "predicted": [task.said(each) for each in probabilities],
         "probability": probabilities.max(1, initial=0.0),
         "own": task.own_probability(probabilities, labels),
+        "family": dataset.families(rows),
     })  # fmt: skip
 
 

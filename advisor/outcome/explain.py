@@ -20,7 +20,7 @@ from advisor.recipe.values import BACKBONE, TrialValues
 from advisor.records.evidence import Ablation, Explanation
 from advisor.records.folder import EXPLANATION
 from advisor.records.trial import CurvePoint
-from advisor.tuning.confirm import paired
+from advisor.task.interval import paired
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.importance import importances
 from advisor.tuning.trial import run_trial
@@ -104,7 +104,7 @@ def _ablations(
             except (OutOfTimeError, TrialFailedError, HopelessError, BackboneError) as error:
                 left_out.append(f"{key} = {other}: {_first_line(error)}")
                 continue
-            gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight)
+            gain, se = paired(winner.image_scores[0] - done.image_scores, search.sample_weight, search.families)
             ablations.append(Ablation(key, flat[key], other, gain, se))
             advance(1)
     return tuple(sorted(ablations, key=lambda entry: -entry.gain))
@@ -140,6 +140,7 @@ def _from_scratch(opened: OpenRun, winner: ScoredTrial) -> TrialValues:
     flat = {
         **fixed,
         "features.input_size": winner.values.features.input_size,
+        "features.fit": winner.values.features.fit,
         BACKBONE: winner.values.backbone or context.backbone.name,
     }
     values = TrialValues.from_flat({**space.completed(flat).to_flat(), **fixed})

@@ -33,11 +33,12 @@ from advisor.records.run import (
     SearchRecord,
     WinnerRecord,
 )
+from advisor.task.interval import family_count
 from advisor.tuning.importance import importances
 from advisor.tuning.judging import score
 from advisor.tuning.space import frozen_recipe
 from advisor.tuning.trial import predict_logits
-from advisor.units import show_duration
+from advisor.units import show_duration, show_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,8 @@ class Result:
         title = "No test images were kept apart."
         if record.test is not None:
             title = (
-                f"Test {figure} {record.test:.3f} (95 % interval {low:.3f} to {high:.3f}, {record.test_images} images)"
+                f"Test {figure} {record.test:.3f} (95 % interval {low:.3f} to {high:.3f}, "
+                f"{show_images(record.test_images, record.test_independent)})"
             )
         rows: list[tuple[str, str]] = [("validation, chosen by it", f"{record.validation:.3f}")]
         if record.probe is not None:
@@ -196,17 +198,25 @@ def hand_over(
     plan, folder, search, runner = opened.plan, opened.folder, opened.search, opened.runner
     choice = search.choice()
     winner = choice.chosen
-    if not winner.head_only and search.folds > 1:
-        search.progress.say("Training the winner on all images that may be trained on.")
     context = runner.contexts.of(winner.values)
     network, refitted = runner.network(
-        winner, folds=search.folds, seed=search.seed_of(winner.values), deadline=deadline
+        winner, folds=search.folds, seed=search.seed_of(winner.values), deadline=deadline, tell=search.progress.say
     )
     dataset, held = context.prepared.dataset, context.rows("test")
     logits = _test_logits(context, winner, network) if len(held) else torch.zeros(0, len(dataset.classes))
     board = leaderboard(search)
     probes = board.loc[board["kind"] == "probe", "validation_accuracy"]
     tested = _tested(context, logits)
+    families = search.families
+    floor = max((one for one in search.scored_trials() if one.is_probe),
+                key=lambda one: one.accuracy(search.sample_weight, 1), default=None)  # fmt: skip
+
+    def interval(scored_trial: ScoredTrial | None) -> tuple[float, float] | None:
+        """Of a validation figure; none of a balanced one, whose images count differently."""
+        if scored_trial is None or context.metric == "balanced":
+            return None
+        return context.task.interval(scored_trial.mean(), families)
+
     record = RunRecord(
         dataset=DatasetRecord(
             plan.location,
@@ -238,6 +248,10 @@ def hand_over(
         per_class=tested.per_class,
         versions=versions(),
         plugins=tuple(PluginRecord(p.name, p.distribution, p.version, p.status) for p in context.catalog.met),
+        test_independent=tested.independent,
+        validation_independent=family_count(families, len(families)),
+        validation_interval=interval(winner),
+        probe_interval=interval(floor),
     )
     loads = _write_bundle(opened, winner, network, record)
     write_whole(folder / "leaderboard.csv", board.to_csv(index=False))
@@ -257,16 +271,22 @@ class _Tested:
     interval: tuple[float, float]
     balanced: float | None
     per_class: tuple[ClassScore, ...]
+    independent: int = 0
 
 
 def _tested(context: TrialContext, logits: Tensor) -> _Tested:
     task, rows = context.task, context.rows("test")
     if not len(rows):
         return _Tested(None, task.interval(np.zeros(0)), None, ())
-    image_scores = score(logits, context.labels("test")).image_scores
-    per_class = task.per_class(logits.numpy(), context.prepared.dataset.targets(rows))
+    score(logits, context.labels("test"))  # refuses answers that are no numbers
+    targets, families = context.prepared.dataset.targets(rows), context.prepared.dataset.families(rows)
+    image_scores = task.image_scores(logits.float().numpy(), targets, families)
+    per_class = task.per_class(logits.numpy(), targets, families)
     balanced = sum(one.value for one in per_class) / len(per_class) if task.exclusive else None
-    return _Tested(float(image_scores.mean()), task.interval(image_scores), balanced, per_class)
+    return _Tested(
+        float(image_scores.mean()), task.interval(image_scores, families), balanced, per_class,
+        family_count(families, len(rows)),
+    )  # fmt: skip
 
 
 def _choice(choice: Choice, sample_weight: NDArray[np.float64]) -> ChoiceRecord:

@@ -16,7 +16,7 @@ from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import KEYS
 from advisor.recipe.values import TrialValues, automatic_steps, steps_per_epoch
-from advisor.tuning.confirm import paired
+from advisor.task.interval import paired
 from advisor.tuning.context import TrialContext
 from advisor.tuning.judging import score
 from advisor.tuning.trial import predict_logits, run_trial
@@ -82,7 +82,7 @@ def pilot(
             advance(1)
     sample_weight = context.sample_weight(held)  # of unequal classes the advice speaks in balanced accuracy
     best = max(range(len(DEPTHS)), key=lambda i: float(sample_weight @ tuned[i]))
-    gain, se = paired(tuned[best] - probe, sample_weight)
+    gain, se = paired(tuned[best] - probe, sample_weight, context.prepared.dataset.families(held))
     result = Pilot(
         gain=gain,
         se=se,

@@ -10,6 +10,8 @@ from advisor.errors import RunError, UsageError, closest
 from advisor.plugins import Catalog, load_catalog
 from advisor.recipe import Plan, for_task, load_plan, load_recipe
 
+_OF_THE_IMAGES = ("search.metric", "features.codes", "features.fit")
+
 
 def chosen_plan(
     plan: str = "",
@@ -57,7 +59,7 @@ def chosen_plan(
     listing = catalog.dataset_for(found.location).open(found.location)
     other = for_task(other, task_of(listing), catalog)
     # How images are read and trials judged belongs to the images, not to a recipe.
-    kept = {key: found.recipe.values[key] for key in ("search.metric", "features.codes") if key in found.recipe.values}
+    kept = {key: found.recipe.values[key] for key in _OF_THE_IMAGES if key in found.recipe.values}
     if not name:
         name = f"{listing.name}-{other.name}"
     return replace(found, recipe=other.with_values(kept)), name, runs

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from advisor.data.decode import UnreadableImageError, decode_square, read_header
+from advisor.data.decode import UnreadableImageError, decode_for, read_header
 from advisor.data.views import clean_view
 from advisor.errors import AdvisorError
 from advisor.network.fold import fold_batchnorm
@@ -225,7 +225,7 @@ def _decoded(
 def _decode(source: InputImage, model: Bundle) -> _Decoded:
     try:
         data = source.read()
-        pixels = decode_square(data, model.input.resize, model.input.interpolation, model.ranges)
+        pixels = decode_for(data, model.input, model.ranges)
         depth = read_header(data).depth
         return _Decoded(pixels, unscaled=depth != "uint8" and model.ranges.of(depth) is None)
     except UnreadableImageError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from advisor.advice.planning import first_of
 from advisor.advice.recommendation import Recommendation
 from advisor.data.cache import disk_errors, write_whole
 from advisor.data.prepare import prepare
@@ -25,7 +26,7 @@ from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, heads_of, load_plan, load_recipe, plan_to_toml
 from advisor.tuning.confirm import TOP
-from advisor.tuning.context import ContextPool, Limits, TrialContext
+from advisor.tuning.context import ContextPool, Limits, TrialContext, fitted
 from advisor.tuning.memory import free_memory, used_memory
 from advisor.tuning.network_runner import NetworkRunner, origin_of
 from advisor.tuning.space import SearchSpace
@@ -184,6 +185,7 @@ def open_run(
             space.start(),
             pretrained=space.allows_pretrained,
             input_size=0 if space.sizes() else space.start().features.input_size,
+            fit=space.start().features.fit,
         ),
         KeptWeights(folder / "weights", key),
         seed=plan.seed,
@@ -291,7 +293,7 @@ def open_contexts(plan: Plan, machine: Machine, catalog: Catalog, progress: Prog
         DatasetError: the images cannot be used as they are.
     """
     target = pick_device(machine.device)
-    backbone = catalog.backbone(plan.backbone)
+    backbone = fitted(catalog.backbone(plan.backbone), str(first_of(plan.recipe.get("features.fit"))))
     network = open_network(backbone, target)
     prepared = prepare(
         plan.location,

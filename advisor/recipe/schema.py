@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from advisor.data.augmentations import AUGMENTATIONS
 from advisor.data.range import NO_RANGES, ValueRanges
 from advisor.network.stages import CODES
+from advisor.types import FITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +114,13 @@ KEYS: Mapping[str, Key] = {
         choices=("pretrained", "random"),
     ),
     "features.input_size": Key(int, 0, "side of the square input, pixels; 0 is the backbone's own", 0, 4096),
+    "features.fit": Key(
+        str,
+        "crop",
+        "how a picture that is not square becomes one: crop keeps the middle, squash all of it with both sides of one "
+        "length, pad all of it with borders",
+        choices=FITS,
+    ),
     "features.cache": Key(
         str,
         "auto",

@@ -32,6 +32,7 @@ class FeatureValues:
     tap: float = 1.0
     weights: str = "pretrained"
     input_size: int = 0
+    fit: str = "crop"
     also: str | None = None
     mirrored: bool | None = None
     cache: str | None = None

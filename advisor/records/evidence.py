@@ -30,6 +30,7 @@ class JudgedImage:
         predicted: what the model says, likewise.
         probability: of the likeliest label, calibrated.
         own: of the given label; the mean over all labels of being told right where there may be several.
+        family: equal for images that go together; empty where that is not known.
     """
 
     path: str
@@ -37,6 +38,7 @@ class JudgedImage:
     predicted: str
     probability: float
     own: float
+    family: str = ""
 
     @property
     def right(self) -> bool:
@@ -49,7 +51,7 @@ class JudgedImage:
         plain = Plain(data)
         return cls(
             plain.text("path"), plain.text("label"), plain.text("predicted"),
-            min(1.0, max(0.0, plain.number("probability"))), plain.number("own"),
+            min(1.0, max(0.0, plain.number("probability"))), plain.number("own"), plain.text("family", ""),
         )  # fmt: skip
 
 

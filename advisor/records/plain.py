@@ -135,6 +135,10 @@ class Plain:
             raise ValueError(f"{key} is no pair of numbers")
         return first, second
 
+    def maybe_pair(self, key: str) -> tuple[float, float] | None:
+        """Two numbers; None where there are none."""
+        return self.pair(key) if self._data.get(key) is not None else None
+
     def shares(self, key: str) -> dict[str, float]:
         """A table of numbers."""
         table = self.table(key)

@@ -184,6 +184,11 @@ class RunRecord:
         per_class: of the test images, classes without any left out.
         versions: of everything a result depends on.
         plugins: that were installed.
+        test_independent: test images when those that go together (near copies, or a given group) count as one; None
+            where that is not known, as of old runs.
+        validation_independent: likewise, of the images that judged.
+        validation_interval: 95 % interval of the winner's validation figure; None where it is not known.
+        probe_interval: likewise, of the probe's.
     """
 
     dataset: DatasetRecord
@@ -210,6 +215,10 @@ class RunRecord:
     per_class: tuple[ClassScore, ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
     plugins: tuple[PluginRecord, ...] = field(repr=False)
+    test_independent: int | None = None
+    validation_independent: int | None = None
+    validation_interval: tuple[float, float] | None = None
+    probe_interval: tuple[float, float] | None = None
 
     @property
     def task(self) -> Task:
@@ -256,13 +265,20 @@ class RunRecord:
             "validation_seeds": self.validation_seeds,
             "validation_folds": self.folds,
             "validation_images": self.validation_images,
+            "validation_independent": self.validation_independent,
+            "validation_interval_95": _listed(self.validation_interval),
             "probe_validation_accuracy": self.probe,
+            "probe_interval_95": _listed(self.probe_interval),
             "test_accuracy": self.test,
             "test_interval_95": list(self.test_interval),
             "test_balanced_accuracy": self.test_balanced,
             "test_images": self.test_images,
+            "test_independent": self.test_independent,
             "temperature": self.temperature,
-            "test_per_class": {one.name: {"images": one.images, measure: one.value} for one in self.per_class},
+            "test_per_class": {
+                one.name: {"images": one.images, measure: one.value, **_known("effective", one.effective)}
+                for one in self.per_class
+            },
             "versions": dict(self.versions),
             "plugins": {one.name: {"distribution": one.distribution, "version": one.version, "status": one.status}
                         for one in self.plugins},
@@ -331,7 +347,7 @@ class RunRecord:
             test_images=plain.whole("test_images"),
             temperature=plain.number("temperature"),
             per_class=tuple(
-                ClassScore(name, one.whole("images"), one.number(task.class_metric))
+                ClassScore(name, one.whole("images"), one.number(task.class_metric), one.maybe("effective"))
                 for name, one in ((name, per_class.table(name)) for name, _ in per_class.items())
             ),
             versions=plain.words("versions"),
@@ -339,4 +355,17 @@ class RunRecord:
                 PluginRecord(name, one.text("distribution"), one.text("version"), one.text("status", "active"))
                 for name, one in ((name, plugins.table(name)) for name, _ in plugins.items())
             ),
+            test_independent=plain.maybe_whole("test_independent"),
+            validation_independent=plain.maybe_whole("validation_independent"),
+            validation_interval=plain.maybe_pair("validation_interval_95"),
+            probe_interval=plain.maybe_pair("probe_interval_95"),
         )  # fmt: skip
+
+
+def _known(key: str, value: float | None) -> dict[str, float]:
+    """An entry of a table; none where the value is not known."""
+    return {} if value is None else {key: value}
+
+
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)

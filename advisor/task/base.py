@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 import numpy as np
 
 from advisor.task.calibration import fit_temperature
+from advisor.task.interval import family_count, standard_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +39,19 @@ class ClassScore:
         name: of the class.
         images: that have it.
         value: 0..1, the task's `class_metric`.
+        effective: independent images that would tell it as well; fewer than `images` where these come in families,
+            and None where that was not asked.
     """
 
     name: str
     images: int
     value: float
+    effective: float | None = None
+
+    @property
+    def worth(self) -> float:
+        """Independent images that would tell it as well, or all of them where that was not asked."""
+        return self.images if self.effective is None else self.effective
 
 
 @dataclass(frozen=True)
@@ -161,12 +170,15 @@ class Task(ABC):
     # Scores
 
     @abstractmethod
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """What each image adds to the score, (n,).
 
         Args:
             scores: (n, classes) logits, votes or probabilities; higher where a class is more likely.
             labels: of the same images.
+            families: (n,) equal for images that go together; by default each is by itself.
 
         Raises:
             ValueError: no image has any label.
@@ -180,31 +192,49 @@ class Task(ABC):
         """The metric, 0..1: the weighted mean of what images (n,) add to it; 0 without images."""
         return float(np.mean(self.sample_weight(labels) * image_scores)) if len(labels) else 0.0
 
-    def estimate(self, values: NDArray[np.float64], labels: Labels) -> tuple[float, float]:
+    def estimate(
+        self, values: NDArray[np.float64], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> tuple[float, float]:
         """The same weighted mean of any per-image values (n,), at least one, and its standard error.
 
-        Where all values agree, one more image that does not is taken into account (the rule of succession), so that
+        Where all values agree, one more family that does not is taken into account (the rule of succession), so that
         no error is zero.
+
+        Args:
+            values: of the images.
+            labels: of the same images.
+            families: (n,) equal for images that go together; by default each is by itself.
         """
-        return self.score(values, labels), standard_error(values)
+        return self.score(values, labels), standard_error(values, families=families)
 
     def compare(
-        self, image_scores: NDArray[np.float64], others: NDArray[np.float64], labels: Labels
+        self,
+        image_scores: NDArray[np.float64],
+        others: NDArray[np.float64],
+        labels: Labels,
+        families: NDArray[np.int64] | None = None,
     ) -> tuple[float, float]:
         """By how much one score is above another on the same images, and the paired standard error of that."""
-        return self.estimate(image_scores - others, labels)
+        return self.estimate(image_scores - others, labels, families)
 
     @abstractmethod
-    def interval(self, image_scores: NDArray[np.float64]) -> tuple[float, float]:
-        """95 % interval of the unweighted score of test images (n,); (0, 1) without any."""
+    def interval(
+        self, image_scores: NDArray[np.float64], families: NDArray[np.int64] | None = None
+    ) -> tuple[float, float]:
+        """95 % interval of the unweighted score of test images (n,) in `families` (n,); (0, 1) without any."""
 
     @abstractmethod
     def chance(self, labels: Labels) -> float:
         """Score of an answer that does not look at the image."""
 
-    def effective(self, labels: Labels) -> int:
-        """How many images of one class would give errors as large."""
-        return len(labels)
+    def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
+        """How many independent images of one class would give errors as large; a family (n,) counts as one."""
+        return family_count(families, len(labels))
+
+    def worth(self, values: NDArray[np.float64], labels: Labels, families: NDArray[np.int64] | None = None) -> int:
+        """The same for these values (n,): as many as there are families, or more where the images of one differ."""
+        alone, together = (self.estimate(values, labels, each)[1] for each in (None, families))
+        return max(self.effective(labels, families), round(self.effective(labels) * (alone / together) ** 2))
 
     def imbalance(self, labels: Labels) -> float:
         """Images of the largest class over those of the smallest that occurs."""
@@ -212,8 +242,10 @@ class Task(ABC):
         return float(counts.max() / counts[counts > 0].min())
 
     @abstractmethod
-    def per_class(self, scores: NDArray[np.floating], labels: Labels) -> tuple[ClassScore, ...]:
-        """Of every class that has images: how many, and how well it is told (`class_metric`)."""
+    def per_class(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> tuple[ClassScore, ...]:
+        """Of every class that has images: how many, in `families` (n,), and how well it is told (`class_metric`)."""
 
     @abstractmethod
     def class_interval(self, score: ClassScore) -> tuple[float, float] | None:
@@ -281,13 +313,3 @@ class Task(ABC):
     def to_config(self) -> TaskConfig:
         """Plain data for a model's `config.json`; `task_from_config` reads it."""
         return {"classes": list(self.classes), "multilabel": not self.exclusive}
-
-
-def standard_error(values: NDArray[np.float64]) -> float:
-    """Of a mean of values in -1..1."""
-    n = len(values)
-    spread = float(values.std())
-    if spread == 0:
-        p = 1 / (n + 2)
-        spread = float(np.sqrt(p * (1 - p)))
-    return spread / float(np.sqrt(n))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from advisor.task.base import SEPARATOR, ClassScore, Labels, Task
-from advisor.task.interval import normal
+from advisor.task.interval import family_count, score_interval
 from advisor.task.precision import average_precisions, precision_scores
 
 if TYPE_CHECKING:
@@ -129,17 +129,21 @@ class MultiLabel(Task):
         """The labels themselves."""
         return labels
 
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
         """Jackknife influences, whose mean is the mean average precision; see `precision_scores`.
 
         Raises:
             ValueError: no image has any label.
         """
-        return precision_scores(scores, labels)
+        return precision_scores(scores, labels, families)
 
-    def interval(self, image_scores: NDArray[np.float64]) -> tuple[float, float]:
-        """By the jackknife error."""
-        return normal(image_scores)
+    def interval(
+        self, image_scores: NDArray[np.float64], families: NDArray[np.int64] | None = None
+    ) -> tuple[float, float]:
+        """Wilson's, for as many images as have the jackknife error."""
+        return score_interval(image_scores, families)
 
     def chance(self, labels: Labels) -> float:
         """Mean share of the images that have a label.
@@ -153,13 +157,17 @@ class MultiLabel(Task):
             raise ValueError(f"labels {idle.tolist()} are on all images or on none")
         return float(share.mean())
 
-    def per_class(self, scores: NDArray[np.floating], labels: Labels) -> tuple[ClassScore, ...]:
+    def per_class(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> tuple[ClassScore, ...]:
         """Average precision of every label that some image has."""
         precision = average_precisions(scores, labels)
-        return tuple(
-            ClassScore(self.classes[label], int(labels[:, label].sum()), float(precision[label]))
-            for label in np.flatnonzero(labels.any(0))
-        )
+        rows = []
+        for label in np.flatnonzero(labels.any(0)).tolist():
+            own, images = labels[:, label], int(labels[:, label].sum())
+            effective = family_count(None if families is None else families[own], images)
+            rows.append(ClassScore(self.classes[label], images, float(precision[label]), effective))
+        return tuple(rows)
 
     def class_interval(self, score: ClassScore) -> tuple[float, float] | None:
         """None: an average precision is no share of images."""

@@ -30,17 +30,21 @@ def average_precisions(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -
     return found
 
 
-def precision_scores(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+def precision_scores(
+    scores: NDArray[np.floating], truth: NDArray[np.bool_], families: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """What each image adds to the mean average precision: (n,) values whose mean is that figure.
 
     Average precision is no mean over images: one image that stands too high takes precision from all below it. These
     are its jackknife influences, (n - 1) times what is lost without the image, moved so that their mean is the figure
     itself. Their spread over the square root of n is its standard error, and that of the difference of two models'
-    values is the error of a paired comparison [Efron 1982].
+    values is the error of a paired comparison [Efron 1982]. Of families it is what is lost without all of one, in equal
+    parts for each of its images: copies stand together in the ranking, and one of them is not missed.
 
     Args:
         scores: (n, classes), higher where a label is more likely.
         truth: (n, classes). A label that no image has counts for nothing.
+        families: (n,) equal for images that go together; by default each is by itself.
 
     Raises:
         ValueError: no image has any label.
@@ -48,6 +52,8 @@ def precision_scores(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> 
     n, known = len(truth), np.flatnonzero(truth.any(0))
     if not len(known):
         raise ValueError("no image has any label, so there is no precision")
+    if families is not None and len(np.unique(families)) < n:
+        return _family_scores(scores, truth, np.unique(families, return_inverse=True)[1])
     influence = np.zeros(n)
     total = 0.0
     ranks = np.arange(1, n + 1)
@@ -71,3 +77,29 @@ def precision_scores(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> 
     values = (n - 1) * influence / len(known)
     image_scores: NDArray[np.float64] = values - values.mean() + total / len(known)
     return image_scores
+
+
+def _family_scores(
+    scores: NDArray[np.floating], truth: NDArray[np.bool_], family: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The same of families 0, 1, 2, …, each left out in turn."""
+    n, count, known = len(truth), int(family.max()) + 1, np.flatnonzero(truth.any(0))
+    whole, without = np.zeros(len(known)), np.full((len(known), count), np.nan)
+    for place, label in enumerate(known):
+        order = np.argsort(-scores[:, label], kind="stable")
+        right, who = truth[order, label], family[order]
+        whole[place] = _precision(right)
+        for one in range(count):
+            left = right[who != one]
+            if left.any():  # a label that one family alone has would not count without it
+                without[place, one] = _precision(left)
+    some = ~np.isnan(without).all(0)
+    left_out = np.where(some, np.nansum(without, 0) / np.maximum(1, (~np.isnan(without)).sum(0)), whole.mean())
+    values = (count - 1) * (whole.mean() - left_out)
+    share = n / (count * np.bincount(family))  # of a family in the sum, over that of its images
+    return np.asarray(((values - values.mean()) * share)[family] + whole.mean())
+
+
+def _precision(right: NDArray[np.bool_]) -> float:
+    """Average precision of images in the order of their scores, of which some are right."""
+    return float(np.mean((np.cumsum(right) / np.arange(1, len(right) + 1))[right]))

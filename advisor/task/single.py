@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from advisor.task.base import ClassScore, Labels, Task, standard_error
-from advisor.task.interval import wilson
+from advisor.task.base import ClassScore, Labels, Task
+from advisor.task.interval import (
+    effective_size,
+    family_count,
+    score_interval,
+    standard_error,
+    variance_of_mean,
+    wilson,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,53 +131,72 @@ class SingleLabel(Task):
 
         return F.one_hot(labels, len(self.classes))
 
-    def image_scores(self, scores: NDArray[np.floating], labels: Labels) -> NDArray[np.float64]:
-        """1 where the highest score is that of the image's class, else 0."""
+    def image_scores(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> NDArray[np.float64]:
+        """1 where the highest score is that of the image's class, else 0, whatever its family."""
+        del families
         return np.asarray(scores.argmax(1) == labels, np.float64)
 
     def sample_weight(self, labels: Labels) -> NDArray[np.float64]:
         """(n,) with mean 1: as in `class_weights` if the metric is `balanced`, else all 1."""
         return self.class_weights(labels) if self.metric == "balanced" and len(labels) else np.ones(len(labels))
 
-    def estimate(self, values: NDArray[np.float64], labels: Labels) -> tuple[float, float]:
+    def estimate(
+        self, values: NDArray[np.float64], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> tuple[float, float]:
         """Weighted mean of per-image values (n,) and its standard error.
 
         The error of a balanced mean is that of a stratified one: a class of four images is as uncertain as four images
         are, however many others there are.
         """
         if self.metric != "balanced":
-            return super().estimate(values, labels)
-        kinds = np.unique(labels)
-        errors = [standard_error(values[labels == kind]) for kind in kinds]
-        return self.score(values, labels), float(np.sqrt(np.sum(np.square(errors)))) / len(kinds)
+            return super().estimate(values, labels, families)
+        kinds, kind, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        share = 1 / (len(kinds) * counts[kind])
+        spread = values - (np.bincount(kind, values) / counts)[kind]
+        variance = variance_of_mean(share * spread, share, families, means=len(kinds))
+        # A class whose values all agree would seem certain.
+        for place in np.flatnonzero(np.bincount(kind, spread**2) == 0):
+            own = kind == place
+            variance += (standard_error(values[own], None, families if families is None else families[own])
+                         / len(kinds)) ** 2  # fmt: skip
+        return self.score(values, labels), float(np.sqrt(variance))
 
-    def interval(self, image_scores: NDArray[np.float64]) -> tuple[float, float]:
-        """Wilson's."""
-        return wilson(int(image_scores.sum()), len(image_scores))
+    def interval(
+        self, image_scores: NDArray[np.float64], families: NDArray[np.int64] | None = None
+    ) -> tuple[float, float]:
+        """Wilson's, for as many independent images as these are worth."""
+        return score_interval(image_scores, families)
 
     def chance(self, labels: Labels) -> float:
         """Accuracy of always saying the largest class; one over the classes if balanced."""
         counts = np.bincount(labels)
         return float(1 / np.count_nonzero(counts) if self.metric == "balanced" else counts.max() / len(labels))
 
-    def effective(self, labels: Labels) -> int:
-        """Fewer than there are where small classes weigh as much as large ones."""
+    def effective(self, labels: Labels, families: NDArray[np.int64] | None = None) -> int:
+        """Fewer than there are where small classes weigh as much as large ones; a family counts as one."""
         if self.metric != "balanced":
-            return len(labels)
-        counts = np.bincount(labels)
-        return round(np.count_nonzero(counts) ** 2 / np.sum(1 / counts[counts > 0]))
+            return super().effective(labels, families)
+        counts = np.array([family_count(None if families is None else families[labels == kind], int(count))
+                           for kind, count in zip(*np.unique(labels, return_counts=True), strict=True)])  # fmt: skip
+        return round(len(counts) ** 2 / np.sum(1 / counts))
 
-    def per_class(self, scores: NDArray[np.floating], labels: Labels) -> tuple[ClassScore, ...]:
+    def per_class(
+        self, scores: NDArray[np.floating], labels: Labels, families: NDArray[np.int64] | None = None
+    ) -> tuple[ClassScore, ...]:
         """Recall of every class that has images."""
-        right, counts = self.image_scores(scores, labels), np.bincount(labels, minlength=len(self.classes))
-        return tuple(
-            ClassScore(self.classes[label], int(counts[label]), float(right[labels == label].mean()))
-            for label in np.flatnonzero(counts)
-        )
+        right = self.image_scores(scores, labels)
+        rows = []
+        for label in np.unique(labels).tolist():
+            own = labels == label
+            effective = effective_size(right[own], None if families is None else families[own])
+            rows.append(ClassScore(self.classes[label], int(own.sum()), float(right[own].mean()), effective))
+        return tuple(rows)
 
     def class_interval(self, score: ClassScore) -> tuple[float, float] | None:
         """Wilson's, of a recall."""
-        return wilson(round(score.value * score.images), score.images)
+        return wilson(score.value * score.worth, score.worth)
 
     def class_weights(self, labels: Labels) -> NDArray[np.float64]:
         """(n,) with mean 1: the smaller its class, the more an image counts."""

@@ -30,6 +30,7 @@ def card_is_complete(backbone: Backbone) -> None:
     ask(all(value > 0 for value in spec.std), f"input.std is {spec.std}; every value divides")
     ask(max(*spec.mean, *spec.std) <= 1, f"input.mean {spec.mean} or std {spec.std} is not on the scale of 0 to 1")
     ask(spec.interpolation in {"bicubic", "bilinear"}, f"input.interpolation is {spec.interpolation!r}")
+    ask(spec.fit == "crop", f"input.fit is {spec.fit!r}; recipes say how a picture becomes a square")
     ask(backbone.summary, "it has no summary")
 
 

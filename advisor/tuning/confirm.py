@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.records.trial import TrialKind
+from advisor.task.interval import paired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +157,13 @@ def to_confirm(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.f
     return ahead + [probe for probe in probes if all(probe.number != leader.number for leader in ahead)]
 
 
-def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], *, seeds: int) -> Choice:
+def choose(
+    scored_trials: Sequence[ScoredTrial],
+    sample_weight: NDArray[np.float64],
+    *,
+    seeds: int,
+    families: NDArray[np.int64] | None = None,
+) -> Choice:
     """The trial with the best estimate of its accuracy on images that nobody chose by.
 
     Compared are the three leaders and the best of the closed-form probes, which is the floor. A leader for which there
@@ -167,10 +174,12 @@ def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float
         scored_trials: every finished trial, at least one.
         sample_weight: (n,) what each validation image counts.
         seeds: under how many a trial that is not deterministic should have been judged.
+        families: (n,) equal for validation images that go together; by default each is by itself.
     """
     rivals = to_confirm(scored_trials, sample_weight)
     luck = {
-        kind: _luck([one for one in scored_trials if one.head_only is kind], sample_weight) for kind in (True, False)
+        kind: _luck([one for one in scored_trials if one.head_only is kind], sample_weight, families)
+        for kind in (True, False)
     }
 
     def estimate(rival: ScoredTrial) -> float:
@@ -179,56 +188,56 @@ def choose(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float
 
     best = min(rivals, key=lambda s: (-round(s.accuracy(sample_weight), 9), s.cost, s.loss))
     chosen = min(rivals, key=lambda s: (-round(estimate(s), 6), s.cost, s.loss))
-    gap, se = paired(best.mean() - chosen.mean(), sample_weight)
+    gap, se = paired(best.mean() - chosen.mean(), sample_weight, families)
     sure = sum(rival.deterministic or len(rival.image_scores) >= seeds for rival in rivals)
     return Choice(
         chosen=chosen,
         best=best,
         behind=gap,
         behind_se=0.0 if chosen is best else se,
-        optimism=_luck(scored_trials, sample_weight),
+        optimism=_luck(scored_trials, sample_weight, families),
         rivals=tuple(rivals),
         sure=sure,
         unsure=len(rivals) - sure,
     )
 
 
-def _luck(scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64]) -> float:
+def _luck(
+    scored_trials: Sequence[ScoredTrial], sample_weight: NDArray[np.float64], families: NDArray[np.int64] | None
+) -> float:
     if not scored_trials:
         return 0.0
-    return optimism(np.stack([one.image_scores[0] for one in scored_trials]), sample_weight)
+    return optimism(np.stack([one.image_scores[0] for one in scored_trials]), sample_weight, families=families)
 
 
-def paired(difference: NDArray[np.float64], sample_weight: NDArray[np.float64]) -> tuple[float, float]:
-    """Weighted mean of per-image differences (n,) and its standard error.
-
-    One image in agreement is taken to differ, so that a tie on few images is not certain.
-    """
-    share = sample_weight / sample_weight.sum()
-    mean = float(share @ difference)
-    variance = float(share**2 @ (difference - mean) ** 2) + float(share.max() ** 2)
-    return mean, variance**0.5
-
-
-def optimism(image_scores: NDArray[np.float64], sample_weight: NDArray[np.float64], seed: int = 0) -> float:
+def optimism(
+    image_scores: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+    seed: int = 0,
+    *,
+    families: NDArray[np.int64] | None = None,
+) -> float:
     """How much too high the best of several accuracies is, for being the best.
 
     The best trial on a bootstrap sample of the validation images is judged on the images outside the sample; the
-    mean difference over samples is what choosing by those images adds [Efron 1983].
+    mean difference over samples is what choosing by those images adds [Efron 1983]. Families are drawn whole.
 
     Args:
         image_scores: (trials, n).
         sample_weight: (n,) what each image counts.
         seed: of the samples.
+        families: (n,) equal for images that go together; by default each is by itself.
 
     Returns:
         Points of accuracy 0..1, not below 0.
     """
     rng = np.random.default_rng(seed)
     n = image_scores.shape[1]
+    family = np.arange(n) if families is None else np.unique(families, return_inverse=True)[1]
+    count = int(family.max()) + 1
     found = []
     for _ in range(_DRAWS):
-        times = np.bincount(rng.integers(0, n, n), minlength=n)
+        times = np.bincount(rng.integers(0, count, count), minlength=count)[family]
         inside, outside = sample_weight * times, sample_weight * (times == 0)
         if outside.sum() == 0:
             continue

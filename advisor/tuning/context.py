@@ -290,10 +290,10 @@ class TrialContext:
 
 
 class ContextPool:
-    """All contexts of a run: one for each backbone, input size, weights and BatchNorm that trials start from.
+    """All contexts of a run: one for each backbone, input, weights and BatchNorm that trials start from.
 
     Args:
-        first: the context of the plan's own backbone, pretrained, at its own input size.
+        first: the context of the plan's own backbone, pretrained, at its own input size, with the plan's fit.
         codes: how stages are read, one of `advisor.network.stages.CODES`.
         seed: of random weights.
     """
@@ -303,8 +303,8 @@ class ContextPool:
         self.codes = codes
         self.seed = seed
         self.folded = False  # whether every image that may be trained on is also judged
-        self._contexts: dict[tuple[str, str, int, bool], TrialContext] = {
-            (first.backbone.name, "pretrained", 0, False): first,
+        self._contexts: dict[tuple[str, str, int, str, bool], TrialContext] = {
+            (first.backbone.name, "pretrained", 0, first.backbone.input.fit, False): first,
         }
 
     def of(self, values: TrialValues) -> TrialContext:
@@ -313,14 +313,15 @@ class ContextPool:
         Raises:
             BackboneError: the backbone cannot be opened, or takes no images of that size.
         """
-        adapted = values.freeze.batchnorm == "adabn"
-        return self._of(values.backbone, values.features.weights, values.features.input_size, adapted=adapted)
+        features, adapted = values.features, values.freeze.batchnorm == "adabn"
+        return self._of(values.backbone, features.weights, features.input_size, features.fit, adapted=adapted)
 
     def seconds_per_image(self, values: TrialValues) -> float:
         """Forward time of an image as a trial reads it; of an input size that none has had yet, by its pixels."""
         size, own = values.features.input_size, self.first.backbone.input.size
         name = values.backbone or self.first.backbone.name
-        opened = self._contexts.get((name, values.features.weights, 0 if size == own else size, False))
+        weights, fit = values.features.weights, values.features.fit
+        opened = self._contexts.get((name, weights, 0 if size == own else size, fit, False))
         if opened is not None:
             return opened.seconds_per_image()
         return self.first.seconds_per_image() * ((size or own) / own) ** 2
@@ -329,20 +330,22 @@ class ContextPool:
         """The stages of a backbone."""
         return self._of(backbone).stages
 
-    def _of(self, name: str, weights: str = "pretrained", size: int = 0, *, adapted: bool = False) -> TrialContext:
-        name = name or self.first.backbone.name
+    def _of(
+        self, name: str, weights: str = "pretrained", size: int = 0, fit: str = "", *, adapted: bool = False
+    ) -> TrialContext:
+        name, fit = name or self.first.backbone.name, fit or self.first.backbone.input.fit
         if name == self.first.backbone.name and size == self.first.backbone.input.size:
             size = 0
-        key = (name, weights, size, adapted)
+        key = (name, weights, size, fit, adapted)
         if key not in self._contexts:
             self._contexts[key] = (
-                self._adapted(self._of(name, weights, size)) if adapted else self._opened(name, weights, size)
+                self._adapted(self._of(name, weights, size, fit)) if adapted else self._opened(name, weights, size, fit)
             )
         return self._contexts[key]
 
-    def _opened(self, name: str, weights: str, size: int) -> TrialContext:
+    def _opened(self, name: str, weights: str, size: int, fit: str) -> TrialContext:
         first = self.first
-        backbone = first.backbone if name == first.backbone.name else first.catalog.backbone(name)
+        backbone = fitted(first.backbone if name == first.backbone.name else first.catalog.backbone(name), fit)
         if weights == "random":
             network = _random_network(backbone, self.seed, first.device)
         elif name == first.backbone.name:
@@ -381,6 +384,11 @@ class ContextPool:
             context.backbone, network, context.stages, context.prepared, context.catalog, context.device,
             context.progress, limits=context.limits, pretrained=context.pretrained, metric=context.metric,
         )  # fmt: skip
+
+
+def fitted(backbone: Backbone, fit: str) -> Backbone:
+    """The same backbone with another way for pictures to become squares."""
+    return replace(backbone, input=replace(backbone.input, fit=fit))
 
 
 def _random_network(backbone: Backbone, seed: int, device: torch.device) -> nn.Module:

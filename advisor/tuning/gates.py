@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from advisor.tuning.confirm import paired
+from advisor.task.interval import paired
 from advisor.tuning.failures import HopelessError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Gate:
         guessed = context.task.loss(torch.zeros(len(labels), context.classes), labels)
         self._guessing = float(guessed.mean()) if plain else math.inf
         self._weight = context.sample_weight(context.rows("val"))
+        self._families = context.prepared.dataset.families(context.rows("val"))
         self._start = start
 
     def check(self, now: Moment, image_scores: NDArray[np.float64]) -> None:
@@ -65,7 +66,7 @@ class Gate:
                 "guessing: the learning rate is too high"
             )
         if _BEHIND_FROM <= share < 1:
-            gap, error = paired(self._start - image_scores, self._weight)
+            gap, error = paired(self._start - image_scores, self._weight, self._families)
             if gap > _ERRORS * error:
                 raise HopelessError(
                     f"after {now.step} of {now.steps} steps validation is {100 * gap:.1f} ± {100 * error:.1f} points "

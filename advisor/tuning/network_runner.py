@@ -76,6 +76,10 @@ class NetworkRunner:
         """(n,) what each validation image counts, in the order of `rows`."""
         return self.context.sample_weight(self.rows(folds))
 
+    def families(self, folds: int) -> NDArray[np.int64]:
+        """(n,) equal for validation images that go together, in the order of `rows`."""
+        return self.context.prepared.dataset.families(self.rows(folds))
+
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about: a step is three forward passes."""
         context = self.context
@@ -190,7 +194,13 @@ class NetworkRunner:
         return self._folded[key]
 
     def network(
-        self, chosen: ScoredTrial, *, folds: int, seed: int, deadline: float = math.inf
+        self,
+        chosen: ScoredTrial,
+        *,
+        folds: int,
+        seed: int,
+        deadline: float = math.inf,
+        tell: Callable[[str], None] = lambda _text: None,
     ) -> tuple[TransferNetwork, bool]:
         """A trial's model: fitted again on all images that may be trained on, or from its kept weights.
 
@@ -202,6 +212,7 @@ class NetworkRunner:
             folds: of the study.
             seed: of its training.
             deadline: on `time.monotonic`, for learning from the validation images, too.
+            tell: told that a training begins, before it does.
 
         Returns:
             The model, and whether it has learnt from the validation images.
@@ -224,20 +235,23 @@ class NetworkRunner:
         if refitted:
             rows = np.sort(np.concatenate([context.rows("train"), context.rows("val")]))
             context = context.divided(rows, rows[:0])
+            if not chosen.head_only:
+                tell("Training the winner on all images that may be trained on.")
         if chosen.trained < 1 and values.train is not None:
             steps = max(1, round(chosen.trained * values.train.length(steps_on)))
             values = replace(values, train=replace(values.train, steps=steps, epochs=0))
         return run_trial(context, values, seed=seed, deadline=math.inf).network().eval(), refitted
 
 
-def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0) -> TrialValues:
+def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0, fit: str = "crop") -> TrialValues:
     """Of a search's starting values only which network it begins with.
 
     Args:
         start: of the search.
         pretrained: whether any of its trials may begin with the pretrained weights.
         input_size: that all trials have; 0 is the backbone's own.
+        fit: how pictures become squares at first.
     """
     weights = "pretrained" if pretrained else start.features.weights
-    features = FeatureValues(weights=weights, input_size=input_size)
+    features = FeatureValues(weights=weights, input_size=input_size, fit=fit)
     return TrialValues(features=features, freeze=FreezeValues(batchnorm="eval"), backbone=start.backbone)

@@ -36,6 +36,9 @@ class TrialRunner(Protocol):
     def sample_weight(self, folds: int) -> NDArray[np.float64]:
         """(n,) what each validation image counts, in the order of `Finished.rows`."""
 
+    def families(self, folds: int) -> NDArray[np.int64]:
+        """(n,) equal for validation images that go together, such as near copies; in the same order."""
+
     def seconds(self, values: TrialValues) -> float:
         """Seconds that a trial takes in one fold, about; of a head in closed form only what its views take to read."""
 

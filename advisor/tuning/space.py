@@ -21,6 +21,7 @@ MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and cha
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
     "features.weights", "features.tap", "features.also", "features.mirrored", "freeze.depth", "features.input_size",
+    "features.fit",
     "freeze.batchnorm", "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (

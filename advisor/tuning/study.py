@@ -117,6 +117,11 @@ class Search:
         """(n,) what each validation image counts."""
         return self.runner.sample_weight(self.folds)
 
+    @property
+    def families(self) -> NDArray[np.int64]:
+        """(n,) equal for validation images that go together."""
+        return self.runner.families(self.folds)
+
     def run(  # noqa: C901 - one way out per kind of ending
         self, *, trials: int, deadline: float, on_trial: Callable[[TrialRecord], None] = lambda _record: None
     ) -> str:
@@ -229,7 +234,7 @@ class Search:
                 ways=["give more time", "change what the plan fixes, under another --name"],
                 hint="advisor tune --budget 1h",
             )
-        return choose(scored_trials, self.sample_weight, seeds=self.seeds)
+        return choose(scored_trials, self.sample_weight, seeds=self.seeds, families=self.families)
 
     @property
     def has_result(self) -> bool:

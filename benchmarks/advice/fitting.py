@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from advisor.advice.forecast import USUAL, Model, level, logit, regressors
+from advisor.advice.forecast import USUAL, Z80, Model, level, logit, regressors
 from advisor.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RIDGE = 3.0
+_LEAST_SPREAD = 0.05  # on the logit scale: no panel is large enough to show that image sets do not differ
 _TUNING = (Strategy.TUNE_SIMILAR, Strategy.TUNE_DIFFERENT, Strategy.LP_FT)
 # What coefficients are drawn to, by their place: an earlier stage keeps the lead of its probe, fine-tuning half of it.
 # Five times the steps brought a quarter of a unit by hand, the rate for the other kind of images lost a fifth; all
@@ -52,11 +53,12 @@ def fit(cells: Sequence[MeasuredCell]) -> dict[Strategy, Model]:
 
 
 def _spread(errors: list[tuple[float, float]], sets: int) -> tuple[float, float]:
-    """Standard deviation beyond binomial noise, and within how many of the two together 80 % of the errors lie."""
+    """Standard deviation beyond binomial noise, and how many of it hold 80 % of the errors, beside that noise."""
     missed, noise = (np.array(values) for values in zip(*errors, strict=True))
-    spread = math.sqrt(max(0.0, float(np.mean(missed**2 - noise))))
-    # As many standard deviations as four fifths of the cells need, and a little more for few sets.
-    reach = float(np.quantile(np.abs(missed) / np.sqrt(spread**2 + noise), min(1.0, 0.8 * (1 + 0.5 / sets))))
+    spread = math.sqrt(max(_LEAST_SPREAD**2, float(np.mean(missed**2 - noise))))
+    # A little more than four fifths, since there are few sets.
+    beyond = np.sqrt(np.maximum(0.0, missed**2 - Z80**2 * noise)) / spread
+    reach = float(np.quantile(beyond, min(1.0, 0.8 * (1 + 0.5 / sets))))
     return round(spread, 4), round(reach, 4)
 
 

@@ -77,3 +77,17 @@ def test_suspects_are_surest_first_with_probabilities():
         assert one.looks_like != one.label
     right = sum(one.looks_like == NAMES[labels[int(one.path)]] for one in suspects)
     assert right >= 0.9 * len(suspects)
+
+
+def test_a_wrong_label_is_doubted_though_all_copies_of_the_image_carry_it():
+    near, labels = clouds([60, 60, 60], 0.6, width=400)
+    features = np.repeat(near, 3, axis=0) + np.random.default_rng(0).normal(0, 0.01, (540, 400)).astype(np.float32)
+    families, wrong = np.repeat(np.arange(180), 3), np.repeat(labels, 3)
+    wrong[9:12] = 1  # the fourth image of the first class, in its three copies
+    paths = [f"{i}.png" for i in range(540)]
+    blind = probe([features] * 3, wrong, TASK, STAGES)
+    assert not {"9.png", "10.png", "11.png"} & {
+        s.path for s in find_suspects(blind, [features] * 3, wrong, paths, NAMES)
+    }
+    curve = probe([features] * 3, wrong, TASK, STAGES, families=families)
+    assert {s.path for s in find_suspects(curve, [features] * 3, wrong, paths, NAMES)} == {"9.png", "10.png", "11.png"}

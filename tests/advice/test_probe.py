@@ -126,3 +126,44 @@ def test_a_curve_is_told_stage_by_stage_and_is_a_table_and_plain_data():
 def test_of_equally_good_stages_the_last_is_best():
     features, labels = clouds([20, 20], 1.0)
     assert probe([features] * 3, labels, SingleLabel.numbered(2), STAGES).best.stage == 3
+
+
+def copies(photographs, quality=0.05, count=3, seed=1):
+    """Features of so many near copies of each photograph, and which are of one."""
+    rng = np.random.default_rng(seed)
+    features = np.repeat(photographs, count, axis=0)
+    noise = quality * rng.normal(size=features.shape)
+    return (features + noise).astype(np.float32), np.repeat(np.arange(len(photographs)), count)
+
+
+def test_copies_with_random_labels_teach_no_stage_anything():
+    rng = np.random.default_rng(0)
+    features, families = copies(rng.normal(size=(60, 100)))
+    labels = np.repeat(rng.integers(0, 2, 60), 3)
+    told, curve = (probe([features] * 3, labels, SingleLabel.numbered(2), STAGES, families=f) for f in (None, families))
+    assert told.best.accuracy > 0.95  # without families each is told by its copies
+    assert told.best.neighbours > curve.best.neighbours
+    assert abs(curve.best.accuracy - 0.5) < 0.2
+    assert abs(curve.best.neighbours - 0.5) < 0.25
+    assert curve.best.se > 1.3 * (0.25 / 180) ** 0.5
+    assert (curve.images, curve.independent) == (180, 60)
+    assert 60 <= curve.effective < 75
+    assert curve.to_dict()["independent"] == 60
+
+
+def test_copies_are_as_sure_as_their_originals():
+    near, labels = clouds([20] * 3, 0.6)
+    features, families = copies(near, quality=0.001)
+    alone = probe([near] * 3, labels, SingleLabel.numbered(3), STAGES)
+    copied = probe([features] * 3, np.repeat(labels, 3), SingleLabel.numbered(3), STAGES, families=families)
+    assert copied.best.accuracy == pytest.approx(alone.best.accuracy, abs=0.07)
+    assert copied.best.se == pytest.approx(alone.best.se, rel=0.15)
+
+
+def test_neighbours_of_ones_own_family_have_no_vote():
+    features, families = copies(np.random.default_rng(0).normal(size=(20, 30)), count=15)  # more copies than neighbours
+    votes = nearest_votes(features, np.eye(20, dtype=bool)[families], families)
+    assert (votes[np.arange(300), families] == 0).all()
+    assert (votes.sum(1) > 0).all()
+    huge = np.repeat([0, 1], [299, 1])  # and where few are left, no other than these vote
+    assert np.isfinite(nearest_votes(features, np.eye(20, dtype=bool)[families], huge)).all()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from advisor.data.decode import UnreadableImageError, decode_square, read_header
+from advisor.data.decode import UnreadableImageError, decode_square, read_header, to_square
+from advisor.types import FITS
 
 
 def encode(image, form, **options):
@@ -135,3 +136,30 @@ def test_decompression_bomb_is_refused_before_it_is_decoded():
     assert len(data) < 100_000
     with pytest.raises(UnreadableImageError, match="more than 178,956,970 pixels"):
         read_header(data)
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_fit_is_that_of_the_upright_picture(fit, orientation):
+    upright = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 50, 3), dtype=np.uint8))
+    way = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}.get(orientation)  # of Pillow's transpose, to what the file holds
+    stored, exif = upright if way is None else upright.transpose(Image.Transpose(way)), Image.Exif()
+    exif[0x0112] = orientation
+    square = decode_square(encode(stored, "PNG", exif=exif), 32, fit=fit, fill=(9, 8, 7))
+    assert np.array_equal(square, to_square(upright, 32, fit=fit, fill=(9, 8, 7)))
+
+
+def test_a_padded_picture_lies_in_the_middle_of_its_borders():
+    square = to_square(Image.new("RGB", (60, 20), (255, 0, 0)), 30, fit="pad", fill=(1, 2, 3))
+    assert (square[10:20] == [255, 0, 0]).all()
+    assert (square[[*range(10), *range(20, 30)]] == [1, 2, 3]).all()
+    thin = to_square(Image.new("RGB", (1000, 1), (255, 0, 0)), 30, fit="pad", fill=(1, 2, 3))
+    assert (thin[14] == [255, 0, 0]).all()
+    assert (thin[13] == [1, 2, 3]).all()
+
+
+def test_a_squashed_picture_shows_its_ends():
+    image = Image.new("RGB", (300, 30), (0, 0, 255))
+    image.paste((255, 0, 0), (0, 0, 30, 30))
+    assert (to_square(image, 30, fit="squash")[:, 0] == [255, 0, 0]).all()
+    assert (to_square(image, 30) == [0, 0, 255]).all()

@@ -13,6 +13,7 @@ def frame(n=60, **columns):
         "height": rng.integers(200, 400, n),
         "mode": "RGB",
         "format": "JPEG",
+        "family": np.arange(n),
     }
     return pd.DataFrame(base | columns)
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ class Images:
     def targets(self, rows):
         return self.labels[rows]
 
+    def families(self, rows):
+        return rows // 2
+
 
 class Pixels:
     """Gray squares, the brighter the later."""
@@ -44,7 +48,8 @@ def predictions(rows=(0, 1, 2)):
 
 def test_each_image_has_its_label_and_what_is_said_of_it():
     frame = predictions()
-    assert list(frame.columns) == ["row", "path", "label", "predicted", "probability", "own"]
+    assert list(frame.columns) == ["row", "path", "label", "predicted", "probability", "own", "family"]
+    assert frame["family"].tolist() == [0, 0, 1]
     assert frame["predicted"].tolist() == ["auk", "cat", "cat"]
     assert frame["probability"].tolist() == [0.9, 0.5, 0.8]
     assert frame["own"].tolist() == [0.9, 0.3, 0.8]
@@ -76,7 +81,9 @@ def test_predictions_come_back_from_their_file(tmp_path):
     images = read_predictions(tmp_path / "predictions.csv")
     assert images[0].path == 'odd, "name"\nof two lines.png'
     assert [one.right for one in images] == [True, False, True]
-    assert images[1] == judged("bee", "cat", 0.5, 0.3, "1.png")
+    assert images[1] == replace(judged("bee", "cat", 0.5, 0.3, "1.png"), family="0")
+    frame.drop(columns=["row", "family"]).to_csv(tmp_path / "old.csv", index=False)
+    assert read_predictions(tmp_path / "old.csv")[1] == judged("bee", "cat", 0.5, 0.3, "1.png")
 
 
 @pytest.mark.parametrize("text", ["path,label\na,b\n", "path,label,predicted,probability,own\na,b,c,high,0.1\n"])

@@ -350,6 +350,17 @@ def test_where_the_recipes_training_does_not_fit_more_stages_are_frozen(tiny, ti
     assert "a cheaper one is tried" in said
 
 
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_last_training_on_all_images_is_announced_before_it_begins(
+    tiny, tiny_folder, tmp_path, without_probes, folds
+):
+    heard = Heard()
+    found = plan(tiny_folder, freeze__depth=0.4, search__trials=1, search__folds=folds)
+    result = run(found, tmp_path, progress=heard)
+    assert result.record.winner.refitted
+    assert heard.sentences.count("Training the winner on all images that may be trained on.") == 1
+
+
 def test_a_training_that_turns_out_too_long_is_tried_again_frozen_deeper(tiny, tiny_folder, tmp_path, monkeypatch):
     calls, original = [], trial_module.train
 

@@ -5,7 +5,8 @@ import pytest
 
 from advisor.recipe.values import TrialValues
 from advisor.records.trial import TrialKind, TrialRecord, TrialState
-from advisor.tuning.confirm import ScoredTrial, choose, leaders, optimism, paired
+from advisor.task.interval import paired
+from advisor.tuning.confirm import ScoredTrial, choose, leaders, optimism
 
 N = 400
 WORTH = np.ones(N)
@@ -107,6 +108,19 @@ def test_paired_differences():
     assert mean == pytest.approx(0.1)
     assert se == pytest.approx(np.sqrt(0.1 * 0.9 / 100 + 1e-4))
     assert paired(np.zeros(100), np.ones(100))[1] > 0
+
+
+def test_the_luck_of_families_is_that_of_so_many_images():
+    """Thirty trials on 40 pictures in five copies each are as lucky as on 40, not as on 200."""
+    rng = np.random.default_rng(0)
+    each = rng.random((30, 40)) < 0.7
+    copied, family = np.repeat(each, 5, axis=1), np.repeat(np.arange(40), 5)
+    assert optimism(copied, np.ones(200), families=family) == pytest.approx(optimism(each, np.ones(40)))
+    assert optimism(copied, np.ones(200)) < 0.7 * optimism(each, np.ones(40))
+    trials = [scored_trial(number, 380 - number) for number in range(8)]
+    one, other = (choose(trials, WORTH, seeds=1, families=f) for f in (None, np.arange(N) // 10))
+    assert other.optimism >= one.optimism
+    assert other.behind_se >= one.behind_se
 
 
 def test_the_best_of_equals_is_optimistic_and_a_single_trial_is_not():

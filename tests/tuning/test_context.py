@@ -78,6 +78,21 @@ def test_one_network_is_opened_once_for_each_start(pool):
     assert other.clean(other.rows("train")[:1]).shape == (1, 3, 32, 32)
 
 
+def test_each_fit_has_pixels_of_its_own_and_no_seconds_are_borrowed_from_another(pool):
+    whole = replace(VALUES, features=FeatureValues(fit="pad"))
+    padded = pool.of(whole)
+    assert padded is pool.of(whole)
+    assert padded.backbone.input.fit == "pad"
+    assert pool.first.backbone.input.fit == "crop"
+    assert padded.prepared.pixels.folder != pool.first.prepared.pixels.folder
+    assert padded.prepared.squares == pool.first.prepared.squares
+    rows = padded.rows("train")[:4]
+    assert not torch.equal(padded.clean(rows), pool.first.clean(rows))
+    smaller = pool.of(replace(VALUES, features=FeatureValues(fit="pad", input_size=32)))
+    assert (smaller.backbone.input.fit, smaller.backbone.input.size) == ("pad", 32)
+    assert pool.seconds_per_image(whole) == padded.seconds_per_image()
+
+
 def test_random_weights_are_drawn_from_the_seed_and_leave_torchs_own_as_it_was(pool):
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

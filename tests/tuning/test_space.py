@@ -36,6 +36,14 @@ def test_nothing_that_would_do_nothing_is_asked_for():
     assert values["freeze.depth"] == 0.5
 
 
+def test_how_a_picture_becomes_a_square_is_asked_for_where_it_is_searched():
+    searched = space(features__fit=Choices(("crop", "pad"), "pad"))
+    assert searched.searched() == ("features.fit",)
+    assert searched.start().features.fit == "pad"
+    assert asked(searched, {"features.fit": "crop"})[0]["features.fit"] == "crop"
+    assert space().start().features.fit == "crop"
+
+
 def test_with_nothing_but_the_head_to_train_there_is_no_ratio():
     searched = space(head__init="random", **LR)
     values, names = asked(searched, {"optimizer.lr": 1e-4})

@@ -138,8 +138,9 @@ def _with_own_transform(bundle: Bundle, network: nn.Module, pictures: Pictures) 
             found = bundle.probabilities(network(images).float()).numpy()
         expected = expected_of(bundle, pixels[None])
         gap, same = max(gap, float(np.abs(found - expected).max())), same + int(found.argmax() == expected.argmax())
+    crops = ", which crops after resizing," if bundle.input.fit == "crop" else ""
     return (
-        f"With timm's own transform, which crops after resizing, the class is the same for {same} of "
+        f"With timm's own transform{crops} the class is the same for {same} of "
         f"{len(pictures.pixels)} and probabilities differ by up to {gap:.2g}."
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from advisor.data.decode import UnreadableImageError, central_square, decode_upright
+from advisor.data.decode import UnreadableImageError, decode_upright, square_for
 from advisor.data.views import clean_view
 from advisor.errors import AdvisorError, BundleError
 from advisor.plugins import load_catalog
@@ -154,7 +154,7 @@ def expected_of(bundle: Bundle, pixels: NDArray[np.uint8]) -> NDArray[np.float32
 def answered(bundle: Bundle, network: Callable[[Tensor], Tensor], pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities (B, classes) from any network that takes what the model takes; images are prepared as for it."""
     spec = bundle.input
-    squares = [central_square(Image.fromarray(one), spec.resize, spec.interpolation) for one in pixels]
+    squares = [square_for(Image.fromarray(one), spec) for one in pixels]
     with torch.inference_mode():
         logits = network(clean_view(torch.from_numpy(np.stack(squares)), spec))
         found: NDArray[np.float32] = bundle.probabilities(logits.float()).numpy()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from advisor.data.cache import disk_errors
-from advisor.data.resizing import CentralSquare
+from advisor.data.resizing import ToSquare
 from advisor.data.views import normalise
 from advisor.errors import BundleError, MissingExtraError, UsageError
 from advisor.outcome.bundle import Bundle, best_of, load
@@ -33,9 +33,14 @@ _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _INPUT, _OUTPUT = "images", "probabilities"
 _WORDS = (
     "unsigned bytes (images, height, width, 3), RGB from 0 to 255, decoded, turned upright, transparent parts on "
-    "white; of any height and width, equal within a batch. The graph takes the central square, resizes it and "
-    "normalises it."
+    "white; of any height and width, equal within a batch."
 )
+_FITTED = {
+    "crop": "The graph takes the central square, resizes it and normalises it.",
+    "squash": "The graph brings both sides to one length, whatever the shape, and normalises.",
+    "pad": "The graph brings the longer side to the input's, puts borders of one colour beside the shorter one, and "
+    "normalises.",
+}
 
 
 class Deployed(nn.Module):
@@ -47,7 +52,7 @@ class Deployed(nn.Module):
 
     def __init__(self, bundle: Bundle) -> None:
         super().__init__()
-        self.square = CentralSquare(bundle.input)
+        self.square = ToSquare(bundle.input)
         self.network = bundle.network.to(memory_format=torch.contiguous_format)
         self._bundle = (bundle,)  # in a tuple it is no part of this module
 
@@ -111,7 +116,8 @@ def _translated(bundle: Bundle) -> torch.onnx.ONNXProgram:
     assert program is not None
     model = program.model
     model.producer_name, model.producer_version = "transfer-advisor", __version__
-    words = " ".join((_WORDS, *(f"Before that, {line}." for line in bundle.ranges.scales)))
+    graph, scales = _FITTED[bundle.input.fit], (f"Before that, {line}." for line in bundle.ranges.scales)
+    words = " ".join((_WORDS, graph, *scales))
     model.doc_string = f"{bundle.task.probabilities_words} Input: {words}"
     model.metadata_props.update({
         "classes": json.dumps(bundle.classes),  # in plain ASCII: some readers take nothing else

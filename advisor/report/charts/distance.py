@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from advisor.advice.scenario import Size, Verdict
     from advisor.report.charts.drawing import Layer, Row, Spec
 
-_Z95 = 1.96
 _VOTES = {
     "late": "late layers' statistics",
     "gain": "spread of the class predictions",
@@ -105,7 +104,12 @@ def depth_profile(distance: Distance) -> Chart | None:
     """How far the images are from the source data in early, middle and late layers."""
     thirds = {"early third": distance.early, "middle third": distance.middle, "late third": distance.late}
     rows: list[Row] = [
-        {"part": part, "value": e.value, "low": within(e.value - _Z95 * e.se), "high": within(e.value + _Z95 * e.se)}
+        {
+            "part": part,
+            "value": e.value,
+            "low": within(e.value - priors.JACKKNIFE_95 * e.se),
+            "high": within(e.value + priors.JACKKNIFE_95 * e.se),
+        }
         for part, e in thirds.items()
         if e is not None
     ]

@@ -27,7 +27,7 @@ from advisor.report.charts.drawing import (
 )
 from advisor.report.page.blocks import Chart, Column, Name, Table, said
 from advisor.report.page.words import IN_A_SENTENCE, WAYS, interval, memory, number, points, whole
-from advisor.units import show_duration
+from advisor.units import show_duration, show_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,9 +96,8 @@ def probe_curve(curve: ProbeCurve, tap_stage: int) -> Chart:
     return Chart(
         "A linear classifier at every stage",
         f"{winner} The head should read stage {tap_stage} ({said(curve.points[tap_stage - 1].name)}). {together}"
-        "Leave-one-out "
-        f"{curve.metric} on {whole(curve.images)} images{_CODES[curve.codes]}, beside that of the ten nearest "
-        f"neighbours; guessing gives {curve.chance:.2f}.",
+        f"Leave-one-out {curve.metric} on {show_images(curve.images, curve.independent)}{_CODES[curve.codes]}, beside "
+        f"that of the ten nearest neighbours; guessing gives {curve.chance:.2f}.",
         draw,
         Table(
             f"Leave-one-out {curve.metric} at every stage",
@@ -211,7 +210,7 @@ def ways_cost(ways: Mapping[Strategy, WayCost], chosen: Strategy) -> Chart:
 
 def label_curve(recommendation: Recommendation, curve: LabelCurve) -> Chart:
     """Accuracy against labelled images, as measured and as the fitted curve goes on."""
-    have, metric = recommendation.size.images, recommendation.curve.metric
+    have, metric = recommendation.size.independent, recommendation.curve.metric
     overtaking = recommendation.overtaking
     tuned = None if overtaking is None else round(overtaking / recommendation.size.per_class * have)
     end = 2 * have if tuned is None else min(max(2 * have, 1.1 * tuned), _FARTHEST * have)
@@ -225,13 +224,13 @@ def label_curve(recommendation: Recommendation, curve: LabelCurve) -> Chart:
     if tuned is not None and tuned <= end:
         marks.append((tuned, f"fine-tuning ahead from about {whole(tuned)}"))
     over = (
-        f" From about {whole(tuned)} labelled images ({whole(overtaking)} per class) fine-tuning would be advised."
+        f" From about {whole(tuned)} {curve.counted} ({whole(overtaking)} per class) fine-tuning would be advised."
         if tuned is not None and overtaking is not None
         else ""
     )
 
     def draw() -> Spec:
-        x = alt.X("n:Q", title="labelled images", axis=alt.Axis(grid=False, format=",", tickCount=4),
+        x = alt.X("n:Q", title=curve.counted, axis=alt.Axis(grid=False, format=",", tickCount=4),
                   scale=alt.Scale(type="log", nice=False, domain=[0.85 * start, 1.15 * end]))  # fmt: skip
         y = alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False, nice=True))
         layers: list[Layer] = [
@@ -243,7 +242,7 @@ def label_curve(recommendation: Recommendation, curve: LabelCurve) -> Chart:
             .encode(x="n:Q", y="value:Q", tooltip=tips(("n:Q", "twice the labels"), ("words:N", metric), form=",")),
             chart(rows)
             .mark_point(filled=True, size=85, color=ACCENT, opacity=1)
-            .encode(x="n:Q", y="value:Q", tooltip=[alt.Tooltip("n:Q", title="labelled images", format=","),
+            .encode(x="n:Q", y="value:Q", tooltip=[alt.Tooltip("n:Q", title=curve.counted, format=","),
                                                    alt.Tooltip("value:Q", title=metric, format=".3f")]),
         ]  # fmt: skip
         return finish(layers, height=280)
@@ -254,8 +253,8 @@ def label_curve(recommendation: Recommendation, curve: LabelCurve) -> Chart:
         f"to {high:.2f}); {curve.more}.{over}",
         draw,
         Table(
-            f"{metric.capitalize()} of the linear classifier against labelled images",
-            (Column("labelled images", number=True), Column(metric, number=True), Column("")),
+            f"{metric.capitalize()} of the linear classifier against {curve.counted}",
+            (Column(curve.counted, number=True), Column(metric, number=True), Column("")),
             (
                 *((whole(n), number(value, 3), "measured") for n, value in curve.points),
                 (whole(2 * have), number(curve.doubled, 3), f"expected, 80 % interval {low:.2f} to {high:.2f}"),

@@ -58,11 +58,13 @@ def figures_chart(run: RunFolder) -> Chart | None:
         forecast = run.evidence.forecast
         rows.append({"which": "expected before (80 %)", "p": forecast.accuracy, "low": forecast.low,
                      "high": forecast.high, "marked": False})  # fmt: skip
-    for which, value in (("best probe, validation", record.probe), ("winner, validation", record.validation)):
+    for which, value, known in (
+        ("best probe, validation", record.probe, record.probe_interval),
+        ("winner, validation", record.validation, record.validation_interval),
+    ):
         if value is not None:
-            # Of other measures than accuracy the error is not known from the figure alone.
-            low, high = (
-                wilson(round(value * record.validation_images), record.validation_images)
+            low, high = known or (
+                wilson(value * record.validation_images, record.validation_images)  # a run from before they were kept
                 if record.metric == "accuracy" else (value, value)
             )  # fmt: skip
             rows.append({"which": which, "p": value, "low": low, "high": high, "marked": False})

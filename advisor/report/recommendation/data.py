@@ -67,10 +67,11 @@ def data_section(profile: DatasetProfile, *more: Block) -> Section:
     noun, nouns = profile.task.noun
     kinds = counted(len(profile.per_class), noun, nouns)
     least, most = min(profile.per_class.values()), max(profile.per_class.values())
+    apart = "" if profile.independent >= profile.images else f", {whole(profile.independent)} independent"
     blocks: list[Block] = [
         Facts(
             (
-                Fact("Images", whole(profile.images), kinds),
+                Fact("Images", whole(profile.images), kinds + apart),
                 *(Fact(label, whole(profile.splits[part]), note) for part, label, note in _PARTS),
             )
         ),
@@ -223,6 +224,11 @@ def _notes(profile: DatasetProfile) -> Iterator[str]:
     """What is odd about the files, in sentences."""
     pictures = [unread] if (unread := unread_pictures(profile.ignored)) else []
     yield from (sentence(_short(note)) for note in (*profile.reading, *pictures, *profile.notes))
+    if profile.independent < profile.images:
+        yield (
+            f"{whole(profile.images)} images, {whole(profile.independent)} independent: near copies of one picture "
+            "count as one, and so do the images of one given group."
+        )
     names = list(profile.per_class)
     for shortcut in profile.shortcuts:
         best = ", ".join(said(names[place]) for place in shortcut.classes[:3])

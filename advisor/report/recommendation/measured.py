@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from advisor.advice.recommendation import Recommendation
     from advisor.report.page.blocks import Block
 
+_SHOWN = {
+    "crop": "cut to its middle",
+    "squash": "shown whole, both sides made equal",
+    "pad": "shown whole, with borders",
+}
+
 
 def scenario_section(recommendation: Recommendation) -> Section:
     """The four scenarios, and the one that this is."""
@@ -56,11 +62,31 @@ def ways_section(recommendation: Recommendation) -> Section:
             )
         ),
     ]
-    blocks += sizes_blocks(recommendation)
+    blocks += [*fits_blocks(recommendation), *sizes_blocks(recommendation)]
     table = backbones_table(recommendation)
     if table is not None:
         blocks.append(table)
     return Section("ways", "What each way may bring, and cost", "Gain and cost", tuple(blocks))
+
+
+def fits_blocks(recommendation: Recommendation) -> tuple[Block, ...]:
+    """The probe on central squares and on whole pictures; nothing where the pictures are about square."""
+    fits = recommendation.fits
+    if fits is None:
+        return ()
+    table = Table(
+        f"How a picture becomes a square: the best stage's probe on {fits.images} images",
+        (Column("fit"), Column("the picture is"), Column(recommendation.curve.metric, number=True),
+         Column("above the crop, points", number=True), Column("")),
+        tuple(
+            (point.fit, _SHOWN[point.fit], number(point.accuracy, 3),
+             "–" if point.fit == "crop" else f"{100 * point.gain:+.1f} ± {100 * point.gain_se:.1f}",
+             "used" if point is fits.chosen else "")
+            for point in fits.points
+        ),
+        marked=frozenset(i for i, point in enumerate(fits.points) if point is fits.chosen),
+    )  # fmt: skip
+    return (table,)
 
 
 def sizes_blocks(recommendation: Recommendation) -> tuple[Block, ...]:

@@ -22,6 +22,7 @@ from advisor.report.recommendation.looks import doubts_section, looks_section
 from advisor.report.recommendation.measured import (
     backbones_table,
     depth_section,
+    fits_blocks,
     labels_section,
     scenario_section,
     sizes_blocks,
@@ -102,6 +103,7 @@ def recommendation_screen(recommendation: Recommendation, *, plan: str, reports:
             Section("ways", "", "", (
                 times_chart(recommendation),
                 charts.ways_accuracy(recommendation),
+                *fits_blocks(recommendation),
                 *sizes_blocks(recommendation),
                 *map(Text, more),
                 verdict.runner_up(recommendation),

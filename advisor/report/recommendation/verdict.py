@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _START = (
     ("features.tap", "where the head reads, as a share of the stages"),
+    ("features.fit", "how a picture becomes a square"),
     ("freeze.depth", "share of those stages that stay frozen"),
     ("head.name", "classifier"),
     ("optimizer.lr", "learning rate of the backbone"),
@@ -62,6 +63,8 @@ def expectation(recommendation: Recommendation) -> Iterator[Block]:
             f"{show_duration(cost.seconds)} on this machine; the search tries further settings.",
             "lead",
         )
+    size = recommendation.size
+    apart = "" if size.independent == size.images else f"{whole(size.independent)} independent, "
     further = f"{memory(cost.extra_bytes)} of further memory" if cost.extra_bytes else "no further memory"
     yield Facts(
         (
@@ -70,8 +73,7 @@ def expectation(recommendation: Recommendation) -> Iterator[Block]:
             Fact("One training here", show_duration(cost.seconds), further),
             Fact("Probability of this scenario", number(verdict.probabilities[verdict.scenario]),
                  "by size and distance alone"),
-            Fact("Images to train on", whole(recommendation.size.images),
-                 f"{recommendation.size.per_class:.0f} per class"),
+            Fact("Images to train on", whole(size.images), f"{apart}{size.per_class:.0f} per class"),
         )
     )  # fmt: skip
 

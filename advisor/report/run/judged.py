@@ -6,10 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from advisor.task.interval import wilson
+import numpy as np
+
+from advisor.task.interval import score_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from advisor.records.evidence import JudgedImage
 
@@ -28,7 +32,7 @@ class Bin:
         images: how many.
         sure: mean probability.
         right: share that is right.
-        interval: 95 % of that, Wilson's.
+        interval: 95 % of that, Wilson's for as many independent images as these are worth.
     """
 
     low: float
@@ -74,12 +78,19 @@ def reliability(tested: Sequence[JudgedImage]) -> tuple[Bin, ...]:
     bins = []
     for place, images in enumerate(held):
         if images:
-            right = sum(one.right for one in images)
+            right = np.array([one.right for one in images], np.float64)
             bins.append(
                 Bin(place / BINS, (place + 1) / BINS, len(images), sum(one.probability for one in images) / len(images),
-                    right / len(images), wilson(right, len(images)))
+                    float(right.mean()), score_interval(right, _families(images)))
             )  # fmt: skip
     return tuple(bins)
+
+
+def _families(images: Sequence[JudgedImage]) -> NDArray[np.int64]:
+    """(n,) equal for images that go together; one whose family is not known is by itself."""
+    numbers: dict[tuple[str, str], int] = {}
+    return np.array([numbers.setdefault((one.family, "" if one.family else one.path), len(numbers)) for one in images],
+                    np.int64)  # fmt: skip
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:

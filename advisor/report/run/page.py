@@ -41,7 +41,7 @@ from advisor.report.run.search import (
     trials_section,
 )
 from advisor.report.run.tested import classes_section, confusions_section, mistakes_section, rough, trust_section
-from advisor.units import show_duration, show_size
+from advisor.units import show_duration, show_images, show_size
 from advisor.version import __version__
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from advisor.report.page.blocks import Block, Cell
 
 _BEST = 8  # trials that the terminal shows
+_WHOLE = {"squash": " Pictures are squashed into squares.", "pad": " Pictures get borders that make them squares."}
 _ENDED = {
     "trials": "all trials were done",
     "time": "its time was spent",
@@ -151,7 +152,10 @@ def _title(run: RunFolder) -> str:
 
 
 def _summary(run: RunFolder) -> Iterator[Block]:
-    yield Text(" ".join(filter(None, (_what_won(run), _against_floor(run), charts.forecast_words(run)))), "lead")
+    yield Text(
+        " ".join(filter(None, (_what_won(run), _against_floor(run), _refitted(run), charts.forecast_words(run)))),
+        "lead",
+    )
     yield Facts(tuple(_facts(run)))
 
 
@@ -196,7 +200,7 @@ def _facts(run: RunFolder) -> Iterable[Fact]:
     record = run.record
     low, high = record.test_interval
     if record.test is not None:
-        note = f"{low:.3f} to {high:.3f}, 95 % interval, {counted(record.test_images, 'image')}"
+        note = f"{low:.3f} to {high:.3f}, 95 % interval, {show_images(record.test_images, record.test_independent)}"
         yield Fact(f"Test {record.task.test_metric_name}", number(record.test, 3), note)
     if record.compared is not None and record.compared != record.test:
         yield Fact("Test balanced accuracy", number(record.compared, 3), "every class counts alike")
@@ -219,6 +223,7 @@ def _what_won(run: RunFolder) -> str:
     head = said(winner.values.head.name)
     if trial is None or trial.tap is None:
         return f"The winner is {winner.name}, with the head {head} on {name}."
+    shape = _WHOLE.get(winner.values.features.fit, "")
     stages = run.evidence.stages if run.evidence else ()
     where = stages_said(trial.stages_read) + (f" of {len(stages)}" if stages else "")
     if trial.way is Way.TUNED:
@@ -228,10 +233,10 @@ def _what_won(run: RunFolder) -> str:
         )  # fmt: skip
         start = "random weights" if winner.values.features.weights == "random" else "the pretrained weights"
         cut = "" if len(stages) in (0, trial.tap) else f", cut after {where}"
-        return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}."
+        return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}.{shape}"
     what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
     views = learnt_from(winner.values)
-    return f"A frozen network won: {what} reads {where} of {name}{', and ' + views if views else ''}."
+    return f"A frozen network won: {what} reads {where} of {name}{', and ' + views if views else ''}.{shape}"
 
 
 def learnt_from(values: TrialValues) -> str:
@@ -242,6 +247,18 @@ def learnt_from(values: TrialValues) -> str:
     if values.features.mirrored:
         words.append("answers to the mean over an image and its mirror image")
     return " and ".join(words)
+
+
+def _refitted(run: RunFolder) -> str:
+    """That the model has learnt from the validation images, too, after it was chosen by them."""
+    record = run.record
+    if not record.winner.refitted:
+        return ""
+    images = sum(record.dataset.splits.get(part, 0) for part in ("train", "val"))
+    return (
+        f"What is handed over was then fitted once more, on all {images} images of the training and validation parts; "
+        "the validation figures are from before that."
+    )
 
 
 def _against_floor(run: RunFolder) -> str:
@@ -269,8 +286,8 @@ def _limits(run: RunFolder) -> Section:
         lines = ["No image was left for a test, so every figure here is from images that the winner was chosen on."]
     else:
         reach = (
-            f"The test figure rests on {counted(record.test_images, 'image')}; others of their kind may give anything "
-            f"from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
+            f"The test figure rests on {show_images(record.test_images, record.test_independent)}; others of their "
+            f"kind may give anything from {low:.2f} to {high:.2f}. Only the winner saw them, after it was chosen."
         )
         source = "They come from the same place as those it learned from. Another camera, place or time is not tested."
         lines = [reach, source]

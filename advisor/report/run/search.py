@@ -23,6 +23,7 @@ from advisor.report.page.blocks import (
     said,
 )
 from advisor.report.page.words import counted, number, points
+from advisor.units import show_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +69,11 @@ def difference_section(run: RunFolder) -> Section | None:
 def choice_section(run: RunFolder) -> Section:
     """The rule, and those that were compared."""
     record, choice = run.record, run.record.choice
+    judges = show_images(record.validation_images, record.validation_independent)
     how = (
-        f"by {record.folds}-fold cross-validation over {counted(record.validation_images, 'image')}"
+        f"by {record.folds}-fold cross-validation over {judges}"
         if record.folds > 1
-        else f"on one validation part of {counted(record.validation_images, 'image')}"
+        else f"on one validation part of {judges}"
     )
     seeds = max((rival.seeds for rival in choice.rivals), default=1)
     among = f", those that depend on chance over up to {seeds} seeds." if seeds > 1 else " under one seed."

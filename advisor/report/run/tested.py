@@ -66,7 +66,7 @@ def classes_section(run: RunFolder) -> Section | None:
 
 def rough(run: RunFolder) -> str:
     """A sentence on classes with few test images; empty where there are none."""
-    few = sum(one.images < FEW for one in run.record.per_class)
+    few = sum(one.worth < FEW for one in run.record.per_class)
     noun, nouns = run.record.task.noun
     return (
         f"{counted(few, f'{noun} has', f'{nouns} have')} fewer than {FEW} test images, so their figures are rough."

@@ -432,3 +432,33 @@ def test_tables_to_predict_give_paths_back_as_they_stand(rows, write, tmp_path):
         listing.read("")
     with pytest.raises(OSError, match="No such file"):
         listing.read("train/gone.png")
+
+
+@pytest.mark.parametrize(("number", "name"), [("label", "label_name"), ("class_id", "title"), ("target", "what")])
+def test_names_beside_numbers_are_pointed_out_and_read_where_that_is_followed(rows, write, number, name):
+    lines = [(f"train/{path}", CLASSES.index(kind), kind, place % 4) for place, (path, kind) in enumerate(rows)]
+    table = write(("path", number, name, "camera"), lines)
+    listing = open_manifest(table)
+    assert set(listing.labels) == {"0", "1", "2"}
+    (sentence,) = [line for line in listing.reading if "has a name for each" in line]
+    assert f"`{name}`" in sentence
+    assert "`bird` for `0`" in sentence
+    followed = sound(re.search(r"'(.*)'", sentence)[1])
+    assert not any("has a name for each" in line for line in followed.reading)
+
+
+@pytest.mark.parametrize("other", ["of another division", "numbers", "of each row", "with gaps"])
+def test_columns_that_do_not_name_the_labels_are_not_taken_for_names(rows, write, other):
+    def cell(place, kind):
+        words = {
+            "of another division": "abc"[place // 6],
+            "numbers": f"1{CLASSES.index(kind)}",
+            "of each row": f"n{place}",
+        }
+        return words.get(other, "" if kind == "bird" else kind)
+
+    lines = [(f"train/{path}", CLASSES.index(kind), cell(place, kind)) for place, (path, kind) in enumerate(rows)]
+    listing = open_manifest(write(("path", "label", "note"), lines))
+    assert not any("has a name for each" in line for line in listing.reading)
+    asked = open_manifest(write(("path", "label", "note"), lines) + "?label=label")
+    assert set(asked.labels) == {"0", "1", "2"}

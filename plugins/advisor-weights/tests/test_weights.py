@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 import timm
@@ -108,6 +110,34 @@ def test_code_in_a_file_is_refused_and_never_runs(tmp_path, capsys):
     assert "never be printed" not in capsys.readouterr().out
 
 
+BAD = {
+    "empty.pth": (b"", "it is empty"),
+    "page.bin": (b"<!doctype html>", "a page or a text"),
+    "pointer.safetensors": (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    "cut.pth": (b"PK\x03\x04" + bytes(100), "damaged, cut"),
+    "cut.safetensors": ((1000).to_bytes(8, "little") + b'{"a":', "damaged, cut"),
+    "short.safetensors": (
+        (57).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}  ' + bytes(8),
+        "damaged, cut",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_refused_before_anything_heavy_is_imported(tmp_path, name):
+    data, words = BAD[name]
+    (tmp_path / name).write_bytes(data)
+    code = (
+        "import sys\nfrom advisor.cli.main import main\ncode = main(['weights', 'add', sys.argv[1]])\n"
+        "print(code, sorted({'torch', 'timm', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(  # noqa: S603 - this test's own words
+        [sys.executable, "-c", code, tmp_path / name], check=False, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "1 []", done.stderr
+    assert words in done.stderr
+
+
 def test_what_is_wrong_is_said(file, tmp_path, folder):
     with pytest.raises(BackboneError, match=r"does not fit `test_vit`: \d+ tensors of the network are missing"):
         add(file, "--architecture", "test_vit")
@@ -156,13 +186,13 @@ def test_a_broken_configuration_is_said(network, tmp_path, text):
 def test_what_another_adds_meanwhile_stays(file, folder, monkeypatch):
     from advisor_weights import checkpoints
 
-    slow = checkpoints.load
+    slow = checkpoints.fill
 
-    def load(*arguments, **named):
-        monkeypatch.setattr(checkpoints, "load", slow)
+    def fill(*arguments, **named):
+        monkeypatch.setattr(checkpoints, "fill", slow)
         assert add(file, "--architecture", "test_resnet", "--name", "other") == 0
         return slow(*arguments, **named)
 
-    monkeypatch.setattr(checkpoints, "load", load)
+    monkeypatch.setattr(checkpoints, "fill", fill)
     assert add(file, "--architecture", "test_resnet", "--name", "mine") == 0
     assert [backbone.name for backbone in advisor_backbones()] == ["mine", "other"]

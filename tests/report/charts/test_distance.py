@@ -11,7 +11,7 @@ from advisor.advice.scenario import Size
 from advisor.report.charts.distance import depth_profile, distance_votes, scenario_map
 from advisor.strategy import SCENARIOS
 
-SIZE = Size(72, 22.0, 0.1)
+SIZE = Size(72, 22.0, 0.1, 72)
 
 
 def cells(table):
@@ -53,7 +53,7 @@ def test_the_names_of_quadrants_keep_out_of_the_way_of_the_point(different, larg
 def test_depths_are_told_with_their_intervals_and_the_largest():
     chart = depth_profile(distance())
     assert "early third 0.020, middle third 0.030, late third 0.060; largest in the late third" in chart.finding
-    assert cells(chart.numbers)[2] == ["late third", "0.0600", "0.0522", "0.0678"]
+    assert cells(chart.numbers)[2] == ["late third", "0.0600", "0.0510", "0.0690"]
 
 
 def test_intervals_stay_within_the_scale():

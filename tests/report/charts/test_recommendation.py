@@ -155,7 +155,7 @@ def test_where_fine_tuning_is_advised_nothing_overtakes():
 
 
 def test_the_curve_goes_no_farther_than_sixteen_times_the_labels():
-    for size in (Size(72, 22.0, 0.1), Size(72, 2.0, 0.0)):
+    for size in (Size(72, 22.0, 0.1, 72), Size(72, 2.0, 0.0, 72)):
         chart = label_curve(recommendation(size=size), curve())
         drawn = [row["n"] for row in drawn_rows(chart) if "value" in row]
         assert 144 <= max(drawn) <= 16 * 72

@@ -100,7 +100,7 @@ def test_what_is_searched_is_told_by_its_ends():
 def test_every_value_of_a_plan_that_has_words_is_in_the_table():
     full = plan(**{
         "optimizer.lr_ratio": Range(1.0, 100.0, log=True, start=10.0), "optimizer.weight_decay": 0.05,
-        "train.batch_size": 32, "train.augment": Choices(("flip", "crop")),
+        "train.batch_size": 32, "features.fit": "pad", "train.augment": Choices(("flip", "crop")),
     })  # fmt: skip
     rows = cells(blocks.change_section(recommendation(plan=full)).blocks[1])
     assert [row[-1] for row in rows] == [key for key, _ in blocks._START]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from advisor_manifest.location import Place
 
+_NUMBER = re.compile(r"[-+]?\d+(\.0*)?")
 _MARKS = ("|", ";", ",")  # between several labels in a cell; the first that occurs in the column
 _MISSING = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "?", "-", "--"})
 
@@ -105,6 +106,39 @@ def require_one(cells: Sequence[str], place: Place, name: str) -> None:
         ways=[f"several: {place.command(labels=name, separator=word)}", f"one each: {place.command(label=name)}"],
         hint=place.command(labels=name, separator=word),
     )
+
+
+def names_beside(table: pa.Table, place: Place, label: str, taken: set[str]) -> str:
+    """A sentence where labels are numbers and another column holds a name for each of them; empty elsewhere.
+
+    Args:
+        table: all columns.
+        place: what was said about them; nothing is said where the column was named there.
+        label: the column of labels.
+        taken: columns that mean something else.
+    """
+    text = text_of(table[label], label)
+    numbers = distinct(text)
+    if "label" in place.columns or len(numbers) == len(text) or not all(_NUMBER.fullmatch(one) for one in numbers):
+        return ""
+    for name in dict.fromkeys(table.column_names):
+        if name in {label, "", *taken} or table.column_names.count(name) > 1 or pa.types.is_nested(table[name].type):
+            continue
+        try:
+            names = text_of(table[name], name)
+        except DatasetError:
+            continue  # bytes, and what else is no text
+        words = distinct(names)
+        if len(words) != len(numbers) or any(_NUMBER.fullmatch(one) or not one for one in words):
+            continue
+        pairs = pa.table({"number": text, "name": names}).group_by(["number", "name"]).aggregate([])
+        if len(pairs) == len(numbers):
+            example = f"`{names[0].as_py():.60}` for `{text[0].as_py()}`"
+            return (
+                f"the labels in `{label}` are numbers, and `{name}` has a name for each, such as {example}; "
+                f"{place.command(label=name)} reads the names"
+            )
+    return ""
 
 
 def what_may_be_missing(counts: Counter[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from advisor.types import Listing
 from advisor_manifest.cells import distinct, shared, text_of
 from advisor_manifest.columns import choose, refuse_guesses
 from advisor_manifest.finding import locate
-from advisor_manifest.labels import require_one, tags_of, what_may_be_missing
+from advisor_manifest.labels import names_beside, require_one, tags_of, what_may_be_missing
 from advisor_manifest.location import SKIP, parse_location
 from advisor_manifest.onehot import one_hot
 from advisor_manifest.parts import read_parts
@@ -142,7 +142,8 @@ def _labels(table: pa.Table, place: Place, columns: Columns) -> tuple[Labels, tu
     require_one(distinct(text), place, columns.label)
     single = shared(text)
     renamed, notes = _settled(Counter(single), place)
-    return ([renamed.get(one, one) for one in single] if renamed else single), notes
+    beside = names_beside(table, place, columns.label, {columns.path, columns.group})
+    return ([renamed.get(one, one) for one in single] if renamed else single), (*notes, *([beside] if beside else []))
 
 
 def _settled(counts: Counter[str], place: Place) -> tuple[dict[str, str], tuple[str, ...]]:

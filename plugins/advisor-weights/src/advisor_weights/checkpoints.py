@@ -59,7 +59,15 @@ def load(network: nn.Module, path: Path, sha256: str = "", architecture: str = "
     """
     if sha256:
         check_file(path, sha256)
-    checkpoint = read_checkpoint(path)
+    return fill(network, path, read_checkpoint(path), architecture)
+
+
+def fill(network: nn.Module, path: Path, checkpoint: Checkpoint, architecture: str = "") -> tuple[str, ...]:
+    """The same from a file that has been read.
+
+    Raises:
+        BackboneError: it is another architecture's.
+    """
     fitted = fit(network, checkpoint.tensors)
     if fitted.difference.count:
         _refuse(path, fitted.difference, architecture, checkpoint)

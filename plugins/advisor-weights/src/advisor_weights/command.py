@@ -16,6 +16,8 @@ from advisor_weights.folder import MANIFEST, Entry, read_manifest, weights_dir, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from advisor.network.weights import Checkpoint
+
 _PREFERRED = ("model.safetensors", "pytorch_model.bin", "model.pth")
 _ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pth.tar", ".pt.tar", ".tar")
 
@@ -82,13 +84,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(args: argparse.Namespace) -> ExitCode:
-    from advisor.data.cache import disk_errors, lock_for
-    from advisor_weights.checkpoints import build, load, sha256_of
+    from advisor.network.weight_files import require_weights
 
     folder = weights_dir()
     given, config = _source(Path(args.file))
+    require_weights(given)
     ending = _ending(given)
-    architecture = args.architecture or str(config.get("architecture") or "") or _architecture(given)
     stem = given.name[: -len(ending)] if given == Path(args.file) else Path(args.file).resolve().name
     name = args.name or re.sub(r"[^A-Za-z0-9._-]+", "-", stem)
     entries = {entry.name: entry for entry in read_manifest(folder)}
@@ -104,8 +105,16 @@ def _add(args: argparse.Namespace) -> ExitCode:
             ways=["give it another --name", f"take the old one out of {folder / 'weights.toml'}"],
             hint="advisor weights list",
         )
+    # Only now what takes seconds to import: torch for the file, and then timm for its network.
+    from advisor.data.cache import disk_errors, lock_for
+    from advisor.network.weights import read_checkpoint
+
+    checkpoint = read_checkpoint(given)
+    from advisor_weights.checkpoints import build, fill, sha256_of
+
+    architecture = args.architecture or str(config.get("architecture") or "") or _architecture(given, checkpoint)
     network: Any = build(architecture)
-    notes = load(network, given, architecture=architecture)
+    notes = fill(network, given, checkpoint, architecture)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         target = folder / f"{name}{ending.lower()}"
@@ -193,18 +202,15 @@ def _ending(file: Path) -> str:
     return file.name[-max(map(len, ends)) :] if ends else ""
 
 
-def _architecture(file: Path) -> str:
+def _architecture(file: Path, checkpoint: Checkpoint) -> str:
     """The architecture that a trainer wrote into a file.
 
     Raises:
         UsageError: there is none that timm knows; the hint is what the file's name says.
-        BackboneError: it is no file of tensors.
     """
     import timm
 
-    from advisor.network.weights import read_checkpoint
-
-    written = read_checkpoint(file).architecture
+    written = checkpoint.architecture
     if written and timm.is_model(written):
         return written
     words = re.split(r"[-.]", file.name)[0].split("_")
