@@ -180,7 +180,9 @@ class Head:
         fit: `fit(module, features, labels, **values)` sets the module's parameters from frozen features
             (n, width) float32 and labels (n,) int64, on the CPU; None when only gradient steps can. If it takes
             `weights`, it gets what each image counts (n,), with mean 1, where classes shall count alike; if it takes
-            `scaled`, True where the columns are standardised already, as they are wherever the network is pretrained.
+            `families`, whole numbers (n,) equal for rows that belong together, such as the views of an image, where
+            there are any; if it takes `scaled`, True where the columns are standardised already, as they are wherever
+            the network is pretrained.
         loss: `loss(logits, labels)` returns a scalar, used when the network is unfrozen; None is
             cross-entropy, binary where images may have several labels.
         params: what may be tuned.

@@ -3,7 +3,7 @@
     python benchmarks/probes.py [--codes mean,relu,mean+std] [--shares 0.3] [--per-class 5,25,50]
     python benchmarks/probes.py --codes mean --shares 0,0.1,0.3,1,3
 
-For each image set of `benchmarks/advice/cells.py` a ridge classifier is fitted on few images per class at the last four
+For each image set of `benchmarks/advice/py` a ridge classifier is fitted on few images per class at the last four
 stages of lite0 (128 pixels). `codes` are those of `features.codes`; a share of the mean variance of all columns is
 added to that of each. Printed are leave-one-out and test accuracy, means over sets and sizes: at each stage, and at
 the best stage by leave-one-out, which is what `advisor recommend` would read.
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
-import cells
+from panel import BACKBONE, SETS, sample
 
 from advisor.data.prepare import prepare
 from advisor.network import ridge
@@ -55,10 +55,10 @@ def main() -> None:
     parser.add_argument("--codes", default="mean,relu,mean+std")
     parser.add_argument("--shares", default=str(ridge.SHARED_VARIANCE))
     parser.add_argument("--per-class", default="5,25,50")
-    parser.add_argument("--sets", default=",".join(cells.SETS))
+    parser.add_argument("--sets", default=",".join(SETS))
     args = parser.parse_args()
     catalog = load_catalog()
-    own = catalog.backbone(cells.BACKBONE)
+    own = catalog.backbone(BACKBONE)
     backbone = replace(own, input=replace(own.input, size=128))
     network = open_network(backbone, torch.device("cpu"))
     found: dict[tuple[str, float, int], list[tuple[float, float]]] = {}
@@ -73,12 +73,12 @@ def main() -> None:
         return features, cell.dataset.labels(*splits)
 
     for name in args.sets.split(","):
-        source = cells.SETS[name]
+        source = SETS[name]
         whole = prepare(source.location, backbone.input, catalog=catalog, seed=0, progress=Silent())
         for per_class in (int(text) for text in args.per_class.split(",")):
             if per_class >= source.per_class:
                 continue
-            cell = cells.sample(whole, per_class, 0)
+            cell = sample(whole, per_class, 0)
             for codes in args.codes.split(","):
                 seen, new = read(whole, cell, codes, "train", "val"), read(whole, cell, codes, "test")
                 for share in (float(text) for text in args.shares.split(",")):

@@ -40,6 +40,7 @@ class Replay:
         self.events = events or {}
         self.runs, self.kept, self.dropped, self.averaged, self.grown = [], {}, [], [], []
         self.average = lambda members: np.mean([self.kept[member].accuracy for member in members])
+        self.asked_for_several = []
         self.images, self.most_folds, self.given_validation = IMAGES, 5, True
 
     def sample_weight(self, folds):
@@ -53,9 +54,15 @@ class Replay:
 
     def probes(self):
         return {
-            tap: TrialValues(freeze=FreezeValues(1.0, "eval"), head=HeadValues("ridge"))
+            -tap: TrialValues(freeze=FreezeValues(1.0, "eval"), head=HeadValues("ridge"))
             for tap in range(self.stages, 0, -1)
         }
+
+    def probe_of_several(self, tap):
+        self.asked_for_several.append(tap)
+
+    def variants(self, _probe, _kind):
+        return {}
 
     def can_grow(self, _values, _side):
         return True

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from advisor.advice.together import JoinedProbe
     from advisor.network.stages import Stages
     from advisor.task import Labels, Task
 
@@ -77,6 +78,7 @@ class ProbeCurve:
         image_scores: for each point (n,) what an image adds to the accuracy, as the task judges.
         labels: of the images, as the task counts them.
         families: (n,) equal for images that go together; None where each is by itself.
+        joined: the probe that reads the best stages together; None where one alone is best, or it was not looked for.
     """
 
     images: int
@@ -89,6 +91,7 @@ class ProbeCurve:
     image_scores: tuple[NDArray[np.float64], ...] = field(repr=False, compare=False)
     labels: Labels = field(repr=False, compare=False)
     families: NDArray[np.int64] | None = field(default=None, repr=False, compare=False)
+    joined: JoinedProbe | None = None
 
     @property
     def independent(self) -> int:
@@ -132,6 +135,7 @@ class ProbeCurve:
             "metric": self.metric,
             "codes": self.codes,
             "points": points,
+            "joined": asdict(self.joined) if self.joined else None,
         }
 
 

@@ -27,6 +27,7 @@ from advisor.advice.planning import (
 from advisor.advice.recommendation import Recommendation
 from advisor.advice.scenario import Verdict, decide, facts_of, judge_size
 from advisor.advice.timetable import Timetable, offers_of
+from advisor.advice.together import probe_together
 from advisor.data.prepare import prepare
 from advisor.data.views import clean_view
 from advisor.network.input_size import resize_input
@@ -115,6 +116,10 @@ def recommend(
         prepared, chosen, network, catalog=catalog, images=images, seed=seed, progress=progress, codes=codes
     )
     measured, curve, stages = inspected.measured, inspected.curve, inspected.stages
+    with progress.task("Reading stages together", 1) as advance:
+        families = prepared.dataset.families(measured.rows)
+        curve = replace(curve, joined=probe_together(curve, measured.features, families))
+        advance(1)
     splits = prepared.profile.splits
     if len(inspected.classes) < len(prepared.dataset.classes):
         progress.say(

@@ -98,15 +98,24 @@ def create_cosine(width: int, classes: int, *, scale: float) -> nn.Module:
 
 
 def fit_ridge_head(
-    module: nn.Module, features: Tensor, labels: Tensor, *, weights: Tensor | None = None, scaled: bool = False
+    module: nn.Module,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    weights: Tensor | None = None,
+    families: Tensor | None = None,
+    scaled: bool = False,
 ) -> None:
     """Set a linear layer to the calibrated closed-form probe; labels (n,) int64, or (n, classes) of 0 and 1."""
-    from advisor.network.ridge import fit_ridge
+    from advisor.network.ridge_by_parts import fit_ridge_by_parts
     from advisor.task import task_of_labels
 
     sample_weight, classes = None if weights is None else weights.numpy(), _classes(module)
     known = task_of_labels(labels, classes).array(labels)
-    ridge = fit_ridge(features.numpy(), known, classes, weights=sample_weight, scaled=scaled)
+    together = None if families is None else families.numpy()
+    ridge = fit_ridge_by_parts(
+        features.numpy(), known, classes, weights=sample_weight, families=together, scaled=scaled
+    )
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 
@@ -150,21 +159,25 @@ def fit_svm_head(
     _set_fitted(module, model.coef_, model.intercept_, model.classes_, mean, scale)
 
 
-def fit_sigmoid_head(module: nn.Module, features: Tensor, labels: Tensor, *, scaled: bool = False) -> None:
+def fit_sigmoid_head(
+    module: nn.Module, features: Tensor, labels: Tensor, *, families: Tensor | None = None, scaled: bool = False
+) -> None:
     """Set a linear layer to ridge regression of each class, calibrated as probabilities of its own.
 
     Args:
         module: one `torch.nn.Linear`.
         features: (n, width).
         labels: (n, classes) of 0 and 1, or (n,) int64.
+        families: (n,) equal for rows that are left out together where the penalty is chosen.
         scaled: the columns have the scale that they shall have.
     """
-    from advisor.network.ridge import fit_ridge
+    from advisor.network.ridge_by_parts import fit_ridge_by_parts
     from advisor.task import task_of_labels
 
     classes = _classes(module)
     each = task_of_labels(labels, classes).one_hot(labels).bool().numpy()  # one problem a class in any case
-    ridge = fit_ridge(features.numpy(), each, classes, scaled=scaled)
+    together = None if families is None else families.numpy()
+    ridge = fit_ridge_by_parts(features.numpy(), each, classes, families=together, scaled=scaled)
     _set(module, ridge.weight * ridge.temperature, ridge.bias * ridge.temperature)
 
 

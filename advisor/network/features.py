@@ -16,9 +16,11 @@ import torch
 from advisor.data.cache import cache_dir, disk_errors
 from advisor.data.views import clean_view
 from advisor.errors import BackboneError
+from advisor.network.kept import CLEAN, View
 from advisor.network.sweep import batch_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,8 +53,10 @@ class FeatureStore:
     _chunk: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, pixels: PixelStore, network: nn.Module, stages: Stages, spec: InputSpec) -> FeatureStore:
-        """The store of these pixels under this network, its weights, its stages and its input."""
+    def open(
+        cls, pixels: PixelStore, network: nn.Module, stages: Stages, spec: InputSpec, view: View = CLEAN
+    ) -> FeatureStore:
+        """The store of a view of these pixels under this network, its weights, its stages and its input."""
         import timm
 
         # The printed network tells apart architectures that share weights: paddings, activations.
@@ -61,6 +65,8 @@ class FeatureStore:
             f"{_FORMAT}|{timm.__version__}|{numerics(network)}|{spec}|{taps}|{stages.codes}|{network}|"
             f"{weights_digest(network)}"
         )
+        if not view.clean:
+            key = f"{key}|{view}"
         name = f"{pixels.folder.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
         return cls(cache_dir("features") / name)
 
@@ -184,8 +190,9 @@ def compute_features(
     store: FeatureStore,
     device: torch.device,
     progress: Progress,
+    view: View = CLEAN,
 ) -> list[NDArray[np.float32]]:
-    """Pooled features of every stage for these rows; only what is missing is computed.
+    """Pooled features of every stage for a view of these rows; only what is missing is computed.
 
     Returns:
         For each stage (len(rows), width) float32, in the order of `rows`.
@@ -197,14 +204,40 @@ def compute_features(
             first = clean_view(torch.from_numpy(pixels.batch(missing[:1])).to(device), spec)
             sweeper = sweeper.folded(first)
         try:
-            size = batch_for(device)
             with progress.task("Reading features", len(missing)) as advance:
-                for start in range(0, len(missing), size):
-                    batch = missing[start : start + size]
-                    images = clean_view(torch.from_numpy(pixels.batch(batch)).to(device), spec)
-                    swept = sweeper(images)
-                    store.add(batch, [value.cpu().numpy() for value in swept.pooled])
+                for batch, pooled in _swept(sweeper, pixels, missing, spec, device, view):
+                    store.add(batch, pooled)
                     advance(len(batch))
         finally:
             store.flush()
     return store.get(rows)
+
+
+def draw_features(
+    sweeper: Sweeper,
+    pixels: PixelStore,
+    rows: NDArray[np.int64],
+    spec: InputSpec,
+    *,
+    device: torch.device,
+    progress: Progress,
+    view: View,
+) -> list[NDArray[np.float32]]:
+    """The same for a view that nobody will ask for again: nothing is kept on disk."""
+    with progress.task("Reading features", len(rows)) as advance:
+        parts = []
+        for batch, pooled in _swept(sweeper, pixels, rows, spec, device, view):
+            parts.append(pooled)
+            advance(len(batch))
+    return [np.concatenate(stage) for stage in zip(*parts, strict=True)]
+
+
+def _swept(
+    sweeper: Sweeper, pixels: PixelStore, rows: NDArray[np.int64], spec: InputSpec, device: torch.device, view: View
+) -> Iterator[tuple[NDArray[np.int64], list[NDArray[np.float32]]]]:
+    """Batches of rows with their pooled features at every stage."""
+    size = batch_for(device)
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        images = view.of(torch.from_numpy(pixels.batch(batch)).to(device), batch.tolist(), spec)
+        yield batch, [value.cpu().numpy() for value in sweeper(images).pooled]

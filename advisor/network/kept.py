@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 import os
@@ -14,13 +15,19 @@ import numpy as np
 import torch
 
 from advisor.data.cache import MANIFEST, checksum
-from advisor.data.views import AUGMENTATIONS
+from advisor.data.views import AUGMENTATIONS, augmented_view, clean_view
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from advisor.types import InputSpec
+
+
+MIRROR = "mirror"  # the clean view, left and right exchanged
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,17 @@ class View:
     """Which view of the images.
 
     Attributes:
-        kind: one of `advisor.data.views.AUGMENTATIONS`; ignored for number 0.
+        kind: one of `advisor.data.views.AUGMENTATIONS`, or `mirror`, which is drawn at no random; ignored for number 0.
         number: 0 is the clean view, 1 and up are random ones of the kind.
+        draw: views of another draw have other pictures; 0 is the one that all trials share.
     """
 
     kind: str
     number: int
+    draw: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in AUGMENTATIONS or self.number < 0:
+        if self.kind not in (*AUGMENTATIONS, MIRROR) or self.number < 0:
             raise ValueError(f"no such view: {self}")
 
     @property
@@ -44,8 +53,33 @@ class View:
         """Whether this is what the network sees in evaluation."""
         return self.number == 0 or self.kind == "none"
 
+    def of(self, pixels: Tensor, rows: Sequence[int], spec: InputSpec) -> Tensor:
+        """This view of some images, (B, 3, size, size); what is drawn for an image depends on its row only.
+
+        Args:
+            pixels: (B, side, side, 3) uint8 from the pixel store, on any device.
+            rows: (B,) their places in the store.
+            spec: of the backbone.
+        """
+        if self.clean:
+            return clean_view(pixels, spec)
+        if self.kind == MIRROR:
+            return clean_view(pixels, spec).flip(-1)
+        generator = torch.Generator()
+        return torch.cat([
+            augmented_view(image[None], spec, self.kind, generator.manual_seed(self._seed(row)))
+            for image, row in zip(pixels, rows, strict=True)
+        ])  # fmt: skip
+
+    def _seed(self, row: int) -> int:
+        digest = hashlib.sha256(f"{self.draw}|{self.number}|{row}".encode()).digest()
+        return int.from_bytes(digest[:7], "big")
+
     def __str__(self) -> str:
         return "clean" if self.clean else f"{self.kind}-{self.number}"
+
+
+CLEAN, MIRRORED = View("none", 0), View(MIRROR, 1)
 
 
 class Activations:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LAMBDAS = tuple(float(v) for v in np.logspace(-4, 2, 25))
 SHARED_VARIANCE = 0.3  # of the mean variance of all columns, added to each
-_TINY = 1e-12
+TINY = 1e-12
 _SMALL = 2048  # rows of a matrix; larger ones gain from threads
 _BLOCK = 1 << 24  # numbers of the families that are solved for at a time
 
@@ -75,7 +75,7 @@ def fit_ridge(
         weights: (n,) of the images in the squared error, with mean 1; equal by default. See
             `advisor.task.Task.class_weights`.
         families: (n,) equal for images that are left out together; by default each is by itself.
-        scaled: the columns have the scale that they shall have.
+        scaled: the columns have the scale that they shall have, as those of several stages beside each other.
 
     Raises:
         ValueError: there is no penalty to choose from, or one family has all the images.
@@ -90,22 +90,22 @@ def fit_ridge(
     middle, centre = share @ X, share @ Y
     X, Yc = root * (X - middle), root * (Y - centre)
     # The thin singular value decomposition X = Q √e Vᵀ, from the smaller of the two Gram matrices.
-    e, vectors = _eigh(X @ X.T if n <= d else X.T @ X)
+    e, vectors = eigh(X @ X.T if n <= d else X.T @ X)
     keep = e > e.max(initial=0.0) * 1e-13
     e, vectors = e[keep], vectors[:, keep]
     Q = vectors if n <= d else (X @ vectors) / np.sqrt(e)
     V = (X.T @ vectors) / np.sqrt(e) if n <= d else vectors
     Z = Q.T @ Yc
     Q2 = Q**2
-    together = _together(families, Q.shape[1])
+    blocks = together(families, Q.shape[1])
     best: tuple[float, float, NDArray[np.float64]] | None = None
     for lam in lambdas:
         f = e / (e + lam)
         residual = Yc - Q @ (f[:, None] * Z)
-        own = np.maximum(1 - share - Q2 @ f, _TINY)
+        own = np.maximum(1 - share - Q2 @ f, TINY)
         loo_residual = residual / own[:, None]  # of the scaled rows, so its square is already weighted
-        for rows in together:
-            loo_residual[rows] = _without_family(Q[rows], f, share[rows], residual[rows])
+        for rows in blocks:
+            loo_residual[rows] = without_family(Q[rows], f, share[rows], residual[rows])
         error = float(np.mean(loo_residual**2))
         if best is None or error < best[0]:
             best = (error, lam, Y - loo_residual / root)
@@ -118,7 +118,7 @@ def fit_ridge(
     return Ridge(weight, bias, lam, loo, task.temperature(loo, labels, doubt=1.0))
 
 
-def _together(families: NDArray[np.int64] | None, rank: int) -> list[NDArray[np.int64]]:
+def together(families: NDArray[np.int64] | None, rank: int) -> list[NDArray[np.int64]]:
     """Rows of the families that have several, families of one size stacked: (families, size), in blocks."""
     if families is None:
         return []
@@ -134,7 +134,7 @@ def _together(families: NDArray[np.int64] | None, rank: int) -> list[NDArray[np.
     return blocks
 
 
-def _without_family(
+def without_family(
     Q: NDArray[np.float64], f: NDArray[np.float64], share: NDArray[np.float64], residual: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Residuals (families, size, classes) of classifiers fitted without each family.
@@ -147,7 +147,7 @@ def _without_family(
     """
     root = np.sqrt(share)
     hat = (Q * f) @ Q.transpose(0, 2, 1) + root[:, :, None] * root[:, None, :]
-    left = (1 + _TINY) * np.eye(Q.shape[1]) - hat
+    left = (1 + TINY) * np.eye(Q.shape[1]) - hat
     return np.asarray(np.linalg.solve(left, residual))
 
 
@@ -180,7 +180,7 @@ def standardise(
     """
     X = np.asarray(features, dtype=np.float64)
     mean, std = X.mean(0), X.std(0)
-    varies = std > _TINY * np.maximum(1.0, np.abs(mean))
+    varies = std > TINY * np.maximum(1.0, np.abs(mean))
     scale = (
         np.where(varies, np.sqrt(std**2 + SHARED_VARIANCE * np.mean(std[varies] ** 2)), np.inf)
         if varies.any()
@@ -190,9 +190,10 @@ def standardise(
     return scaled, mean, scale * np.sqrt(X.shape[1])
 
 
-def _eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from scipy.linalg import eigh
+def eigh(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues, not below zero, and eigenvectors of a symmetric matrix."""
+    from scipy import linalg
 
     with one_blas_thread() if len(matrix) <= _SMALL else nullcontext():
-        values, vectors = eigh(matrix, check_finite=True)
+        values, vectors = linalg.eigh(matrix, check_finite=True)
     return np.maximum(values, 0.0), vectors

@@ -42,6 +42,26 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What of a network a head reads.
+
+    Attributes:
+        tap: number of the stage, after which the network is cut.
+        also: numbers of earlier stages whose features stand before those of the tap, ascending.
+        mirrored: whether features are the mean over an image and its mirror image.
+    """
+
+    tap: int
+    also: tuple[int, ...] = ()
+    mirrored: bool = False
+
+    @property
+    def stages(self) -> tuple[int, ...]:
+        """Numbers of all the stages, ascending."""
+        return (*self.also, self.tap)
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """Ordered stages, input side first; the classifier is not among them.
 
@@ -64,6 +84,10 @@ class Stages:
     def tap_index(self, fraction: float) -> int:
         """Number of stages kept below the tap, 1..len, for a tap fraction; 1.0 is the penultimate vector."""
         return min(len(self), max(1, round(fraction * len(self))))
+
+    def also_indices(self, fractions: Sequence[float], tap: int) -> tuple[int, ...]:
+        """Stages below a tap that are read beside it, ascending, for fractions of the stages; none twice."""
+        return tuple(sorted({stage for fraction in fractions if (stage := self.tap_index(fraction)) < tap}))
 
     def frozen_index(self, depth: float, tap: int) -> int:
         """Number of stages frozen, 0..tap, for a freeze depth as a fraction of the stages below the tap."""

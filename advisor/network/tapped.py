@@ -29,6 +29,8 @@ class TappedNetwork(nn.Module):
         super().__init__()
         self.trunk, self.pool = tuned.trunk, tuned.pool
         self.head: nn.Module = nn.Sequential(tuned.standardise, tuned.head)
+        self.joined = bool(tuned.also)  # what is handed on is pooled already, since it comes from several stages
+        self.mirrored = tuned.mirrored
         self.num_classes = classes
         self.num_features = self.head_hidden_size = len(tuned.standardise.mean)
         self.pretrained_cfg: dict[str, object] = {}
@@ -39,14 +41,20 @@ class TappedNetwork(nn.Module):
         }
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """What the last stage hands on: (B, 3, H, W) to (B, C, h, w), (B, N, C) or (B, C)."""
+        """What the last stage hands on: (B, 3, H, W) to (B, C, h, w), (B, N, C) or (B, C).
+
+        Where several stages are read, their pooled features, (B, width).
+        """
         out = self.trunk(images)
+        if self.joined:
+            pooled: Tensor = self.pool(out)
+            return pooled
         features: Tensor = out["tap"] if isinstance(out, dict) else out
         return features
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
         """Pooled (B, width), or logits (B, classes)."""
-        pooled: Tensor = self.pool(features)
+        pooled: Tensor = features if self.joined else self.pool(features)
         if pre_logits or self.num_classes == 0:
             return pooled.mean(1) if pooled.ndim == 3 else pooled
         logits: Tensor = self.head(pooled)
@@ -54,7 +62,12 @@ class TappedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, classes); pooled features (B, width) without a classifier."""
-        return self.forward_head(self.forward_features(images))
+        logits = self.forward_head(self.forward_features(images))
+        if not self.mirrored or self.training or isinstance(self.head, nn.Identity):
+            return logits
+        both = [self.forward_head(self.forward_features(some), pre_logits=True) for some in (images, images.flip(-1))]
+        answer: Tensor = self.head((both[0] + both[1]) / 2)
+        return answer
 
     def get_classifier(self) -> nn.Module:
         """The part that tells the classes apart."""

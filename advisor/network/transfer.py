@@ -3,67 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from advisor.errors import BackboneError, UsageError, closest
+from advisor.network.cutting import JoinedPool, Pool, cut
 from advisor.network.ridge import SHARED_VARIANCE
-from advisor.network.stages import TOKENS
+from advisor.network.stages import Reading
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from advisor.network.stages import Stages
 
 
-_TINY = 1e-12
-
-
-class Pool(nn.Module):
-    """From positions to one vector an image, the codes: (B, C, H, W) or (B, H, W, C) or (B, N, C) to (B, width).
-
-    `mean` averages over positions. `relu` averages the positive parts (CS231n's ReLU'd codes). `mean+std` puts the
-    standard deviation over positions beside the mean, so the width doubles: a channel that answers strongly in a few
-    places no longer looks like one that answers weakly everywhere.
-
-    Args:
-        channels_last: whether 4-D input is (B, H, W, C).
-        codes: one of `advisor.network.stages.CODES`; or `tokens`, which keeps all positions: (B, N, width).
-    """
-
-    def __init__(self, *, channels_last: bool, codes: str = "mean") -> None:
-        super().__init__()
-        self.channels_last = channels_last
-        self.codes = codes
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Pool; of (B, C), already one vector an image, only `relu` changes anything."""
-        if self.codes == TOKENS:
-            return self._positions(features)
-        if self.codes == "relu":
-            features = features.relu()
-        if features.ndim == 2:
-            return features
-        positions = {3: (1,), 4: (1, 2) if self.channels_last else (2, 3)}[features.ndim]
-        mean = features.mean(positions)
-        if self.codes != "mean+std":
-            return mean
-        # The small constant keeps the gradient of the root finite where all positions are equal.
-        return torch.cat((mean, (features.var(positions, correction=0) + _TINY).sqrt()), dim=1)
-
-    def _positions(self, features: Tensor) -> Tensor:
-        if features.ndim == 4:
-            return features.flatten(1, 2) if self.channels_last else features.flatten(2).transpose(1, 2)
-        if features.ndim != 3:
-            raise BackboneError(
-                "At this tap the network gives one vector an image, and the head reads one for each position.",
-                ways=["tap earlier: [features] tap = 0.8", "use a head that reads pooled features"],
-                hint="advisor heads",
-            )
-        return features
+__all__ = ["JoinedPool", "Pool", "Standardise", "Tail", "TransferNetwork", "cut", "pick_device"]
 
 
 class Standardise(nn.Module):
@@ -94,6 +52,12 @@ class Standardise(nn.Module):
         scale = torch.where(varies, (std**2 + shared).sqrt(), torch.ones_like(std)) * features.shape[1] ** 0.5
         return cls(mean, scale)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Standardise]) -> Standardise:
+        """Of the features of several stages beside each other: each stage has the same share of the unit length."""
+        scale = torch.cat([part.scale for part in parts]) * len(parts) ** 0.5
+        return cls(torch.cat([part.mean for part in parts]), scale)
+
     def forward(self, features: Tensor) -> Tensor:
         """(B, width) to (B, width) with zero mean and variance 1/width over the training images."""
         return (features - self.mean) / self.scale
@@ -115,25 +79,49 @@ class TransferNetwork(nn.Module):
         network: a pretrained network with or without its classifier; it is taken over, not copied.
         stages: of that network.
         tap: number of stages kept, 1..len(stages).
-        standardise: of the pooled features at the tap.
+        standardise: of the pooled features that the head reads.
         head: from standardised (B, width) to (B, classes).
+        also: earlier stages whose pooled features the head reads before those of the tap, ascending.
+        mirrored: whether it answers, in evaluation mode, to the mean features of an image and its mirror image.
     """
 
-    def __init__(self, network: nn.Module, stages: Stages, tap: int, standardise: Standardise, head: nn.Module) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        stages: Stages,
+        tap: int,
+        standardise: Standardise,
+        head: nn.Module,
+        *,
+        also: tuple[int, ...] = (),
+        mirrored: bool = False,
+    ) -> None:
         super().__init__()
-        self.trunk, self.pool = cut(network, stages, tap)
+        self.trunk, self.pool = cut(network, stages, tap, also)
         self.standardise = standardise
         self.head = head
         self.tap = tap
+        self.also = also
+        self.mirrored = mirrored
         self.codes = stages.codes
         self.frozen = 0
         self.stages = stages
         self._still: list[nn.Module] = []
 
     def features(self, images: Tensor) -> Tensor:
-        """Pooled features at the tap: (B, 3, H, W) to (B, width)."""
+        """Pooled features of the stages that the head reads: (B, 3, H, W) to (B, width)."""
+        if self.mirrored and not self.training:
+            return (self._pooled(images) + self._pooled(images.flip(-1))) / 2
+        return self._pooled(images)
+
+    @property
+    def reading(self) -> Reading:
+        """What of the network the head reads."""
+        return Reading(self.tap, self.also, self.mirrored)
+
+    def _pooled(self, images: Tensor) -> Tensor:
         out = self.trunk(images)
-        if isinstance(out, dict):
+        if isinstance(out, dict) and not self.also:
             out = out["tap"]
         pooled: Tensor = self.pool(out)
         return pooled
@@ -228,40 +216,6 @@ class Tail(nn.Module):
         self.training = mode
         self._whole[0].train(mode)
         return self
-
-
-def cut(network: nn.Module, stages: Stages, tap: int) -> tuple[nn.Module, nn.Module]:
-    """The network up to a tap, and the pooling that makes its output (B, width).
-
-    At the last stage this is the whole network without its classifier. At an earlier one the part
-    above the tap is removed by tracing, so neither time nor memory is spent on it.
-
-    Raises:
-        BackboneError: the network cannot be traced.
-    """
-    if tap == len(stages) and stages.codes == TOKENS:
-        network.reset_classifier(0, "")  # type: ignore[operator]
-        layout = str(getattr(network, "output_fmt", "NCHW"))
-        return network, Pool(channels_last=layout.endswith("NHWC"), codes=TOKENS)
-    if tap == len(stages):
-        network.reset_classifier(0)  # type: ignore[operator]
-        return network, Pool(channels_last=False, codes="relu") if stages.codes == "relu" else nn.Identity()
-    from timm.models import create_feature_extractor
-
-    stage = stages.stages[tap - 1]
-    where = stage.tap
-    try:
-        with warnings.catch_warnings():
-            # Training and evaluation differ by their dropout nodes, far below the node that is named.
-            warnings.filterwarnings("ignore", message="NOTE: The nodes obtained by tracing")
-            trunk = create_feature_extractor(network, return_nodes={where: "tap"})
-    except Exception as error:
-        raise BackboneError(
-            f"`{type(network).__name__}` cannot be cut after `{where}`: {str(error).splitlines()[0]}",
-            ways=["use the penultimate features: [features] tap = 1.0", "use another backbone"],
-            hint="advisor recommend --backbone lite0",
-        ) from error
-    return trunk, Pool(channels_last=stage.channels_last, codes=stages.codes)
 
 
 def pick_device(name: str) -> torch.device:

@@ -147,6 +147,10 @@ def save_bundle(
         "temperature": temperature,
         "input": input_config(backbone.input),
     }
+    if network.also:
+        ours["also"] = list(network.also)
+    if network.mirrored:
+        ours["mirrored"] = True
     if ranges:
         ours["range"] = ranges.to_dict()
     old = folder.with_name(f".{folder.name}.old")
@@ -270,6 +274,8 @@ def _save_for_timm(
     from timm.models import save_for_hf
     from torch import nn
 
+    if network.mirrored:
+        return False
     if not (isinstance(network.pool, nn.Identity) and isinstance(network.head, nn.Linear) and backbone.architecture):
         return False
     if not timm.is_model(backbone.architecture):
@@ -342,6 +348,11 @@ def _build(folder: Path, config: ModelConfig, ours: OwnConfig, catalog: Catalog 
     )
     if ours["tap"] not in range(1, len(stages) + 1):
         raise ValueError(f"it reads stage {ours['tap']!r} of a network that has {len(stages)}")
-    tuned = TransferNetwork(network, stages, ours["tap"], standardise, head)
+    also = tuple(ours.get("also", ()))
+    if any(stage not in range(1, ours["tap"]) for stage in also):
+        raise ValueError(f"it reads stages {also!r} before stage {ours['tap']}")
+    tuned = TransferNetwork(
+        network, stages, ours["tap"], standardise, head, also=also, mirrored=bool(ours.get("mirrored"))
+    )
     tuned.load_state_dict(state, strict=True)
     return tuned

@@ -36,6 +36,8 @@ class OwnConfig(TaskConfig):
     backbone: str
     architecture: str
     tap: int
+    also: NotRequired[Sequence[int]]
+    mirrored: NotRequired[bool]
     codes: NotRequired[str]
     head: HeadConfig
     temperature: NotRequired[float]

@@ -28,6 +28,7 @@ from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import load_plan
 from advisor.recipe.values import steps_per_epoch
+from advisor.records.trial import stages_said
 from advisor.tuning.settings import balance_mode, batchnorm_mode
 from advisor.tuning.source import kept_views
 from advisor.tuning.space import SearchSpace
@@ -47,11 +48,10 @@ MOST_LINES = 99
 _SAME = 1e-4  # of the largest feature
 # What the script can say. A value of another key must be the one that does nothing.
 _SAID = frozenset({
-    "features.tap", "features.codes", "features.weights", "features.input_size", "features.fit", "features.cache",
-    "features.views",
-    "head.name", "head.init", "head.linear.l2", "head.svm.l2", "freeze.depth", "freeze.batchnorm", "optimizer.name",
-    "optimizer.lr", "optimizer.lr_ratio", "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs",
-    "train.batch_size", "train.warmup",
+    "features.tap", "features.also", "features.mirrored", "features.codes", "features.weights", "features.input_size",
+    "features.fit", "features.cache", "features.views", "head.name", "head.init", "head.linear.l2", "head.svm.l2",
+    "freeze.depth", "freeze.batchnorm", "optimizer.name", "optimizer.lr", "optimizer.lr_ratio",
+    "optimizer.weight_decay", "optimizer.clip", "train.steps", "train.epochs", "train.batch_size", "train.warmup",
     "train.label_smoothing", "train.augment", "train.balance", "train.parts", "train.lora_rank",
 })  # fmt: skip
 _NOTHING: Mapping[str, object] = {
@@ -161,7 +161,8 @@ def eject(
 def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) -> None:
     """Refuse what the script would do otherwise than the search."""
     kind, dataset = context.catalog.head(values.head.name), context.prepared.dataset
-    tap = context.stages.tap_index(values.features.tap)
+    read = values.features.reading(context.stages)
+    tap, also = read.tap, read.also
     tuned = context.stages.frozen_index(values.freeze.depth, tap) < tap
     odd = [f"{key} = {value}" for key, value in values.to_flat().items()
            if key not in _SAID and value != _NOTHING.get(key, object()) and not key.startswith("search.")]  # fmt: skip
@@ -169,6 +170,10 @@ def _require_sayable(values: TrialValues, context: TrialContext, recipe: str) ->
     problems = [
         f"the head `{kind.name}`, where it knows {', '.join(_HEADS)}" if kind.name not in _HEADS else "",
         f"{', '.join(odd)}" if odd and kind.name in _HEADS else "",
+        "answers that are the mean over an image and its mirror image" if read.mirrored else "",
+        "a training of a head that reads several stages" if tuned and also else "",
+        f"several stages read as `{context.stages.codes}`" if also and context.stages.codes != "mean" else "",
+        "a head fitted to several views of each image" if not tuned and values.view_kind else "",
         "a random head on a frozen network" if not tuned and values.head.init != "probe" else "",
         f"the augmentation `{values.augment}`"
         if tuned and values.augment not in _VIEWS else "",
@@ -263,7 +268,9 @@ def _words(
     """What the template is filled with, and what the script says it does otherwise."""
     spec, stages, kind = context.backbone.input, context.stages, values.head.name
     tuned, classes = frozen < tap, context.classes
-    pooled, width = _pooled(context, tap)
+    also = values.features.reading(stages).also
+    hooked, widths = _hooked(context, (*also, tap)) if also else ({}, [])
+    pooled, width = ("", sum(widths)) if also else _pooled(context, tap)
     edge = (spec.resize - spec.size) // 2
     notes: list[str] = []
     words: dict[str, object] = {
@@ -272,7 +279,8 @@ def _words(
         "mean": repr(list(spec.mean)), "std": repr(list(spec.std)),
         "offset": 2 * edge + spec.size - spec.resize, "fit": spec.fit, "fit_words": _FIT_WORDS[spec.fit],
         "fill": repr(spec.fill),
-        "tap": in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) else "",
+        "tap": in_quotes(stages.stages[tap - 1].tap) if tap < len(stages) and not also else "",
+        "hooked": hooked, "widths": widths, "top": tap == len(stages),
         "pooled": pooled, "width": width, "momentum": "",
     }  # fmt: skip
     if tuned:
@@ -289,7 +297,8 @@ def _words(
     elif values.freeze.batchnorm == "adabn":
         notes.append("The statistics of BatchNorm in its weights were taken anew from the training images.")
     test, count = float(report.test or 0.0), report.test_images
-    how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else f"read at stage {tap} of {len(stages)}"
+    read = f"read at {stages_said((*also, tap))} of {len(stages)}"
+    how = f"stages {frozen + 1} to {tap} of {len(stages)} trained" if tuned else read
     words["title"] = in_quotes(f"{context.backbone.name} for {classes} classes, {how}: what a search found best.")
     about = (
         f"Written by transfer-advisor {__version__}, whose own model had {test:.4f} of {count} test images right. "
@@ -357,6 +366,20 @@ def _pooled(context: TrialContext, tap: int) -> tuple[str, int]:
     if codes == "mean+std":
         return f"torch.cat((found.mean({places}), (found.var({places}, correction=0) + 1e-12).sqrt()), 1)", width
     return f"{name}.mean({places})", width
+
+
+def _hooked(context: TrialContext, read: tuple[int, ...]) -> tuple[dict[str, str], list[int]]:
+    """Modules whose answers are read together, each with the places that its mean is over; and all stages' widths."""
+    places: dict[str, str] = {}
+    for stage in (context.stages.stages[number - 1] for number in read):
+        if stage.tap:
+            trunk, pool = cut(copy.deepcopy(context.network), context.stages, context.stages.stages.index(stage) + 1)
+            with torch.inference_mode():
+                answer = trunk.eval()(context.clean(context.rows("train")[:1]))["tap"]
+            last = isinstance(pool, Pool) and pool.channels_last
+            places[in_quotes(stage.tap)] = {2: "()", 3: "(1,)", 4: "(1, 2)" if last else "(2, 3)"}[answer.ndim]
+    widths = [int(context.raw_features("train", number).shape[1]) for number in read]
+    return places, widths
 
 
 def _data_line(location: str) -> str:

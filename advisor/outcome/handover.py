@@ -364,7 +364,7 @@ def _test_logits(context: TrialContext, winner: ScoredTrial, network: TransferNe
     if not winner.head_only or network.codes == TOKENS:
         with context.progress.task("Testing", len(rows)) as advance:
             return predict_logits(network, context, rows, advance)
-    raw = context.raw_features("test", network.tap)
+    raw = context.raw_features("test", network.reading)
     with torch.inference_mode():
         logits: Tensor = network.head.cpu()(network.standardise.cpu()(raw))
     return logits

@@ -135,7 +135,8 @@ def tune(
             # The features of the training images are the probe, and the probe is the floor: they come first.
             context.features("train", len(context.stages))
         progress.say(_intentions(opened, wanted, seconds))
-        finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * len(context.rows("test")) * context.seconds_per_image()
+        read = len(context.rows("test")) * (2 if search.may_mirror else 1)
+        finish = reserve + _FINISH_SECONDS + _TEST_MARGIN * read * context.seconds_per_image()
         finish = min(finish, _MOST_FOR_TEST * seconds)  # a slow moment of the machine must not eat the search
         deadline = began + seconds - finish
         try:

@@ -24,7 +24,7 @@ from advisor.recipe.schema import (
     Value,
     key_of,
 )
-from advisor.recipe.values import growth_of
+from advisor.recipe.values import fractions_of, growth_of
 from advisor.units import parse_duration
 
 if TYPE_CHECKING:
@@ -180,6 +180,9 @@ class _Checker:
                 continue
             for key, value in inside.items():
                 self._value(f"{section}.{key}", value, values)
+        also, tap = values.get("features.also"), values.get("features.tap", 1.0)
+        if isinstance(also, str) and isinstance(tap, int | float) and any(one >= tap for one in _fractions(also)):
+            self.problem("features.also", f"found {_show(also)}; stages below the tap are allowed, which is {tap:g}")
         return Recipe(name, summary, scenario, when, values)
 
     def plain_table(self, table: _Table, name: str, keys: Mapping[str, type]) -> _Table:
@@ -239,16 +242,25 @@ class _Checker:
         checked = self._checked(path, value, key)
         if checked is not None:
             into[path] = checked
-        if path == "train.grow_from" and isinstance(checked, str):
-            try:
-                growth_of(checked)
-            except ValueError as error:
-                self.problem(path, str(error))
-        if path == "search.budget" and isinstance(checked, str):
-            try:
-                parse_duration(checked)
-            except UsageError:
-                self.problem(path, f"found {_show(value)}; a length of time such as 90s, 20m or 1h30m is allowed")
+            self._meaning(path, checked)
+
+    def _meaning(self, path: str, value: Value) -> None:
+        """Refuse text that is none of what its key is written in."""
+        texts = value.choices if isinstance(value, Choices) else (value,)
+        for text in texts:
+            if path == "train.grow_from" and isinstance(text, str):
+                try:
+                    growth_of(text)
+                except ValueError as error:
+                    self.problem(path, str(error))
+            if path == "features.also" and text and not _fractions(text):
+                allowed = 'one or two fractions of the stages such as "0.5" or "0.4 0.7", or ""'
+                self.problem(path, f"found {_show(text)}; {allowed} is allowed")
+            if path == "search.budget" and isinstance(text, str):
+                try:
+                    parse_duration(text)
+                except UsageError:
+                    self.problem(path, f"found {_show(text)}; a length of time such as 90s, 20m or 1h30m is allowed")
 
     def _head_table(self, path: str, table: _Table, into: dict[str, Value]) -> None:
         name = path.removeprefix("head.")
@@ -345,6 +357,14 @@ class _Checker:
         else:
             return True
         return False
+
+
+def _fractions(text: object) -> tuple[float, ...]:
+    """What `features.also` says; nothing where it cannot be understood."""
+    try:
+        return fractions_of(str(text))
+    except ValueError:
+        return ()
 
 
 _KINDS = {str: "text", int: "a whole number", bool: "true or false", float: "a number"}

@@ -90,6 +90,17 @@ KEYS: Mapping[str, Key] = {
         0.0,
         1.0,
     ),
+    "features.also": Key(
+        str,
+        "",
+        'earlier stages that the head reads beside the tap, as fractions of the stages: "0.5" or "0.4 0.7"; empty is '
+        "none",
+    ),
+    "features.mirrored": Key(
+        bool,
+        False,
+        "answer with the mean over an image and its mirror image, which takes twice the time at prediction",
+    ),
     "features.codes": Key(
         str,
         "mean",
@@ -115,7 +126,8 @@ KEYS: Mapping[str, Key] = {
         str,
         "auto",
         "what the frozen part computes: views once and kept, or fresh ones every epoch; auto keeps what is worth it, "
-        "and a head that trains alone reads clean features, computed once",
+        "and a head that trains alone reads clean features, computed once; one fitted in closed form learns from all "
+        "its views at once, which every trial shares, or fresh ones of its own",
         choices=("auto", "views", "fresh"),
         searchable=False,
     ),

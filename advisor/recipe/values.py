@@ -9,14 +9,18 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from advisor.network.stages import Reading
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from advisor.network.stages import Stages
     from advisor.types import Scalar
 
 BACKBONE = "backbone.name"
-_BALANCE = "train.balance"
+_BALANCE, _AUGMENT = "train.balance", "train.augment"
 _PASSES, _LEAST_STEPS = 30, 300
+MOST_ALSO = 2  # stages beside the tap; more columns than that brought nothing (benchmarks/several_stages.py)
 JUDGEMENTS = 10  # of a training on the validation images
 _T = TypeVar("_T")
 
@@ -29,8 +33,27 @@ class FeatureValues:
     weights: str = "pretrained"
     input_size: int = 0
     fit: str = "crop"
+    also: str | None = None
+    mirrored: bool | None = None
     cache: str | None = None
     views: int | None = None
+
+    def reading(self, stages: Stages) -> Reading:
+        """What of a network with these stages the head reads."""
+        tap = stages.tap_index(self.tap)
+        return Reading(tap, stages.also_indices(fractions_of(self.also or ""), tap), bool(self.mirrored))
+
+
+def fractions_of(text: str) -> tuple[float, ...]:
+    """What `features.also` says: fractions of the stages, separated by blanks.
+
+    Raises:
+        ValueError: something is no number above 0 and below 1, or there are more than two.
+    """
+    fractions = tuple(float(word) for word in text.split())
+    if len(fractions) > MOST_ALSO or not all(0 < fraction < 1 for fraction in fractions):
+        raise ValueError(f"`{text}` is not one or two fractions of the stages")
+    return fractions
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +168,8 @@ class TrialValues:
         optimizer: None where nothing takes gradient steps.
         train: likewise.
         backbone: its name where several are searched; empty otherwise.
+        view_kind: random views that a head fitted in closed form learns from, as `train.augment` names them; empty
+            where it learns from the clean ones alone, or takes steps.
     """
 
     features: FeatureValues = FeatureValues()
@@ -154,6 +179,7 @@ class TrialValues:
     optimizer: OptimizerValues | None = None
     train: TrainValues | None = None
     backbone: str = ""
+    view_kind: str = ""
 
     @property
     def steps(self) -> tuple[OptimizerValues, TrainValues]:
@@ -169,7 +195,7 @@ class TrialValues:
     @property
     def augment(self) -> str:
         """Random views of the images; `none` where the plain ones are read."""
-        return (self.train.augment if self.train else None) or "none"
+        return (self.train.augment if self.train else self.view_kind) or "none"
 
     @property
     def drop_path(self) -> float:
@@ -222,6 +248,8 @@ class TrialValues:
             part = getattr(self, name)
             if part is not None:
                 flat |= {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
+        if self.train is None:
+            flat[_AUGMENT] = self.view_kind or None
         flat |= {"head.name": self.head.name, "head.init": self.head.init, _BALANCE: self.balance}
         flat |= {f"head.{self.head.name}.{name}": value for name, value in self.head.params.items()}
         return {key: value for key, value in flat.items() if value is not None}
@@ -245,6 +273,7 @@ class TrialValues:
             optimizer=_part(OptimizerValues, "optimizer", flat) if trains else None,
             train=_part(TrainValues, "train", flat) if trains else None,
             backbone=str(flat.get(BACKBONE, "")),
+            view_kind="" if trains else str(flat.get(_AUGMENT, "")),
         )
 
 

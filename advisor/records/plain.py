@@ -113,6 +113,13 @@ class Plain:
         value = self._data[key] if default is None else self._data.get(key, default)
         return tuple(_text(key, one) for one in listed(value))
 
+    def wholes(self, key: str, default: Sequence[int]) -> tuple[int, ...]:
+        """A list of whole numbers."""
+        numbers = [finite(one) for one in listed(self._data.get(key, default))]
+        if any(number is None for number in numbers):
+            raise ValueError(f"{key} holds something that is no number")
+        return tuple(_whole(key, number) for number in numbers if number is not None)
+
     def list_of(self, key: str) -> list[object]:
         """A list of anything."""
         return listed(self._data[key])

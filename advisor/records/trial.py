@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4  # of a learning curve
 SOUP = -1000  # number of the average of trainings; those of probes are their stages, negative
+_PLACES, _VIEWS, _MIRRORED = 1000, 500, 999  # no network has so many stages; see `probe_number`
 
 
 class TrialKind(StrEnum):
@@ -102,7 +103,7 @@ class TrialRecord:
     """One trial.
 
     Attributes:
-        number: in the study; that of a probe is negative and tells its tap.
+        number: in the study; that of a probe is negative and tells which stages it reads, see `probe_number`.
         kind: what it was for.
         state: how it stands.
         values: None where it ended before it had any.
@@ -124,6 +125,7 @@ class TrialRecord:
         ended: seconds since 1970; None while it runs.
         train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
         members: whose weights it averages, the best first; empty for all but `TrialKind.SOUP`.
+        also: earlier stages that the head reads beside the tap, ascending.
     """
 
     number: int
@@ -147,6 +149,12 @@ class TrialRecord:
     ended: float | None = None
     train_accuracy: float | None = None
     members: tuple[Member, ...] = ()
+    also: tuple[int, ...] = ()
+
+    @property
+    def stages_read(self) -> tuple[int, ...]:
+        """Numbers of the stages that the head reads, ascending; empty where it never began."""
+        return () if self.tap is None else (*self.also, self.tap)
 
     @property
     def name(self) -> str:
@@ -207,6 +215,7 @@ class TrialRecord:
             "temperature": self.temperature,
             "seconds": self.seconds,
             "tap": self.tap,
+            "also": list(self.also),
             "frozen": self.frozen,
             "frozen_share": self.frozen_share,
             "steps": self.steps,
@@ -248,6 +257,7 @@ class TrialRecord:
             planned_steps=plain.maybe_whole("planned_steps"),
             train_accuracy=plain.maybe("train_accuracy"),
             members=members_from_list(plain.rows("members")) if "members" in plain else (),
+            also=plain.wholes("also", ()),
             audit=plain.text("audit", ""),
             curve=curve_from_list(plain.rows("curve")),
             notes=plain.texts("notes", ()),
@@ -279,17 +289,63 @@ def _check_kind(key: str, value: object, annotation: str) -> None:
     kinds = annotation.split(" | ")
     if value is None and "None" in kinds:
         return
+    if "bool" in kinds and not isinstance(value, bool):
+        raise TypeError(f"{key} is {short(value)}, neither true nor false")
     if "str" in kinds and not isinstance(value, str):
         raise TypeError(f"{key} is {short(value)}, no text")
     if {"int", "float"} & {*kinds} and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise TypeError(f"{key} is {short(value)}, no number")
 
 
+def probe_number(stages: Sequence[int], *, views: int = 1, mirrored: bool = False) -> int:
+    """The number of a probe tells what it reads: three digits for each stage, so -4, or -4007 for stages 4 and 7.
+
+    Args:
+        stages: ascending.
+        views: of each image that it learnt from; more than one stand before the stages, as 500 and their number.
+        mirrored: whether it reads mirror images, too; 999 before the stages.
+    """
+    number = 0
+    for part in (*([_MIRRORED] if mirrored else []), *([_VIEWS + views] if views > 1 else []), *stages):
+        number = number * _PLACES + part
+    return -number
+
+
+def probe_stages(number: int) -> tuple[int, ...]:
+    """The stages that a probe of this number reads, ascending."""
+    return tuple(part for part in _parts(number) if part < _VIEWS)
+
+
+def is_plain_probe(number: int) -> bool:
+    """Whether a probe reads the clean view of an image only and learnt from nothing else."""
+    return all(part < _VIEWS for part in _parts(number))
+
+
+def _parts(number: int) -> list[int]:
+    parts: list[int] = []
+    rest = -number
+    while rest:
+        rest, part = divmod(rest, _PLACES)
+        parts.insert(0, part)
+    return parts
+
+
+def stages_said(stages: Sequence[int]) -> str:
+    """`stage 4`, `stages 4 and 7`, `stages 1, 4 and 7`."""
+    *others, last = map(str, stages)
+    return f"stages {', '.join(others)} and {last}" if others else f"stage {last}"
+
+
 def trial_name(number: int) -> str:
-    """What a trial is called; a probe by its stage."""
+    """What a trial is called; a probe by the stages that it reads."""
+    if number >= 0:
+        return f"trial {number}"
     if number == SOUP:
         return "model soup"
-    return f"probe at stage {-number}" if number < 0 else f"trial {number}"
+    marks = [part for part in _parts(number) if part > _VIEWS]
+    views = [f" on {mark - _VIEWS} views" for mark in marks if mark != _MIRRORED]
+    mirrored = [" with mirror images"] if _MIRRORED in marks else []
+    return "".join([f"probe at {stages_said(probe_stages(number))}", *views, *mirrored])
 
 
 def members_to_list(members: Sequence[Member]) -> list[list[int]]:

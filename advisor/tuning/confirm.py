@@ -111,8 +111,9 @@ class ScoredTrial:
 
     @property
     def cost(self) -> tuple[float, ...]:
-        """What is cheaper sorts first: fewer trained stages, a shorter network, a plain head."""
-        return (self.tap - self.frozen, self.tap, not self.linear)
+        """What is cheaper sorts first: one pass, fewer trained stages, a shorter network, fewer read, a plain head."""
+        twice = bool(self.values.features.mirrored)
+        return (twice, self.tap - self.frozen, self.tap, len(self.record.also), not self.linear)
 
     def mean(self) -> NDArray[np.float64]:
         """(n,) share of the seeds under which each image was right."""

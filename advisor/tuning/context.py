@@ -18,23 +18,26 @@ from advisor.errors import BackboneError
 from advisor.network.activations import DEFAULT_LIMIT, ActivationCache
 from advisor.network.adabn import reestimate_batchnorm
 from advisor.network.drop_path import set_drop_path
-from advisor.network.features import FeatureStore, compute_features, weights_digest
+from advisor.network.features import weights_digest
 from advisor.network.input_size import resize_input
+from advisor.network.kept import CLEAN, MIRRORED
 from advisor.network.opening import open_network, stages_for
 from advisor.network.segments import Segments
-from advisor.network.stages import TOKENS
-from advisor.network.sweep import BATCH, Sweeper
+from advisor.network.stages import TOKENS, Reading
+from advisor.network.sweep import BATCH
 from advisor.network.transfer import Standardise, TransferNetwork
+from advisor.tuning.features import Features
 from advisor.tuning.memory import activation_bytes, free_memory
 from advisor.tuning.precision import bfloat16_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from advisor.data.prepare import Prepared
+    from advisor.network.kept import View
     from advisor.network.stages import Stages
     from advisor.plugins import Catalog
     from advisor.progress import Progress
@@ -57,42 +60,6 @@ class Limits:
 
     memory: int | None = None
     cache: int = DEFAULT_LIMIT
-
-
-class Features:
-    """Pooled features of every stage, each image computed once and then held in memory.
-
-    Args:
-        network: in evaluation mode, on its device.
-        stages: of the network.
-        prepared: the dataset and its pixels.
-        backbone: for the input and the store's key.
-        progress: told how far it is.
-    """
-
-    def __init__(
-        self, network: nn.Module, stages: Stages, prepared: Prepared, backbone: Backbone, progress: Progress
-    ) -> None:
-        self._sweeper = Sweeper(network, stages)
-        self._store = FeatureStore.open(prepared.pixels, network, stages, backbone.input)
-        self._pixels, self._spec, self._progress = prepared.pixels, backbone.input, progress
-        self._device = next(network.parameters()).device
-        self._place: dict[int, int] = {}
-        self._arrays: list[NDArray[np.float32]] = []
-
-    def get(self, rows: NDArray[np.int64], tap: int) -> Tensor:
-        """Features (n, width) of some rows at a tap, on the CPU."""
-        missing = np.array([row for row in rows.tolist() if row not in self._place], np.int64)
-        if len(missing):
-            new = compute_features(
-                self._sweeper, self._pixels, missing, self._spec,
-                store=self._store, device=self._device, progress=self._progress,
-            )  # fmt: skip
-            self._place.update({int(row): len(self._place) + i for i, row in enumerate(missing)})
-            known = self._arrays or [array[:0] for array in new]
-            self._arrays = [np.concatenate(pair) for pair in zip(known, new, strict=True)]
-        places = np.array([self._place[int(row)] for row in rows], np.int64)
-        return torch.from_numpy(self._arrays[tap - 1][places])
 
 
 class TrialContext:
@@ -138,7 +105,7 @@ class TrialContext:
         self.metric = self.task.metric
         self.classes = len(prepared.dataset.classes)
         self._features = Features(network, stages, prepared, backbone, progress)
-        self._standardise: dict[int, Standardise] = {}
+        self._standardise: dict[Reading, Standardise] = {}
         self._parts = {name: prepared.dataset.rows(name) for name in ("train", "val", "test")}
         self._pool: NDArray[np.int64] | None = None
         self._measured: dict[str, float] = {}
@@ -184,25 +151,31 @@ class TrialContext:
             return rows, torch.arange(len(rows))
         return self._pool, torch.from_numpy(np.searchsorted(self._pool, rows))
 
-    def features(self, part: str, tap: int) -> Tensor:
-        """Standardised pooled features (n, width) of a part at a tap, on the CPU."""
-        standardised: Tensor = self.standardise(tap)(self.raw_features(part, tap))
+    def features(self, part: str, read: Reading | int, view: View = CLEAN) -> Tensor:
+        """Standardised features (n, width) of a part, as a head reads them or at a tap, on the CPU."""
+        standardised: Tensor = self.standardise(read)(self.raw_features(part, read, view))
         return standardised
 
-    def standardise(self, tap: int, *, tokens: bool = False) -> Standardise:
+    def standardise(self, read: Reading | int, *, tokens: bool = False) -> Standardise:
         """The standardisation at a tap, from the training images; of random features only the width counts.
 
-        That of `tokens`, which have the width of the stage itself, is that of their mean.
+        Where earlier stages are read, too, each is standardised by itself. That of `tokens`, which have the width of
+        the stage itself, is that of their mean.
         """
+        read = Reading(read) if isinstance(read, int) else read
+        if read.also:
+            return Standardise.joined([self.standardise(replace(read, tap=stage, also=())) for stage in read.stages])
         if tokens:
-            pooled = self.standardise(tap)
+            pooled = self.standardise(read)
             width = len(pooled.mean) // (2 if self.stages.codes == "mean+std" else 1)
             return Standardise(pooled.mean[:width].clone(), pooled.scale[:width].clone())
-        if tap not in self._standardise:
-            self._standardise[tap] = (
-                Standardise.of(self.raw_features("train", tap)) if self.pretrained else self._plain_standardise(tap)
+        if read not in self._standardise:
+            self._standardise[read] = (
+                Standardise.of(self.raw_features("train", read))
+                if self.pretrained
+                else self._plain_standardise(read.tap)
             )
-        return self._standardise[tap]
+        return self._standardise[read]
 
     def scaling_known(self, fit: Callable[..., None]) -> dict[str, object]:
         """What a head's closed form must be told of `features`: that it shall not standardise them once more.
@@ -212,15 +185,38 @@ class TrialContext:
         """
         return {"scaled": True} if self.pretrained and "scaled" in inspect.signature(fit).parameters else {}
 
-    def raw_features(self, part: str, tap: int) -> Tensor:
-        """Pooled features (n, width) of a part at a tap, on the CPU; computed once per image."""
-        return self._features.get(self.rows(part), tap)
+    def raw_features(self, part: str, read: Reading | int, view: View = CLEAN) -> Tensor:
+        """Pooled features (n, width) of a part, as a head reads them or at a tap, on the CPU; computed once per view.
 
-    def build(self, tap: int, head: nn.Module, *, tokens: bool = False, drop_path: float = 0.0) -> TransferNetwork:
+        Of a random view nothing is mirrored, whatever is read: it stands for itself.
+        """
+        read = Reading(read) if isinstance(read, int) else read
+        rows = self.rows(part)
+        pooled = torch.cat([self._features.get(rows, stage, view) for stage in read.stages], dim=1)
+        if not (read.mirrored and view.clean):
+            return pooled
+        return (pooled + torch.cat([self._features.get(rows, stage, MIRRORED) for stage in read.stages], dim=1)) / 2
+
+    def missing_views(self, views: Sequence[View], *parts: str) -> int:
+        """How many features of these views of some parts would have to be computed first, each image counted."""
+        rows = np.concatenate([self.rows(part) for part in parts])
+        return sum(self._features.missing(rows, view) for view in views)
+
+    def families(self, part: str) -> NDArray[np.int64]:
+        """(n,) equal for images of a part that belong together: copies of each other, or of one given group."""
+        return self.prepared.dataset.families(self.rows(part))
+
+    def build(
+        self, read: Reading | int, head: nn.Module, *, tokens: bool = False, drop_path: float = 0.0
+    ) -> TransferNetwork:
         """A fresh copy of the starting network, cut at a tap, with a copy of a head and a rate of stochastic depth.
 
         With `tokens` the head reads all positions, not their mean.
+
+        Raises:
+            BackboneError: the network has no place for stochastic depth, or cannot be cut.
         """
+        read = Reading(read) if isinstance(read, int) else read
         start = copy.deepcopy(self.network)
         if drop_path and not set_drop_path(start, drop_path):
             raise BackboneError(
@@ -231,9 +227,11 @@ class TrialContext:
         network = TransferNetwork(
             start,
             replace(self.stages, codes=TOKENS) if tokens else self.stages,
-            tap,
-            copy.deepcopy(self.standardise(tap, tokens=tokens)),
+            read.tap,
+            copy.deepcopy(self.standardise(read, tokens=tokens)),
             copy.deepcopy(head),
+            also=read.also,
+            mirrored=read.mirrored,
         )
         return network.to(device=self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload, no-any-return]
 

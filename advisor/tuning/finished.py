@@ -38,6 +38,7 @@ class Finished:
         curve: after each epoch.
         notes: what a person should know.
         train_accuracy: share of the training images that were right when last seen; None where nothing took steps.
+        also: earlier stages that the head reads, too, ascending.
     """
 
     rows: NDArray[np.int64]
@@ -55,6 +56,7 @@ class Finished:
     curve: tuple[CurvePoint, ...] = ()
     notes: tuple[str, ...] = ()
     train_accuracy: float | None = None
+    also: tuple[int, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -88,6 +90,7 @@ def joined(folds: Sequence[Finished], sample_weight: Callable[[NDArray[np.int64]
         curve=first.curve,
         notes=tuple(dict.fromkeys(note for part in folds for note in part.notes)),
         train_accuracy=_mean([part.train_accuracy for part in folds]),
+        also=first.also,
     )
 
 

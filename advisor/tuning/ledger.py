@@ -71,7 +71,7 @@ class Ledger:
 
     def records(self) -> list[TrialRecord]:
         """Every trial, probes first, an average of trainings last."""
-        probes = [self._record(-int(trial.user_attrs["tap"]), trial) for trial in self._all(self._probes)]
+        probes = [self._record(_probe_number(trial), trial) for trial in self._all(self._probes)]
         average = self._average()
         soup = [_read_attributes(SOUP, average, TrialState.COMPLETE, average["accuracy"])] if average else []
         return [*probes, *(self._record(trial.number, trial) for trial in self._all(self.study)), *soup]
@@ -208,9 +208,9 @@ class Ledger:
         """A trial was cut off, and does not count."""
         self._end(trial, kind, reason, _States.FAIL)
 
-    def add_probe(self, values: TrialValues, finished: Finished, seconds: float) -> None:
-        """A closed-form probe, which is no trial of the search."""
-        attrs = {"kind": TrialKind.PROBE, "values": values.to_flat(), **_facts(finished, seconds)}
+    def add_probe(self, number: int, values: TrialValues, finished: Finished, seconds: float) -> None:
+        """A closed-form probe, which is no trial of the search; its number is negative."""
+        attrs = {"kind": TrialKind.PROBE, "number": number, "values": values.to_flat(), **_facts(finished, seconds)}
         self._probes.add_trial(optuna.trial.create_trial(value=finished.accuracy, user_attrs=attrs))
 
     def add_seed(self, number: int, seed: int, image_scores: NDArray[np.float64]) -> None:
@@ -292,6 +292,12 @@ class Ledger:
         return self._done[number]
 
 
+def _probe_number(trial: optuna.trial.FrozenTrial) -> int:
+    """Of a probe; studies of earlier versions know its tap only."""
+    own = trial.user_attrs
+    return int(own["number"]) if "number" in own else -int(own["tap"])
+
+
 def _facts(finished: Finished, seconds: float) -> dict[str, object]:
     """A finished trial as attributes of a study."""
     return {
@@ -300,6 +306,7 @@ def _facts(finished: Finished, seconds: float) -> dict[str, object]:
         "temperature": finished.temperature,
         "seconds": seconds,
         "tap": finished.tap,
+        "also": list(finished.also),
         "frozen": finished.frozen,
         "frozen_share": finished.frozen_share,
         "steps": finished.steps,
@@ -343,6 +350,7 @@ def _read_attributes(
         steps=own.get("steps"),
         planned_steps=own.get("planned_steps"),
         train_accuracy=own.get("train_accuracy"),
+        also=tuple(own.get("also", ())),
         audit=own.get("audit", ""),
         curve=curve_from_list(own.get("curve", ())),
         notes=tuple(own.get("notes", ())),

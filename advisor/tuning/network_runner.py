@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from advisor.errors import BackboneError
+from advisor.network.joining import best_together
+from advisor.network.kept import MIRRORED
 from advisor.network.parts import PASSES
 from advisor.network.stages import TOKENS
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
+from advisor.records.trial import probe_number
 from advisor.tuning.finished import Finished
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.judging import score
 from advisor.tuning.runner import REFIT
-from advisor.tuning.source import kept_views, missing_images
+from advisor.tuning.source import kept_views, missing_images, views_learnt
 from advisor.tuning.trial import predict_logits, run_folds, run_trial
 from advisor.tuning.weights import average_weights
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from advisor.tuning.context import ContextPool, TrialContext
     from advisor.tuning.weights import KeptWeights
 
+_VIEWS = 4  # of an image that the probe on views learns from, the clean one among them
 _PROBE = "ridge"  # the head that is the closed-form probe
 
 
@@ -87,7 +91,7 @@ class NetworkRunner:
         tap = context.stages.tap_index(values.features.tap)
         frozen = context.stages.frozen_index(values.freeze.depth, tap)
         if frozen == tap:
-            return 0.0
+            return self._seconds_of_views(values)
         images, train, share = len(context.rows("train")), values.steps[1], frozen / tap
         seen = train.length(images) * min(train.batch_size, images)
         codes = TOKENS if context.catalog.head(values.head.name).tokens else "mean"
@@ -103,16 +107,56 @@ class NetworkRunner:
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, the last stage first."""
-        stages = len(self.context.stages)
-        return {
-            tap: replace(
-                self._origin,
-                features=replace(self._origin.features, tap=tap / stages),
-                head=HeadValues(_PROBE),
-                freeze=FreezeValues(1.0, "eval"),
-            )
-            for tap in range(stages, 0, -1)
+        return {probe_number((tap,)): self._probe((tap,)) for tap in range(len(self.context.stages), 0, -1)}
+
+    def probe_of_several(self, tap: int) -> tuple[int, TrialValues] | None:
+        """The closed-form probe that reads the best stages together, chosen by leave-one-out on training images."""
+        context = self.context
+        if not self.can_read_several:
+            return None
+        labels = context.prepared.dataset.targets(context.rows("train"))
+        read = best_together(
+            [context.raw_features("train", stage + 1).numpy() for stage in range(len(context.stages))],
+            labels, context.classes, tap,
+            weights=context.task.sample_weight(labels), families=context.families("train"),
+        )  # fmt: skip
+        return (probe_number(read), self._probe(read)) if len(read) > 1 else None
+
+    def variants(self, probe: TrialValues, kind: str) -> Mapping[int, TrialValues]:
+        """A probe on random views of the images, too, and one that reads mirror images, too; each with its number.
+
+        Args:
+            probe: the closed-form probe that they are variants of.
+            kind: of the random views, one of `advisor.data.augmentations.AUGMENTATIONS`.
+        """
+        read = probe.features.reading(self.context.stages).stages
+        views = replace(probe.features, cache="views", views=_VIEWS)
+        variants = {
+            probe_number(read, mirrored=True): replace(probe, features=replace(probe.features, mirrored=True)),
+            probe_number(read, views=_VIEWS): replace(probe, features=views, view_kind=kind),
         }
+        return variants if self.context.pretrained and kind != "none" else dict([*variants.items()][:1])
+
+    def _seconds_of_views(self, values: TrialValues) -> float:
+        """Seconds to read the views, beside the clean one, that a head on a frozen network needs of all images."""
+        context = self.contexts.of(values)
+        if values.train is not None:
+            return 0.0
+        views = [view for view in views_learnt(values, 0) if not view.clean]
+        if values.features.mirrored:
+            views.append(MIRRORED)
+        return context.missing_views(views, "train", "val") * context.seconds_per_image() if views else 0.0
+
+    def _probe(self, read: Sequence[int]) -> TrialValues:
+        """The closed-form probe of some stages, ascending."""
+        *also, tap = (stage / len(self.context.stages) for stage in read)
+        text = " ".join(f"{fraction:.4g}" for fraction in also)
+        return replace(
+            self._origin,
+            features=replace(self._origin.features, tap=tap, also=text or None),
+            head=HeadValues(_PROBE),
+            freeze=FreezeValues(1.0, "eval"),
+        )
 
     def run(
         self,
@@ -179,6 +223,11 @@ class NetworkRunner:
         """Whether a head is one linear layer."""
         return self.context.catalog.head(head).linear
 
+    @property
+    def can_read_several(self) -> bool:
+        """Whether the network can be traced, so that a head may read several of its stages."""
+        return self.context.pretrained and self.context.segments is not None
+
     def can_hand_over(self, tap: int) -> bool:
         """Whether the network can be cut at a stage; some cannot be traced, and none needs it at the last."""
         return tap == len(self.context.stages) or self.context.segments is not None
@@ -226,10 +275,10 @@ class NetworkRunner:
         """A trial's network with weights that were kept."""
         context = self.contexts.of(values)
         kind = context.catalog.head(values.head.name)
-        tap = context.stages.tap_index(values.features.tap)
-        width = context.standardise(tap, tokens=kind.tokens).mean.numel()
+        read = values.features.reading(context.stages)
+        width = context.standardise(read, tokens=kind.tokens).mean.numel()
         head = kind.create(width, context.classes, **values.head.params)
-        network = context.build(tap, head, tokens=kind.tokens)
+        network = context.build(read, head, tokens=kind.tokens)
         network.load_state_dict(state, strict=True)
         return network.eval()
 

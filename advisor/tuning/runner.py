@@ -40,10 +40,25 @@ class TrialRunner(Protocol):
         """(n,) equal for validation images that go together, such as near copies; in the same order."""
 
     def seconds(self, values: TrialValues) -> float:
-        """Seconds that a trial takes in one fold, about; 0 where only a head is fitted in closed form."""
+        """Seconds that a trial takes in one fold, about; of a head in closed form only what its views take to read."""
 
     def probes(self) -> Mapping[int, TrialValues]:
-        """The closed-form probe at every stage by its number, the last stage first."""
+        """The closed-form probe at every stage by its number, which is negative, the last stage first."""
+
+    def probe_of_several(self, tap: int) -> tuple[int, TrialValues] | None:
+        """The closed-form probe that reads the best stages together, with its number; None where one alone is best.
+
+        Args:
+            tap: number of the stage that is among them.
+        """
+
+    def variants(self, probe: TrialValues, kind: str) -> Mapping[int, TrialValues]:
+        """A probe on random views of the images, too, and one that reads mirror images, too; each with its number.
+
+        Args:
+            probe: the closed-form probe that they are variants of.
+            kind: of the random views, as `train.augment` names them.
+        """
 
     def run(
         self,

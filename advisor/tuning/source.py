@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from advisor.data.views import augmented_view
-from advisor.network.activations import View
+from advisor.network.kept import CLEAN, View
 from advisor.network.stages import TOKENS
 from advisor.tuning.failures import OutOfTimeError
 
@@ -92,6 +92,8 @@ def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: 
         frozen: stages frozen.
         codes: how the head reads the tap.
     """
+    if values.features.also or values.features.mirrored:
+        return 0  # what is kept is one stage's output of one image
     mode = values.features.cache or "auto"
     # Stochastic depth is lost where a network that was cut at an earlier tap is split once more.
     split_twice = bool(values.drop_path) and tap < len(context.stages)
@@ -105,6 +107,20 @@ def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: 
     if cache is not None and (mode == "views" or (deep and cache.pays(cut, len(context.kept("train")[0]), views))):
         return views
     return 0
+
+
+def views_learnt(values: TrialValues, seed: int) -> tuple[View, ...]:
+    """Views that a head fitted in closed form learns from, the clean one first and mostly the only one.
+
+    Args:
+        values: of the trial.
+        seed: of the trial, for views that no other trial has.
+    """
+    mode, kind = values.features.cache or "auto", values.augment
+    if mode == "auto" or kind == "none":
+        return (CLEAN,)
+    draw = seed + 1 if mode == "fresh" else 0
+    return (CLEAN, *(View(kind, number, draw) for number in range(1, values.features.views or 1)))
 
 
 def missing_images(context: TrialContext, cache: ActivationCache, values: TrialValues, views: int, at: int) -> int:

@@ -21,7 +21,8 @@ MOST_LEVELS = 8  # steps of tap and freeze depth; finer ones cost trials and cha
 _WORTH_LONGER = 1.25  # times the steps, below which a training is not repeated for being longer
 _IN_LEVELS = ("features.tap", "freeze.depth")
 _FIRST = (
-    "features.weights", "features.tap", "freeze.depth", "features.input_size", "features.fit",
+    "features.weights", "features.tap", "features.also", "features.mirrored", "freeze.depth", "features.input_size",
+    "features.fit",
     "freeze.batchnorm", "head.name", "head.init", "train.balance",
 )  # fmt: skip
 _WHEN_TRAINING = (
@@ -291,12 +292,9 @@ class SearchSpace:
             values[BACKBONE] = ask(BACKBONE, self._value(BACKBONE))
             stages = self._stages_of(str(values[BACKBONE])) if self._stages_of else stages
         for key in _FIRST:
-            value = self._value(key)
-            if values.get("features.weights") == "random" and key in _FROM_SCRATCH:
-                value = _FROM_SCRATCH[key]
-            if key == "features.input_size" and isinstance(value, Choices) and float(values["freeze.depth"]) == 1.0:
-                value = 0  # smaller inputs buy training steps; frozen features are read at the network's own size
-            values[key] = ask(key, value)
+            value = self._first_value(key, values)
+            if value is not None:
+                values[key] = ask(key, value)
         head = self.catalog.head(str(values["head.name"]))
         for param in head.params:
             key = f"head.{head.name}.{param.name}"
@@ -305,10 +303,10 @@ class SearchSpace:
         head_only = stages.frozen_index(float(values["freeze.depth"]), tap) == tap
         if head_only and values["freeze.batchnorm"] != "adabn":
             values["freeze.batchnorm"] = "eval"  # nothing trains that could follow these images
-        if head_only and head.fit is not None and values["head.init"] == "probe":
-            return values
         # A head alone reads clean features, computed once, unless the recipe says how its views come about.
         viewed = _WHEN_VIEWED if self._value("features.cache") != "auto" else ()
+        if head_only and head.fit is not None and values["head.init"] == "probe":
+            return values | {key: ask(key, self._value(key)) for key in viewed}
         for key in (*_WHEN_TRAINING, *(viewed if head_only else _WHEN_TUNING)):
             values[key] = ask(key, self._narrowed(key, values, stages, head_only=head_only))
         return values if head_only else {**values, **self._depending(values, ask)}
@@ -331,6 +329,17 @@ class SearchSpace:
             return "all"
         if key == "train.parts" and isinstance(value, Choices) and not stages.tokens:
             return "all"  # the parts are a transformer's; a recipe may fix them for any network
+        return value
+
+    def _first_value(self, key: str, known: Mapping[str, Scalar]) -> Value | None:
+        """What a key of `_FIRST` may be in view of those before it; None where it does nothing."""
+        value = self._value(key)
+        if (key, value) in (("features.also", ""), ("features.mirrored", False)):
+            return None  # as in most trials: one stage is read, and one view of an image
+        if known.get("features.weights") == "random" and key in _FROM_SCRATCH:
+            return _FROM_SCRATCH[key]
+        if key == "features.input_size" and isinstance(value, Choices) and float(known["freeze.depth"]) == 1.0:
+            return 0  # smaller inputs buy training steps; frozen features are read at the network's own size
         return value
 
 

@@ -12,7 +12,8 @@ import optuna
 
 from advisor.errors import AdvisorError, BackboneError, RunError
 from advisor.progress import Progress, Silent
-from advisor.records.trial import TrialKind, TrialState
+from advisor.recipe import Choices
+from advisor.records.trial import TrialKind, TrialState, is_plain_probe, probe_stages
 from advisor.tuning.confirm import ScoredTrial, choose, leaders, to_confirm
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError, reason_of
 from advisor.tuning.followups import FollowUps
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _FOLDS = "folds"
 _FOLDED_BELOW = 1000  # images that may be trained on; fewer validate poorly in one part (method.md section 6)
+_MOST_FOR_VIEWS = 0.1  # of the budget that a probe may take to read further views of the images
 _MOST_FOR_FOLDS = 0.2  # of the budget that the first training may take in all its folds
 _KEPT = 5  # trainings whose models are kept, for handing over one of them or their average
 _REPEATS = 8  # trials in a row that had been run before; then there is nothing new to try
@@ -357,14 +359,41 @@ class Search:
         return max((REFIT * one.seconds / self.folds for one in tuned), default=0.0)
 
     def _add_probes(self) -> None:
-        """The closed-form probe at every stage: finished trials that cost next to nothing."""
-        known = {record.tap for record in self.ledger.records() if record.kind is TrialKind.PROBE}
-        for tap, values in self.runner.probes().items():
-            if tap in known:
-                continue
-            began = self._clock()
-            finished = self.runner.run(values, folds=self.folds, seed=self.seed, deadline=math.inf)
-            self.ledger.add_probe(values, finished, self._clock() - began)
+        """The closed-form probe at every stage and at the best together: finished trials that cost next to nothing."""
+        known = {record.number for record in self.ledger.records() if record.kind is TrialKind.PROBE}
+        for number, values in self.runner.probes().items():
+            if number not in known:
+                self._judge_probe(number, values)
+        if not any(len(probe_stages(number)) > 1 for number in known):
+            together = self.runner.probe_of_several(self._best_probe().tap)
+            if together is not None:
+                self._judge_probe(*together)
+        augment = self.recipe.get("train.augment")
+        kind = str(augment.first if isinstance(augment, Choices) else augment)
+        for number, values in self.runner.variants(self._best_probe().values, kind).items():
+            if number not in known and self._affords_views(values):
+                self._judge_probe(number, values)
+
+    @property
+    def may_mirror(self) -> bool:
+        """Whether a probe on mirror images is tried; if it wins, the test images are read twice."""
+        last = next(iter(self.runner.probes().values()))
+        return self.space.allows_pretrained and any(
+            map(self._affords_views, self.runner.variants(last, "none").values())
+        )
+
+    def _affords_views(self, values: TrialValues) -> bool:
+        return self.runner.seconds(values) <= _MOST_FOR_VIEWS * self.budget
+
+    def _best_probe(self) -> ScoredTrial:
+        """Of those that read the clean view of an image and learnt from it."""
+        plain = [one for one in self.scored_trials() if one.is_probe and is_plain_probe(one.number)]
+        return leaders(plain, self.sample_weight, 1)[0]
+
+    def _judge_probe(self, number: int, values: TrialValues) -> None:
+        began = self._clock()
+        finished = self.runner.run(values, folds=self.folds, seed=self.seed, deadline=math.inf)
+        self.ledger.add_probe(number, values, finished, self._clock() - began)
 
     def _keep_leaders(self, number: int, finished: Finished) -> None:
         """Keep the models of the best trainings; what a closed form fits, and what is fitted again, need no file."""

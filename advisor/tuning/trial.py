@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from advisor.allocator import give_back
+from advisor.errors import BackboneError
 from advisor.network.fast_training import fast_training
 from advisor.network.parts import copied_bytes, merge_updates, train_parts
 from advisor.network.sweep import batch_for
 from advisor.network.threads import one_blas_thread
 from advisor.recipe.values import JUDGEMENTS, steps_per_epoch
 from advisor.records.trial import CurvePoint
-from advisor.tuning.failures import TrialFailedError
+from advisor.tuning.failures import OutOfTimeError, TrialFailedError
 from advisor.tuning.finished import Finished, joined
 from advisor.tuning.gates import Gate
 from advisor.tuning.judging import Judgement, score
@@ -25,7 +26,7 @@ from advisor.tuning.loop import Moment, Schedule, Trained, train
 from advisor.tuning.memory import fitting_batch, used_memory
 from advisor.tuning.precision import FAST_ENOUGH, WORTH_TIMING, has_bfloat16
 from advisor.tuning.settings import balance_mode, batchnorm_mode, class_repeats, learning_rates, schedule_of, undecayed
-from advisor.tuning.source import TrainingSource, source_of
+from advisor.tuning.source import TrainingSource, source_of, views_learnt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
+    from advisor.network.kept import View
+    from advisor.network.stages import Reading
     from advisor.network.transfer import TransferNetwork
     from advisor.recipe.values import TrialValues
     from advisor.tuning.context import TrialContext
@@ -53,11 +56,15 @@ class _Course:
     seed: int
     deadline: float
     report: Callable[[CurvePoint], None]
-    tap: int
+    read: Reading
     frozen: int
     gated: bool
     curve: list[CurvePoint] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def tap(self) -> int:
+        return self.read.tap
 
     @property
     def kind(self) -> Head:
@@ -99,12 +106,18 @@ def run_trial(
     """
     torch.manual_seed(seed)
     deadline = min(deadline, time.monotonic() + _NEVER)
-    tap = context.stages.tap_index(values.features.tap)
-    frozen = context.stages.frozen_index(values.freeze.depth, tap)
-    course = _Course(context, values, seed, deadline, report, tap, frozen, gated)
+    read = values.features.reading(context.stages)
+    if read.also and context.segments is None:
+        raise BackboneError(
+            f"A head cannot read several stages of `{context.backbone.name}`, which cannot be traced.",
+            ways=["let it read one stage: leave [features] also out", "use another backbone"],
+            hint="advisor recommend --backbone lite0",
+        )
+    tap, frozen = read.tap, context.stages.frozen_index(values.freeze.depth, read.tap)
+    course = _Course(context, values, seed, deadline, report, read, frozen, gated)
     params: dict[str, object] = dict(values.head.params)
     tokens = course.kind.tokens
-    head = course.kind.create(context.standardise(tap, tokens=tokens).mean.numel(), context.classes, **params)
+    head = course.kind.create(context.standardise(read, tokens=tokens).mean.numel(), context.classes, **params)
     if start is not None:
         return _train_on_views(course, head, start)
     fitted = course.kind.fit is not None and values.head.init == "probe"
@@ -166,16 +179,36 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     context, fit = course.context, course.kind.fit
     assert fit is not None
     known = inspect.signature(fit).parameters
-    features, labels = context.features("train", course.tap), context.labels("train")
+    features, labels = context.features("train", course.read), context.labels("train")
     params = {**params, **context.scaling_known(fit)}
+    families = context.families("train")
+    if not families.any():  # one family leaves none to fit to
+        families = np.arange(len(families))
+    if len(views := views_learnt(course.values, course.seed)) > 1:
+        _require_time(course, views)
+        features = torch.cat([context.features("train", course.read, view) for view in views])
+        labels = torch.cat([labels] * len(views))
+    elif course.values.features.cache not in (None, "auto"):
+        course.notes.append("there is only one view of an image to learn from: train.augment is none, or views is 1")
+    if "families" in known:  # what is left out where a penalty is chosen must leave with all its views
+        params = {**params, "families": torch.from_numpy(families).repeat(len(views))}
     if context.task.exclusive and balance_mode(course.values, context) != "none":
         if "weights" in known:
             params = {**params, "weights": torch.from_numpy(context.task.class_weights(labels.numpy()))}
         else:
             evened = class_repeats(labels)
             features, labels = features[evened], labels[evened]
+            if "families" in params:
+                params = {**params, "families": torch.as_tensor(params["families"])[evened]}
     with one_blas_thread():
         fit(head, features, labels, **params)
+
+
+def _require_time(course: _Course, views: Sequence[View]) -> None:
+    """Refuse a fit whose views would not be computed in time, before any is."""
+    missing = course.context.missing_views(views, "train")
+    if time.monotonic() + missing * course.context.seconds_per_image() > course.deadline:
+        raise OutOfTimeError(f"{missing} views would not be read in the time left")
 
 
 def predict_logits(
@@ -197,12 +230,12 @@ def predict_logits(
 
 def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
     """Everything below the head is frozen, so its features are all that is needed."""
-    context, tap = course.context, course.tap
-    before = context.audit()
-    held, labels = context.features("val", tap), context.labels("val")
+    context, read = course.context, course.read
+    tap, before = read.tap, context.audit()
+    held, labels = context.features("val", read), context.labels("val")
     steps = planned = 0
     if not fitted:
-        features = context.features("train", tap)
+        features = context.features("train", read)
         trained = train(
             head,
             lambda batch, _epoch: features[batch],
@@ -227,7 +260,8 @@ def _head_only(course: _Course, head: nn.Module, *, fitted: bool) -> Finished:
         rows=context.rows("val"), image_scores=judged.image_scores,
         sample_weight=context.sample_weight(context.rows("val")), loss=judged.loss,
         temperature=judged.temperature, tap=tap, frozen=tap, frozen_share=1.0, steps=steps, planned_steps=planned,
-        audit=after, network=lambda: context.build(tap, head), curve=tuple(course.curve), notes=tuple(course.notes),
+        audit=after, network=lambda: context.build(read, head), curve=tuple(course.curve),
+        notes=tuple(course.notes), also=read.also,
     )  # fmt: skip
 
 
@@ -239,7 +273,7 @@ def _head_score(head: nn.Module, features: Tensor, labels: Tensor) -> Judgement:
 
 def _train_head(course: _Course, head: nn.Module) -> None:
     """A head without closed form learns on the frozen features first: random, it would spoil what lies below it."""
-    features = course.context.features("train", course.tap)
+    features = course.context.features("train", course.read)
     optimizer, train_values = course.values.steps
     schedule = Schedule(
         "adamw", weight_decay=optimizer.weight_decay, batch_size=train_values.batch_size, warmup=train_values.warmup,
@@ -257,7 +291,7 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
     """The head and the unfrozen stages, if any, train together on views of the images."""
     context, values = course.context, course.values
     network = context.build(
-        course.tap, head, tokens=course.kind.tokens, drop_path=values.drop_path
+        course.read, head, tokens=course.kind.tokens, drop_path=values.drop_path
     )  # fmt: skip
     if start is not None:
         network.load_state_dict(start)
@@ -269,6 +303,8 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
     )
     if course.frozen:
         course.notes += context.notes
+        if (course.read.also or course.read.mirrored) and values.features.cache == "views":
+            course.notes.append("views are fresh in every epoch: a head that reads several things at once keeps none")
     # The first validation image, where there is one, so that no draw of the training's views is used up.
     example = source.judged(slice(0, 1)) if len(context.rows("val")) else source.take(torch.arange(1), 0)
     with fast_training(source.model, example, values.steps[1].batch_size):
@@ -285,7 +321,7 @@ def _train_on_views(course: _Course, head: nn.Module, start: Mapping[str, Tensor
         tap=course.tap, frozen=course.frozen,
         frozen_share=still / kept, steps=trained.steps, planned_steps=trained.planned, audit=after,
         network=lambda: network, curve=tuple(course.curve), notes=tuple(course.notes),
-        train_accuracy=trained.accuracy,
+        train_accuracy=trained.accuracy, also=course.read.also,
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ WINNERS = {
     "ridge": {**FROZEN, "head.name": "ridge"},
     "logistic regression, tapped": {**FROZEN, "features.tap": 0.6, "head.name": "linear", "head.linear.l2": 1e-3},
     "support vectors, mean and spread": {**FROZEN, "features.codes": "mean+std", "head.name": "svm", "head.svm.l2": 1e-3},
+    "ridge on three stages": {**FROZEN, "features.also": "0.4 0.8", "head.name": "ridge"},
+    "logistic regression on two stages": {**FROZEN, "features.tap": 0.8, "features.also": "0.6", "head.name": "linear"},
     "kept views": {**TUNED, "features.cache": "views", "features.views": 2, "train.augment": "flip_crop"},
     "all trains, batch statistics": {**TUNED, "freeze.depth": 0.0, "freeze.batchnorm": "train", "train.augment": "crop"},
     "hinge by SGD": {**TUNED, "head.name": "svm", "optimizer.name": "sgd", "features.tap": 0.8, "train.augment": "none"},
@@ -40,7 +42,8 @@ def listed(table):
 
 
 @pytest.mark.parametrize(
-    "kind", ["ridge", "logistic regression, tapped", "support vectors, mean and spread", "kept views"]
+    "kind",
+    ["ridge", "logistic regression, tapped", "support vectors, mean and spread", "ridge on three stages", "kept views"],
 )
 def test_the_script_does_what_the_run_did(tuned, images, tmp_path, kind, monkeypatch):
     best = tuned(images, **WINNERS[kind])
@@ -57,8 +60,10 @@ def test_the_script_does_what_the_run_did(tuned, images, tmp_path, kind, monkeyp
 
 
 @pytest.mark.parametrize(
-    "kind", ["all trains, batch statistics", "hinge by SGD", "smoothed, random", "statistics anew"]
-)
+    "kind",
+    ["all trains, batch statistics", "hinge by SGD", "smoothed, random", "statistics anew",
+     "logistic regression on two stages"],
+)  # fmt: skip
 def test_every_winner_it_can_say_is_said_in_clean_code(tuned, tiny_folder, tmp_path, kind):
     made = eject(tuned(tiny_folder, **WINNERS[kind]), tmp_path / "train.py", device="cpu")
     lint(made.script)
@@ -95,6 +100,8 @@ def test_names_of_strangers_are_data(hostile_run, tmp_path):
         ({"train.augment": "trivial"}, "the augmentation `trivial`"),
         ({"train.balance": "weights"}, "classes that are made to count alike"),
         ({"freeze.depth": 1.0, "head.init": "random"}, "a random head on a frozen network"),
+        ({"features.also": "0.4"}, "a training of a head that reads several stages"),
+        ({"features.also": "0.4", "freeze.depth": 1.0, "features.codes": "relu"}, "several stages read as `relu`"),
     ],
 )
 def test_what_it_cannot_say_it_refuses(tuned, tiny_folder, tmp_path, values, why):

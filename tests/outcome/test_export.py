@@ -22,11 +22,16 @@ from advisor.outcome.export.gate import agreement, expected_of, pictures_for
 
 @pytest.fixture
 def best(tuned, tiny_folder):
-    """Bundles by what they are: `whole`, which timm loads, and `tapped`, which it does not."""
-    return lambda kind: tuned(tiny_folder, **({"features.tap": 0.6} if kind == "tapped" else {}))
+    """Bundles by what they are: `whole`, which timm loads, and `tapped` and `together`, which it does not."""
+    kinds = {
+        "whole": {},
+        "tapped": {"features.tap": 0.6},
+        "together": {"features.tap": 0.8, "features.also": "0.2 0.6"},
+    }
+    return lambda kind: tuned(tiny_folder, **kinds[kind])
 
 
-@pytest.mark.parametrize("kind", ["whole", "tapped"])
+@pytest.mark.parametrize("kind", ["whole", "tapped", "together"])
 def test_a_plugin_of_a_tuned_network_is_a_backbone_like_any_other(best, tmp_path, capsys, kind, tiny_folder):
     folder = best(kind)
     assert advisor.load(folder).timm_loads_it == (kind == "whole")
@@ -46,7 +51,7 @@ def test_a_plugin_of_a_tuned_network_is_a_backbone_like_any_other(best, tmp_path
         torch.testing.assert_close(network.eval()(images), advisor.load(folder).network(images), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["whole", "tapped"])
+@pytest.mark.parametrize("kind", ["whole", "tapped", "together"])
 def test_a_program_answers_as_the_model_does_for_any_number_of_images(best, tmp_path, kind):
     folder = best(kind)
     file = export_program(folder, tmp_path / "model.pt2").path
@@ -160,6 +165,7 @@ def test_a_folder_for_timm_alone(best, tmp_path, capsys):
     ("values", "why"),
     [
         ({"features.tap": 0.6}, "reads stage"),
+        ({"features.also": "0.4"}, "reads stages 2 and 5 together"),
         ({"head.name": "cosine"}, "head `cosine` is more than one linear layer"),
         ({"features.codes": "relu"}, "reads `relu`"),
     ],

@@ -15,10 +15,21 @@ from advisor.errors import BundleError, MissingExtraError, UsageError
 from advisor.outcome.export import export_onnx, gate
 from advisor.outcome.export import onnx as module
 
+KINDS = {
+    "whole": {},
+    "tapped": {"features.tap": 0.6, "features.codes": "mean+std"},
+    "stages together, mirrored": {
+        "features.also": "0.2 0.6",
+        "features.mirrored": True,
+        "freeze.depth": 1.0,
+        "head.name": "ridge",
+    },
+}
 
-@pytest.mark.parametrize("kind", ["whole", "tapped"])
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_file_answers_as_predict_does_to_images_of_any_size(tuned, tiny_folder, tmp_path, capsys, kind):
-    folder = tuned(tiny_folder, **({"features.tap": 0.6, "features.codes": "mean+std"} if kind == "tapped" else {}))
+    folder = tuned(tiny_folder, **KINDS[kind])
     assert main(["export", str(folder), "--to", "onnx", "--name", "m", "--into", str(tmp_path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["agreement"]["max_difference"] <= 1e-4

@@ -33,15 +33,17 @@ def values_of(key):
     """Valid values of a key: scalars, and where it is searchable ranges and choices."""
     spec = KEYS[key]
     if spec.kind is str:
-        words = spec.choices or tuple(sorted(CATALOG.heads))
-        if key == "train.grow_from":
-            return st.sampled_from(["", "64:300", "64:300, 96:150"])
-        if key == "search.budget":
-            return st.sampled_from(["90s", "10m", "1h30m"])
-        scalar = st.sampled_from(words)
+        written = {
+            "features.also": ("", "0.5", "0.4 0.7"),
+            "train.grow_from": ("", "64:300", "64:300, 96:150"),
+            "search.budget": ("90s", "10m", "1h30m"),
+        }
+        scalar = st.sampled_from(spec.choices or written.get(key) or tuple(sorted(CATALOG.heads)))
         if not spec.searchable:
             return scalar
         return scalar | st.lists(scalar, min_size=1, unique=True).map(lambda found: Choices(tuple(found), found[-1]))
+    if spec.kind is bool:
+        return st.booleans() | st.just(Choices((True, False), False))
     low, high = max(spec.low, -1e6), min(spec.high, 1e6)
     scalar = st.integers(int(low), int(high)) if spec.kind is int else st.floats(low, high)
     if not spec.searchable:
@@ -56,7 +58,10 @@ recipes = st.builds(
     summary=st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"])),
     scenario=st.none() | st.sampled_from([1, 2, 3, 4]),
     when=st.fixed_dictionaries({}, optional={"size": st.sampled_from(["small", "large"])}),
-    values=st.fixed_dictionaries({}, optional={key: values_of(key) for key in KEYS}),
+    values=st.fixed_dictionaries({}, optional={key: values_of(key) for key in KEYS}).map(
+        # Stages beside the tap lie below it.
+        lambda values: {**values, "features.tap": 0.9} if "features.also" in values else values
+    ),
 )
 
 
@@ -222,3 +227,28 @@ def test_a_recipe_gets_a_head_that_learns_the_task():
     }
     mixed = small.with_values({"head.name": Choices(("ridge", "sigmoid"), start="ridge")})
     assert for_task(mixed, tags, catalog) == mixed  # all of them can
+
+
+@pytest.mark.parametrize(
+    ("features", "problem"),
+    [
+        ('also = "early"', 'features.also: found "early" (text); one or two fractions'),
+        ('also = "0.2 0.3 0.4"', "one or two fractions of the stages"),
+        ('also = "1.5"', "one or two fractions of the stages"),
+        ("also = 0.5", "features.also: found 0.5; text is allowed"),
+        ('also = { choices = ["", "0.5", "x"] }', 'features.also: found "x"'),
+        ('tap = 0.5\nalso = "0.4 0.6"', "stages below the tap are allowed, which is 0.5"),
+        ("mirrored = 1", "features.mirrored: found 1; true or false is allowed"),
+    ],
+)
+def test_what_a_head_reads_is_checked(features, problem):
+    with pytest.raises(RecipeError) as error:
+        parse_recipe(f'schema = 1\nname = "x"\n[features]\n{features}\n', "x.toml", CATALOG)
+    assert problem in str(error.value)
+
+
+def test_earlier_stages_may_be_fixed_or_searched():
+    text = 'schema = 1\nname = "x"\n[features]\ntap = 0.9\n{}\n'
+    assert parse_recipe(text.format('also = "0.4 0.7"'), "x.toml", CATALOG).get("features.also") == "0.4 0.7"
+    searched = parse_recipe(text.format('also = { choices = ["", "0.5"] }'), "x.toml", CATALOG).get("features.also")
+    assert searched == Choices(("", "0.5"))

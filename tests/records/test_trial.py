@@ -16,6 +16,9 @@ from advisor.records.trial import (
     Way,
     curve_from_list,
     curve_to_list,
+    is_plain_probe,
+    probe_number,
+    probe_stages,
     trial_name,
     values_of,
 )
@@ -109,6 +112,29 @@ def test_the_share_that_was_trained():
 
 def test_names():
     assert (trial().name, probe().name, trial_name(0)) == ("trial 3", "probe at stage 5", "trial 0")
+
+
+@pytest.mark.parametrize(
+    ("stages", "number", "name"),
+    [((5,), -5, "probe at stage 5"), ((4, 7), -4007, "probe at stages 4 and 7"),
+     ((1, 12, 130), -1012130, "probe at stages 1, 12 and 130")],
+)  # fmt: skip
+def test_a_probes_number_tells_which_stages_it_reads(stages, number, name):
+    assert probe_number(stages) == number
+    assert probe_stages(number) == stages
+    assert trial_name(number) == name
+    assert is_plain_probe(number)
+
+
+def test_the_number_of_a_probe_on_further_views_tells_them_too():
+    views, mirrored = probe_number((4, 7), views=4), probe_number((5,), mirrored=True)
+    assert (trial_name(views), trial_name(mirrored)) == (
+        "probe at stages 4 and 7 on 4 views", "probe at stage 5 with mirror images",
+    )  # fmt: skip
+    assert (probe_stages(views), probe_stages(mirrored)) == ((4, 7), (5,))
+    assert not is_plain_probe(views)
+    assert not is_plain_probe(mirrored)
+    assert abs(probe_number((499, 499, 499), views=64)) < 2**53  # every reader of JSON knows it
 
 
 @given(st.lists(st.builds(CurvePoint, st.integers(0, 99), st.integers(0, 10**6), st.floats(0, 1e5), st.floats(0, 1))))

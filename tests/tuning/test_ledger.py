@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -66,14 +67,24 @@ def test_a_finished_trial_comes_back_as_it_was(books):
         assert type(record).from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
-def test_probes_are_apart_and_told_by_their_tap(books):
+def test_probes_are_apart_and_told_by_their_stages(books):
     book, again = books
-    book.add_probe(TrialValues(), RUNNER.finished(0.5, 1, 0, tap=3, frozen=3, steps=0), 0.1)
+    book.add_probe(-3, TrialValues(), RUNNER.finished(0.5, 1, 0, tap=3, frozen=3, steps=0), 0.1)
     assert not book.study.trials
     record = again.record(-3)
     assert (record.kind, record.way, record.name) == (TrialKind.PROBE, Way.PROBE, "probe at stage 3")
     assert again.image_scores(-3, 100).mean() == 0.5
+    two = RUNNER.finished(0.5, 1, 0, tap=3, frozen=3, steps=0)
+    book.add_probe(-1003, TrialValues(), replace(two, also=(1,)), 0.1)
+    assert (again.record(-1003).name, again.record(-1003).stages_read) == ("probe at stages 1 and 3", (1, 3))
     assert not again.ended()
+
+
+def test_a_study_of_an_earlier_version_knows_the_taps_of_its_probes(books):
+    book, again = books
+    attrs = {"kind": "probe", "tap": 3, "frozen": 3}
+    book._probes.add_trial(optuna.trial.create_trial(value=0.5, user_attrs=attrs))
+    assert again.record(-3).stages_read == (3,)
 
 
 def test_further_seeds_are_kept_in_order(books):

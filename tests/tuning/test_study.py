@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -10,6 +11,7 @@ from searches import CATALOG, STAGES, VALUES, ledger, searching
 
 from advisor.errors import RunError
 from advisor.recipe import Choices, Range, Recipe
+from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
 from advisor.tuning.space import SearchSpace
@@ -275,3 +277,31 @@ def test_no_torch_is_needed():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+class Offering(Replay):
+    """One that offers a probe on several stages and one that takes long to read its views."""
+
+    def probe_of_several(self, tap):
+        super().probe_of_several(tap)
+        return -(1000 + tap), TrialValues(FeatureValues(also="0.1"), HeadValues("ridge"), FreezeValues(1.0, "eval"))
+
+    def variants(self, probe, kind):
+        views = replace(probe, features=replace(probe.features, cache="views", views=4), view_kind=kind)
+        mirrored = replace(probe, features=replace(probe.features, mirrored=True))
+        return {-999_008: mirrored, -504_008: views} if kind != "none" else {-999_008: mirrored}
+
+    def seconds(self, values):
+        return 30.0 if values.view_kind else 2.0 if values.features.mirrored else super().seconds(values)
+
+
+@pytest.mark.parametrize(("budget", "offered"), [(10.0, []), (100.0, [-999_008]), (1000.0, [-504_008, -999_008])])
+def test_probes_on_several_stages_and_on_views_come_once_as_far_as_the_budget_goes(budget, offered):
+    runner, book = Offering(depth_helps), ledger()
+    for _ in range(2):
+        search, _ = searching(runner, book, budget=budget)
+        search.run(trials=1, deadline=1e6)
+        numbers = [record.number for record in search.ledger.records() if record.kind is TrialKind.PROBE]
+        assert sorted(numbers) == sorted([*range(-8, 0), -1008, *offered])
+        assert runner.asked_for_several == [8]
+        assert search.may_mirror == bool(offered)

@@ -19,6 +19,7 @@ from advisor.outcome.bundle import CARD, MODEL, Bundle, best_of, load
 from advisor.outcome.card import model_card, report_of
 from advisor.outcome.export.gate import IMAGES, Exported, Pictures, agreement, answered, expected_of, pictures_for
 from advisor.packaging.new import require_new
+from advisor.records.trial import stages_said
 
 if TYPE_CHECKING:
     from torch import nn
@@ -152,12 +153,18 @@ def _why_not(bundle: Bundle) -> str:
 
     ours, network = bundle.config["advisor"], bundle.network
     assert isinstance(network, TransferNetwork)
-    if not ours["architecture"] or not timm.is_model(ours["architecture"]):
-        return f"it has no architecture `{ours['architecture'] or ours['backbone']}`"
-    if network.tap < len(network.stages):
-        return f"it reads stage {network.tap} of {len(network.stages)} and has nothing above it"
-    if not isinstance(network.pool, nn.Identity):
-        return f"its head reads `{network.codes}` of the last stage"
-    if not isinstance(network.head, nn.Linear):
-        return f"its head `{ours['head']['name']}` is more than one linear layer"
-    return "its classifier has another shape"
+    reasons = (
+        (
+            not timm.is_model(ours["architecture"] or ""),
+            f"it has no architecture `{ours['architecture'] or ours['backbone']}`",
+        ),
+        (network.mirrored, "it answers to the mean over an image and its mirror image"),
+        (bool(network.also), f"its head reads {stages_said(network.reading.stages)} together"),
+        (
+            network.tap < len(network.stages),
+            f"it reads stage {network.tap} of {len(network.stages)} and has nothing above it",
+        ),
+        (not isinstance(network.pool, nn.Identity), f"its head reads `{network.codes}` of the last stage"),
+        (not isinstance(network.head, nn.Linear), f"its head `{ours['head']['name']}` is more than one linear layer"),
+    )
+    return next((reason for holds, reason in reasons if holds), "its classifier has another shape")

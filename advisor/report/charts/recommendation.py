@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from advisor.records.trial import stages_said
 from advisor.report.charts.drawing import (
     ACCENT,
     CARD,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from advisor.advice.labels import LabelCurve
     from advisor.advice.probe import ProbeCurve, ProbePoint
     from advisor.advice.recommendation import Recommendation
+    from advisor.advice.together import JoinedProbe
     from advisor.report.charts.drawing import Layer, Row, Spec
+    from advisor.report.page.blocks import Cell
     from advisor.strategy import Strategy
 
 _CODES = {"mean": "", "relu": " (positive parts only)", "mean+std": " (mean and deviation of each channel)"}
@@ -72,6 +75,7 @@ def probe_curve(curve: ProbeCurve, tap_stage: int | None) -> Chart:
 
     if tap_stage is not None:
         winner += f" The head should read stage {tap_stage} ({said(curve.points[tap_stage - 1].name)})."
+    together = "" if curve.joined is None else f"{_together(curve.joined)} "
 
     def draw() -> Spec:
         x = alt.X("stage:O", title="stage of the network, input side first", axis=alt.Axis(labelAngle=0, grid=False))
@@ -101,7 +105,7 @@ def probe_curve(curve: ProbeCurve, tap_stage: int | None) -> Chart:
 
     return Chart(
         "A linear classifier at every stage",
-        f"{winner} Leave-one-out "
+        f"{winner} {together}Leave-one-out "
         f"{curve.metric} on {show_images(curve.images, curve.independent)}{_CODES[curve.codes]}, beside that of the "
         f"nearest neighbours; guessing gives {curve.chance:.2f}.",
         draw,
@@ -116,9 +120,9 @@ def probe_curve(curve: ProbeCurve, tap_stage: int | None) -> Chart:
                  points(p.gain), number(p.neighbours, 3),
                  _probe_note(p, curve.best, tap_stage))
                 for p in curve.points
-            ),
+            ) + _together_row(curve),
             marked=frozenset() if tap_stage is None else frozenset({tap_stage - 1}),
-            bars=tuple(p.accuracy for p in curve.points),
+            bars=(*(p.accuracy for p in curve.points), *([curve.joined.accuracy] if curve.joined else [])),
         ),
         key="Bars are one standard error; filled points are tied with the best"
         + ("." if tap_stage is None else "; the ring is where the head should read."),
@@ -277,6 +281,25 @@ def _by_chance(curve: ProbeCurve) -> Iterable[Layer]:
         yield chart([{"y": curve.chance}]).mark_rule(color=MUTED, strokeDash=[2, 3]).encode(y="y:Q")
         label = chart([{"y": curve.chance, "t": "by chance"}]).mark_text(align="left", dx=4, dy=-7, color=MUTED)
         yield label.encode(y="y:Q", x=alt.value(0), text="t:N")
+
+
+def _together(joined: JoinedProbe) -> str:
+    """What reading several stages at once brings, in a sentence."""
+    said_stages = stages_said(joined.stages)
+    return (
+        f"{said_stages[0].upper()}{said_stages[1:]} together: {joined.accuracy:.3f}, {points(joined.gain)} ± "
+        f"{points(joined.gain_se, sign=False)} points against the best one; every search tries this."
+    )
+
+
+def _together_row(curve: ProbeCurve) -> tuple[tuple[Cell, ...], ...]:
+    """The probe on several stages as a row of the table of stages."""
+    joined = curve.joined
+    if joined is None:
+        return ()
+    over_last = joined.gain + curve.best.gain
+    return ((" + ".join(map(str, joined.stages)), Name(" + ".join(joined.names), 40), whole(joined.width),
+             number(joined.accuracy, 3), number(joined.se, 3), points(over_last), "–", "together"),)  # fmt: skip
 
 
 def _probe_note(point: ProbePoint, best: ProbePoint, tap: int | None) -> str:

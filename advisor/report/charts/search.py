@@ -10,7 +10,7 @@ from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING
 
-from advisor.records.trial import TrialKind, TrialState, Way
+from advisor.records.trial import TrialKind, TrialState, Way, stages_said
 from advisor.report.charts.drawing import (
     ACCENT,
     CARD,
@@ -318,13 +318,14 @@ def _stage(run: RunFolder, trial: TrialRecord) -> Cell:
         return "–"
     stages = run.evidence.stages if run.evidence else ()
     own = trial.values is None or trial.values.backbone in ("", run.record.backbone.name)
-    named = own and 1 <= trial.tap <= len(stages)
-    return Name(f"{trial.tap} ({stages[trial.tap - 1]})") if named else str(trial.tap)
+    read = " + ".join(map(str, trial.stages_read))
+    named = own and 1 <= trial.tap <= len(stages) and not trial.also
+    return Name(f"{read} ({stages[trial.tap - 1]})") if named else read
 
 
 def _how(trial: TrialRecord) -> str:
     """A trial in a few words, for what is shown under the pointer."""
-    parts = [f"{trial.head} on stage {trial.tap}" if trial.tap is not None else trial.head]
+    parts = [f"{trial.head} on {stages_said(trial.stages_read)}" if trial.tap is not None else trial.head]
     if trial.members:
         parts.append(f"{len(trial.members)} averaged")
     if trial.way is Way.TUNED and trial.frozen is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from advisor.data.cache import disk_errors, write_whole
 from advisor.errors import UsageError
 from advisor.records.folder import read_run
-from advisor.records.trial import TrialKind, TrialState, Way
+from advisor.records.trial import TrialKind, TrialState, Way, stages_said
 from advisor.report.charts import search as charts_of_search
 from advisor.report.charts import tested as charts
 from advisor.report.page.blocks import (
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from advisor.recipe.values import TrialValues
     from advisor.records.folder import RunFolder
     from advisor.report.page.blocks import Block, Cell
 
@@ -239,7 +240,7 @@ def _what_won(run: RunFolder) -> str:
         return f"The winner is {winner.name}, with the head {head} on {name}."
     shape = _WHOLE.get(winner.values.features.fit, "")
     stages = run.evidence.stages if run.evidence else ()
-    where = f"stage {trial.tap}" + (f" of {len(stages)}" if stages else "")
+    where = stages_said(trial.stages_read) + (f" of {len(stages)}" if stages else "")
     if trial.way in {Way.TUNED, Way.SOUP}:
         depth = (
             "the whole network" if not trial.frozen else
@@ -258,7 +259,18 @@ def _what_won(run: RunFolder) -> str:
             )
         return f"Fine-tuning won: {depth} of {name}{cut}, from {start}, with the head {head}.{shape}"
     what = "the closed-form probe" if trial.kind is TrialKind.PROBE else f"the head {head}"
-    return f"A frozen network won: {what} reads {where} of {name}.{shape}"
+    views = learnt_from(winner.values)
+    return f"A frozen network won: {what} reads {where} of {name}{', and ' + views if views else ''}.{shape}"
+
+
+def learnt_from(values: TrialValues) -> str:
+    """What a head on a frozen network does with further views of an image, in words; empty where it has none."""
+    words = []
+    if values.train is None and values.view_kind:
+        words.append(f"learnt from {values.features.views} views of each image")
+    if values.features.mirrored:
+        words.append("answers to the mean over an image and its mirror image")
+    return " and ".join(words)
 
 
 def _refitted(run: RunFolder) -> str:

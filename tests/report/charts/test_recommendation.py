@@ -10,6 +10,7 @@ from advisor.advice.cost import WayCost
 from advisor.advice.forecast import Expected
 from advisor.advice.labels import LabelCurve
 from advisor.advice.scenario import Size
+from advisor.advice.together import JoinedProbe
 from advisor.report.charts.recommendation import label_curve, ways_accuracy, ways_cost
 from advisor.report.charts.recommendation import probe_curve as probe_chart
 from advisor.strategy import Strategy
@@ -167,3 +168,13 @@ def test_every_chart_draws_what_its_marks_need():
     assert {"rule", "point", "text"} <= set(marks(ways_accuracy(found)))
     assert "bar" in marks(ways_cost(found.cost.ways, Strategy.LP_FT))
     assert {"line", "point"} <= set(marks(label_curve(found, curve())))
+
+
+def test_stages_that_are_read_together_are_told_beside_the_single_ones():
+    together = JoinedProbe((2, 4), ("blocks.2", "blocks.4"), 96, 0.83, 0.02, 0.03, 0.012, 0.1)
+    alone, chart = (probe_chart(replace(probe_curve(), joined=one), 4) for one in (None, together))
+    assert "together" not in alone.finding
+    assert "Stages 2 and 4 together: 0.830, +3.0 ± 1.2 points against the best one" in chart.finding
+    assert cells(chart.numbers)[:-1] == cells(alone.numbers)
+    assert cells(chart.numbers)[-1][:5] == ["2 + 4", "blocks.2 + blocks.4", "96", "0.830", "0.020"]
+    assert chart.numbers.bars == (*alone.numbers.bars, 0.83)
