@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
-import panel as tables
+import panel as pn
 
 from advisor.data.prepare import prepare
 from advisor.network.kept import CLEAN, MIRRORED, View
@@ -44,14 +44,14 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=4)
     args = parser.parse_args()
     catalog, cpu = load_catalog(), torch.device("cpu")
-    own = catalog.backbone(tables.BACKBONE)
+    own = catalog.backbone(pn.BACKBONE)
     backbone = replace(own, input=replace(own.input, size=128))
     network = open_network(backbone, cpu)
     stages = stages_for(backbone, network)
     print("| set | images | learns from | leave-one-out | test |\n|---|--:|---|--:|--:|")
     for name in args.sets.split(","):
-        whole = prepare(tables.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
-        dataset = tables.sample(whole, args.per_class, 0).dataset
+        whole = prepare(pn.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
+        dataset = pn.sample(whole, args.per_class, 0).dataset
         features = Features(network, stages, whole, backbone, Silent())
         rows, labels = dataset.rows("train", "val"), dataset.labels("train", "val")
         held, truth = dataset.rows("test")[:MOST_TESTED], dataset.labels("test")[:MOST_TESTED]

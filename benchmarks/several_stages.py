@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "advice"))
-import panel as tables
+import panel as pn
 
 from advisor.data.prepare import prepare
 from advisor.network import joining
@@ -39,17 +39,17 @@ def main() -> None:
     parser.add_argument("--most", default="2,3")
     args = parser.parse_args()
     catalog, cpu = load_catalog(), torch.device("cpu")
-    own = catalog.backbone(tables.BACKBONE)
+    own = catalog.backbone(pn.BACKBONE)
     backbone = replace(own, input=replace(own.input, size=128))
     network = open_network(backbone, cpu)
     stages = stages_for(backbone, network)
     gains: dict[int, list[float]] = {}
     print("| set | images | stages | leave-one-out | test |\n|---|--:|---|--:|--:|")
     for name in args.sets.split(","):
-        whole = prepare(tables.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
+        whole = prepare(pn.SETS[name].location, backbone.input, catalog=catalog, seed=0, progress=Silent())
         store = FeatureStore.open(whole.pixels, network, stages, backbone.input)
         for per_class in (int(text) for text in args.per_class.split(",")):
-            dataset = tables.sample(whole, per_class, 0).dataset
+            dataset = pn.sample(whole, per_class, 0).dataset
             (learnt, labels), (new, truth) = (
                 (compute_features(Sweeper(network, stages), whole.pixels, dataset.rows(*parts), backbone.input,
                                   store=store, device=cpu, progress=Silent()), dataset.labels(*parts))
