@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
-    from advisor.tuning.context import ContextPool
+    from advisor.tuning.pool import ContextPool
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 BATCH_SIZE = 32

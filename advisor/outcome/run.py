@@ -27,9 +27,10 @@ from advisor.plugins import Catalog, load_catalog
 from advisor.progress import Progress, Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, heads_of, load_plan, load_recipe, plan_to_toml
 from advisor.tuning.confirm import TOP
-from advisor.tuning.context import ContextPool, Limits, TrialContext, fitted
+from advisor.tuning.context import Limits, TrialContext
 from advisor.tuning.memory import free_memory, used_memory
 from advisor.tuning.network_runner import NetworkRunner, origin_of
+from advisor.tuning.pool import ContextPool, fitted
 from advisor.tuning.space import SearchSpace
 from advisor.tuning.storage import claim, open_ledger, study_key
 from advisor.tuning.study import Search

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from advisor.network.transfer import TransferNetwork
     from advisor.records.trial import CurvePoint, Member
     from advisor.tuning.confirm import ScoredTrial
-    from advisor.tuning.context import ContextPool, TrialContext
+    from advisor.tuning.context import TrialContext
+    from advisor.tuning.pool import ContextPool
     from advisor.tuning.weights import KeptWeights
 
 _VIEWS = 4  # of an image that the probe on views learns from, the clean one among them

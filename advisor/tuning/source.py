@@ -109,18 +109,19 @@ def kept_views(context: TrialContext, values: TrialValues, *, tap: int, frozen: 
     return 0
 
 
-def views_learnt(values: TrialValues, seed: int) -> tuple[View, ...]:
+def views_learnt(values: TrialValues, seed: int, draw: int = 0) -> tuple[View, ...]:
     """Views that a head fitted in closed form learns from, the clean one first and mostly the only one.
 
     Args:
         values: of the trial.
         seed: of the trial, for views that no other trial has.
+        draw: of the context; a further seed that learnt from the same pictures would judge the luck of the draw again.
     """
     mode, kind = values.features.cache or "auto", values.augment
     if mode == "auto" or kind == "none":
         return (CLEAN,)
-    draw = seed + 1 if mode == "fresh" else 0
-    return (CLEAN, *(View(kind, number, draw) for number in range(1, values.features.views or 1)))
+    drawn = seed + 1 if mode == "fresh" else draw
+    return (CLEAN, *(View(kind, number, drawn) for number in range(1, values.features.views or 1)))
 
 
 def missing_images(context: TrialContext, cache: ActivationCache, values: TrialValues, views: int, at: int) -> int:

@@ -184,7 +184,7 @@ def _fit(course: _Course, head: nn.Module, params: dict[str, object]) -> None:
     families = context.families("train")
     if not families.any():  # one family leaves none to fit to
         families = np.arange(len(families))
-    if len(views := views_learnt(course.values, course.seed)) > 1:
+    if len(views := views_learnt(course.values, course.seed, context.draw)) > 1:
         _require_time(course, views)
         features = torch.cat([context.features("train", course.read, view) for view in views])
         labels = torch.cat([labels] * len(views))

@@ -35,7 +35,8 @@ from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import KEYS
 from advisor.recipe.values import TrialValues
-from advisor.tuning.context import ContextPool, TrialContext
+from advisor.tuning.context import TrialContext
+from advisor.tuning.pool import ContextPool
 from advisor.tuning.trial import predict_logits, run_trial
 
 if TYPE_CHECKING:

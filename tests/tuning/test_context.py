@@ -17,9 +17,10 @@ from advisor.network.sweep import BATCH
 from advisor.recipe.values import FeatureValues, FreezeValues
 from advisor.tuning import network_runner
 from advisor.tuning.confirm import ScoredTrial
-from advisor.tuning.context import ContextPool, Limits, TrialContext
+from advisor.tuning.context import Limits, TrialContext
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.network_runner import NetworkRunner, origin_of
+from advisor.tuning.pool import ContextPool
 from advisor.tuning.source import _wanted
 from advisor.tuning.weights import KeptWeights
 from advisor.types import InputSpec

@@ -13,9 +13,9 @@ from advisor.network.stages import Reading
 from advisor.recipe import Choices, Recipe
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import probe_number
-from advisor.tuning.context import ContextPool
 from advisor.tuning.failures import OutOfTimeError
 from advisor.tuning.network_runner import NetworkRunner
+from advisor.tuning.pool import ContextPool
 from advisor.tuning.source import views_learnt
 from advisor.tuning.space import SearchSpace, frozen_recipe
 from advisor.tuning.trial import run_trial
@@ -57,6 +57,8 @@ def test_the_cache_of_a_closed_form_is_asked_for_only_where_it_does_something(co
     assert views[0] == CLEAN
     assert len(set(views)) == 5
     assert {view.draw for view in views[1:]} == ({0} if mode == "views" else {4})
+    further = views_learnt(values, 3, draw=2)  # of a leader that is judged again
+    assert mode == "fresh" or not set(views[1:]) & set(further[1:])
 
 
 def test_no_random_views_is_one_view():
