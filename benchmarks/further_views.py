@@ -2,7 +2,7 @@
 
     python benchmarks/further_views.py [--sets mnist_5k,clipart] [--per-class 10] [--views 4]
 
-For each image set of `benchmarks/advice/py` a ridge classifier is fitted on few images per class to the best
+For each image set of `benchmarks/advice/panel.py` a ridge classifier is fitted on few images per class to the best
 stage of lite0 (128 pixels) by leave-one-out: to clean views, to several views of each image, which are left out
 together, and to the mean features of an image and its mirror image. Printed are leave-one-out accuracy and test
 accuracy on at most 500 images.

@@ -3,7 +3,7 @@
     python benchmarks/probes.py [--codes mean,relu,mean+std] [--shares 0.3] [--per-class 5,25,50]
     python benchmarks/probes.py --codes mean --shares 0,0.1,0.3,1,3
 
-For each image set of `benchmarks/advice/py` a ridge classifier is fitted on few images per class at the last four
+For each image set of `benchmarks/advice/panel.py` a ridge classifier is fitted on few images per class at the last four
 stages of lite0 (128 pixels). `codes` are those of `features.codes`; a share of the mean variance of all columns is
 added to that of each. Printed are leave-one-out and test accuracy, means over sets and sizes: at each stage, and at
 the best stage by leave-one-out, which is what `advisor recommend` would read.

@@ -2,7 +2,7 @@
 
     python benchmarks/several_stages.py [--sets mnist_5k,clipart] [--per-class 10,40] [--most 2,3]
 
-For each image set of `benchmarks/advice/py` a ridge classifier is fitted on few images per class to the stages of
+For each image set of `benchmarks/advice/panel.py` a ridge classifier is fitted on few images per class to the stages of
 lite0 (128 pixels): to the best stage by leave-one-out accuracy, and to the stages that `best_together` adds to it by
 leave-one-out error. Printed are the stages with leave-one-out and test accuracy, and last the mean difference.
 """

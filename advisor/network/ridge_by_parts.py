@@ -94,7 +94,7 @@ def fit_ridge_by_parts(
     beta = V @ ((np.sqrt(e) / (e + lam))[:, None] * Z)
     weight = (beta / scale[:, None]).T
     bias = centre - beta.T @ middle - weight @ mean
-    return Ridge(weight, bias, lam, loo, task.temperature(loo, labels))
+    return Ridge(weight, bias, lam, loo, task.temperature(loo, labels, doubt=1.0))
 
 
 def _groups(families: NDArray[np.int64] | None, n: int, rank: int) -> list[NDArray[np.int64]]:

@@ -259,7 +259,7 @@ class NetworkRunner:
         return Finished(
             rows=held, image_scores=judged.image_scores, sample_weight=context.sample_weight(held), loss=judged.loss,
             temperature=judged.temperature, tap=network.tap, frozen=frozen, frozen_share=still / kept, steps=0,
-            planned_steps=0, audit=network.frozen_digest(), network=lambda: network,
+            planned_steps=0, audit=network.frozen_digest(), network=lambda: network, also=network.also,
         )  # fmt: skip
 
     def judging_seconds(self, values: TrialValues) -> float:

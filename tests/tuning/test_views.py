@@ -82,11 +82,11 @@ def test_a_head_learns_from_all_its_views_and_leaves_out_all_of_an_image(context
     views = views_learnt(values, 0)
     columns = torch.cat([context.features("train", 5, view) for view in views]).numpy()
     labels = context.labels("train").numpy()
-    together = fit_ridge(columns, np.tile(labels, 3), 3, families=np.tile(context.families("train"), 3))
+    together = fit_ridge(columns, np.tile(labels, 3), 3, families=np.tile(context.families("train"), 3), scaled=True)
     np.testing.assert_allclose(
         network.head.weight.detach().numpy(), together.weight * together.temperature, rtol=1e-4, atol=1e-6
     )
-    apart = fit_ridge(columns, np.tile(labels, 3), 3)
+    apart = fit_ridge(columns, np.tile(labels, 3), 3, scaled=True)
     assert together.lam >= apart.lam  # views of one image recognise each other
 
 
