@@ -6,6 +6,7 @@ from advisor.recipe.values import FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import CurvePoint, Member
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError
 from advisor.tuning.finished import Finished, joined
+from advisor.tuning.runner import Footprint
 
 IMAGES = 200
 
@@ -60,6 +61,9 @@ class Replay:
 
     def probe_of_several(self, tap):
         self.asked_for_several.append(tap)
+
+    def footprint(self, values):
+        return Footprint(1e-3 * values.features.tap, round(1e6 * values.features.tap))
 
     def variants(self, _probe, _kind):
         return {}

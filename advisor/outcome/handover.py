@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from advisor.network.transfer import TransferNetwork
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from advisor.task import ClassScore
     from advisor.tuning.confirm import Choice, ScoredTrial
     from advisor.tuning.context import TrialContext
+    from advisor.tuning.network_runner import NetworkRunner
     from advisor.tuning.study import Search
 
 
@@ -237,7 +237,7 @@ def hand_over(
         winner=WinnerRecord(
             winner.number, winner.record.kind, winner.trained, winner.values, refitted, winner.record.members
         ),
-        choice=_choice(choice, search.sample_weight),
+        choice=_choice(choice, search, runner),
         metric=context.metric,
         validation=winner.accuracy(search.sample_weight),
         validation_seeds=len(winner.image_scores),
@@ -293,7 +293,17 @@ def _tested(context: TrialContext, logits: Tensor) -> _Tested:
     )  # fmt: skip
 
 
-def _choice(choice: Choice, sample_weight: NDArray[np.float64]) -> ChoiceRecord:
+def _choice(choice: Choice, search: Search, runner: NetworkRunner) -> ChoiceRecord:
+    prefer = search.recipe.text("search.prefer")
+
+    def record(rival: ScoredTrial) -> RivalRecord:
+        footprint = None if prefer == "accurate" else runner.footprint(rival.values)
+        return RivalRecord(
+            rival.number, rival.record.kind, rival.accuracy(search.sample_weight),
+            rival.accuracy(search.sample_weight, 1), len(rival.image_scores),
+            *((footprint.seconds, footprint.size) if footprint else (None, None)),
+        )  # fmt: skip
+
     return ChoiceRecord(
         chosen=choice.chosen.number,
         best=choice.best.number,
@@ -302,14 +312,9 @@ def _choice(choice: Choice, sample_weight: NDArray[np.float64]) -> ChoiceRecord:
         optimism=choice.optimism,
         sure=choice.sure,
         unsure=choice.unsure,
-        rivals=tuple(
-            RivalRecord(
-                rival.number, rival.record.kind, rival.accuracy(sample_weight), rival.accuracy(sample_weight, 1),
-                len(rival.image_scores),
-            )
-            for rival in choice.rivals
-        ),
-    )  # fmt: skip
+        rivals=tuple(map(record, choice.rivals)),
+        prefer=prefer,
+    )
 
 
 def _backbone(context: TrialContext) -> BackboneRecord:

@@ -77,6 +77,7 @@ def tune(
     budget: str = "",
     machine: Machine | None = None,
     device: str = "",
+    prefer: str = "",
     catalog: Catalog | None = None,
     progress: Progress | None = None,
     on_trial: Callable[[TrialRecord], None] | None = None,
@@ -93,6 +94,7 @@ def tune(
         budget: for the whole call, such as `10m`; the plan's by default.
         machine: what may be used of it.
         device: short for `machine=Machine(device=…)`.
+        prefer: `accurate`, `fast` or `small`, in place of the plan's `[search] prefer`.
         catalog: the installed plugins by default; further workers always load the installed ones.
         progress: told how far things are.
         on_trial: told about each trial when it ends.
@@ -112,6 +114,8 @@ def tune(
         plan = plan.plan
     elif not isinstance(plan, Plan):
         plan = load_plan(plan, catalog)
+    if prefer:
+        plan = replace(plan, recipe=plan.recipe.with_values({"search.prefer": prefer}))
     seconds = parse_duration(budget or plan.recipe.text("search.budget"))
     wanted = trials if trials is not None else plan.recipe.whole("search.trials")
     if machine.memory is None:

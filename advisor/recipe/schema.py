@@ -227,6 +227,14 @@ KEYS: Mapping[str, Key] = {
     ),
     "search.seeds": Key(int, 3, "seeds under which the best three trials are judged", 1, 20, searchable=False),
     "search.budget": Key(str, "10m", "time at most, such as 90s, 20m or 1h30m", searchable=False),
+    "search.prefer": Key(
+        str,
+        "accurate",
+        "which model is handed over of those within a standard error of the best: the best, the one that predicts "
+        "fastest here, or the one with the smallest file",
+        choices=("accurate", "fast", "small"),
+        searchable=False,
+    ),
 }
 WHEN = {"size": ("small", "large"), "distance": ("similar", "different")}
 PLAN_TABLES: Mapping[str, Mapping[str, type]] = {

@@ -116,6 +116,8 @@ class RivalRecord:
         accuracy: over all its seeds.
         first_seed: under the first.
         seeds: under how many it was judged.
+        seconds: of an image through its network on the run's device; None where speed and size did not count.
+        size: of its weights, bytes; likewise.
     """
 
     number: int
@@ -123,6 +125,8 @@ class RivalRecord:
     accuracy: float
     first_seed: float
     seeds: int
+    seconds: float | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ class ChoiceRecord:
         sure: leaders that were judged under every seed.
         unsure: leaders that were not.
         rivals: that were compared.
+        prefer: `accurate`, or `fast` or `small` where a cheaper one was taken of those that cannot be told apart.
     """
 
     chosen: int
@@ -148,6 +153,7 @@ class ChoiceRecord:
     sure: int
     unsure: int
     rivals: tuple[RivalRecord, ...]
+    prefer: str = "accurate"
 
 
 @dataclass(frozen=True)
@@ -286,7 +292,9 @@ class RunRecord:
                 "behind_standard_error": choice.behind_se, "optimism": choice.optimism,
                 "judged_under_every_seed": choice.sure, "judged_under_fewer": choice.unsure,
                 "rivals": [{"trial": one.number, "kind": one.kind.value, "accuracy": one.accuracy,
-                            "seeds": one.seeds, "first_seed": one.first_seed} for one in choice.rivals],
+                            "seeds": one.seeds, "first_seed": one.first_seed, "seconds": one.seconds,
+                            "size": one.size} for one in choice.rivals],
+                "prefer": choice.prefer,
             },
             "metric": self.metric,
             "validation_accuracy": self.validation,
@@ -362,9 +370,11 @@ class RunRecord:
                 sure=choice.whole("judged_under_every_seed"), unsure=choice.maybe_whole("judged_under_fewer") or 0,
                 rivals=tuple(
                     RivalRecord(one.whole("trial"), one.choice("kind", TrialKind), one.number("accuracy"),
-                                one.number("first_seed"), one.whole("seeds"))
+                                one.number("first_seed"), one.whole("seeds"), one.maybe("seconds"),
+                                one.maybe_whole("size"))
                     for one in choice.tables("rivals")
                 ),
+                prefer=choice.text("prefer", "accurate"),
             ),
             metric=metric,
             validation=plain.number("validation_accuracy"),

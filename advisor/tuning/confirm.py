@@ -17,7 +17,7 @@ from advisor.records.trial import TrialKind
 from advisor.task.interval import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -175,6 +175,7 @@ def choose(
     *,
     seeds: int,
     families: NDArray[np.int64] | None = None,
+    cost: Callable[[ScoredTrial], float] | None = None,
 ) -> Choice:
     """The trial with the best estimate of its accuracy on images that nobody chose by.
 
@@ -189,6 +190,8 @@ def choose(
         sample_weight: (n,) what each validation image counts.
         seeds: under how many a trial that is not deterministic should have been judged.
         families: (n,) equal for validation images that go together; by default each is by itself.
+        cost: where a person asks for a fast or a small model, what it costs; of all trials whose figure is within one
+            paired standard error of that trial's, the one that costs least is taken in its place.
     """
     soups = [one for one in scored_trials if one.is_soup]
     singles = [one for one in scored_trials if not one.is_soup]
@@ -208,6 +211,9 @@ def choose(
 
     best = min(rivals, key=lambda s: (-round(s.accuracy(sample_weight), 9), s.cost, s.loss))
     chosen = min(rivals, key=lambda s: (-round(estimate(s), 6), s.cost, s.loss))
+    if cost is not None:
+        chosen = _cheapest(chosen, scored_trials, sample_weight, families, cost)
+        rivals += [] if any(one is chosen for one in rivals) else [chosen]
     gap, se = paired(best.mean() - chosen.mean(), sample_weight, families)
     sure = sum(rival.deterministic or len(rival.image_scores) >= seeds for rival in rivals)
     return Choice(
@@ -220,6 +226,23 @@ def choose(
         sure=sure,
         unsure=len(rivals) - sure,
     )
+
+
+def _cheapest(
+    chosen: ScoredTrial,
+    scored_trials: Sequence[ScoredTrial],
+    sample_weight: NDArray[np.float64],
+    families: NDArray[np.int64] | None,
+    cost: Callable[[ScoredTrial], float],
+) -> ScoredTrial:
+    """Of the trials that cannot be told from a chosen one, the one that costs least; of equals the more accurate."""
+
+    def tied(one: ScoredTrial) -> bool:
+        gap, se = paired(chosen.mean() - one.mean(), sample_weight, families)
+        return gap <= se
+
+    candidates = [chosen, *(one for one in scored_trials if one is not chosen and tied(one))]
+    return min(candidates, key=lambda one: (cost(one), -one.accuracy(sample_weight)))
 
 
 def _luck(

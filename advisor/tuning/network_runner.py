@@ -14,12 +14,13 @@ from advisor.network.joining import best_together
 from advisor.network.kept import MIRRORED
 from advisor.network.parts import PASSES
 from advisor.network.stages import TOKENS
+from advisor.network.sweep import batch_for
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import probe_number
 from advisor.tuning.finished import Finished
 from advisor.tuning.folds import folds_of, most_folds, rows_of
 from advisor.tuning.judging import score
-from advisor.tuning.runner import REFIT
+from advisor.tuning.runner import REFIT, Footprint
 from advisor.tuning.source import kept_views, missing_images, views_learnt
 from advisor.tuning.trial import predict_logits, run_folds, run_trial
 from advisor.tuning.weights import average_weights
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from advisor.network.stages import Reading
     from advisor.network.transfer import TransferNetwork
     from advisor.records.trial import CurvePoint, Member
     from advisor.tuning.confirm import ScoredTrial
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from advisor.tuning.weights import KeptWeights
 
 _VIEWS = 4  # of an image that the probe on views learns from, the clean one among them
+_TIMED = 3  # passes of a network whose speed counts
 _PROBE = "ridge"  # the head that is the closed-form probe
 
 
@@ -58,6 +61,7 @@ class NetworkRunner:
         self._weights = weights
         self._seed = seed
         self._folded: dict[tuple[int, int, int, bool], list[TrialContext]] = {}
+        self._footprints: dict[tuple[int, Reading, str], Footprint] = {}
 
     @property
     def images(self) -> int:
@@ -262,6 +266,21 @@ class NetworkRunner:
             planned_steps=0, audit=network.frozen_digest(), network=lambda: network, also=network.also,
         )  # fmt: skip
 
+    def footprint(self, values: TrialValues) -> Footprint:
+        """See `TrialRunner.footprint`; networks that read alike are measured once."""
+        context = self.contexts.of(values)
+        kind = context.catalog.head(values.head.name)
+        read = values.features.reading(context.stages)
+        key = (id(context), read, values.head.name)
+        if key not in self._footprints:
+            width = context.standardise(read, tokens=kind.tokens).mean.numel()
+            head = kind.create(width, context.classes, **values.head.params)
+            network = context.build(read, head, tokens=kind.tokens)
+            tensors = [*network.parameters(), *network.buffers()]
+            size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+            self._footprints[key] = Footprint(_seconds_per_image(network, context), size)
+        return self._footprints[key]
+
     def judging_seconds(self, values: TrialValues) -> float:
         """Seconds that it takes to judge a trained model, about."""
         return len(self.context.rows("val")) * self.contexts.seconds_per_image(values)
@@ -365,6 +384,18 @@ class NetworkRunner:
         start = self._start(values, context_of, seed, math.inf)
         done = run_trial(context_of(values), values, seed=seed, deadline=math.inf, start=start)
         return done.network().eval(), refitted
+
+
+def _seconds_per_image(network: TransferNetwork, context: TrialContext) -> float:
+    """Of a forward pass in evaluation mode, the quickest of some, since whatever else runs only ever adds to it."""
+    size = batch_for(context.device)
+    rows = context.rows("train")[:size]
+    times = []
+    for _ in range(1 + _TIMED):  # the first sets up
+        began = time.perf_counter()
+        predict_logits(network, context, rows)
+        times.append(time.perf_counter() - began)
+    return min(times[1:]) / len(rows)
 
 
 def origin_of(start: TrialValues, *, pretrained: bool, input_size: int = 0, fit: str = "crop") -> TrialValues:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
 
 
 REFIT = 1.4  # times a training in one fold: a quarter more images to see, and the machine's moods
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What predicting with a model costs.
+
+    Attributes:
+        seconds: of an image through the network, of its input size and on the run's device.
+        size: of the weights, bytes.
+    """
+
+    seconds: float
+    size: int
 
 
 class TrialRunner(Protocol):
@@ -44,6 +58,9 @@ class TrialRunner(Protocol):
 
     def probes(self) -> Mapping[int, TrialValues]:
         """The closed-form probe at every stage by its number, which is negative, the last stage first."""
+
+    def footprint(self, values: TrialValues) -> Footprint:
+        """What predicting with a trial's model costs, measured."""
 
     def probe_of_several(self, tap: int) -> tuple[int, TrialValues] | None:
         """The closed-form probe that reads the best stages together, with its number; None where one alone is best.

@@ -25,7 +25,7 @@ _ELSEWHERE = "storage.txt"  # in a run's folder: where its study is, when that i
 
 def fingerprint(plan: Plan) -> str:
     """Hash of everything in a plan that changes what a trial means; the search's length does not."""
-    length = ("search.trials", "search.budget", "search.seeds")
+    length = ("search.trials", "search.budget", "search.seeds", "search.prefer")
     values = {k: repr(v) for k, v in sorted(plan.recipe.values.items()) if k not in length}
     scaled = [plan.ranges.key] if plan.ranges else []
     text = json.dumps([values, plan.backbone, list(plan.backbones), plan.seed, plan.skip_small_classes, *scaled])

@@ -244,7 +244,18 @@ class Search:
                 ways=["give more time", "change what the plan fixes, under another --name"],
                 hint="advisor tune --budget 1h",
             )
-        return choose(scored_trials, self.sample_weight, seeds=self.seeds, families=self.families)
+        return choose(
+            scored_trials, self.sample_weight, seeds=self.seeds, families=self.families, cost=self._preferred_cost()
+        )
+
+    def _preferred_cost(self) -> Callable[[ScoredTrial], float] | None:
+        """What the plan prefers a cheap model by; None where it prefers the most accurate one."""
+        prefer = self.recipe.text("search.prefer")
+        if prefer == "accurate":
+            return None
+        if prefer == "fast":
+            return lambda one: self.runner.footprint(one.values).seconds
+        return lambda one: self.runner.footprint(one.values).size
 
     @property
     def has_result(self) -> bool:

@@ -30,6 +30,7 @@ from advisor.plugins import load_catalog
 from advisor.progress import Silent
 from advisor.recipe import Choices, Plan, Range, Recipe, load_plan, plan_to_toml
 from advisor.records.run import RunRecord
+from advisor.report.run import write_run_report
 from advisor.tuning import network_runner
 from advisor.tuning import trial as trial_module
 from advisor.tuning.context import TrialContext
@@ -812,3 +813,19 @@ def test_weights_of_another_study_are_not_handed_over(without_probes, tiny, tiny
     alone = run(plan(tiny_folder, search__trials=1, train__epochs=8), tmp_path, name="alone")
     images = torch.randn(2, 3, 64, 64)
     torch.testing.assert_close(advisor.load(second.best).network(images), advisor.load(alone.best).network(images))
+
+
+def test_a_run_may_be_asked_for_a_smaller_model_and_runs_nothing_twice(tiny, tiny_folder, tmp_path):
+    usual = run(plan(tiny_folder), tmp_path)
+    small = run(plan(tiny_folder), tmp_path, prefer="small")
+    assert len(small.trials) == len(usual.trials)
+    assert small.record.choice.prefer == "small"
+    sizes = {rival.number: rival.size for rival in small.record.choice.rivals}
+    assert sizes[small.record.winner.number] == min(sizes.values())
+    assert (small.best / "model.safetensors").stat().st_size <= (usual.best / "model.safetensors").stat().st_size
+    assert usual.record.choice.prefer == "accurate"
+    html = tmp_path / "report.html"
+    write_run_report(small.folder, html=html, markdown=None)
+    page = html.read_text()
+    assert "A small model was asked for" in page
+    assert "ms an image" in page

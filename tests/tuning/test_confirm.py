@@ -134,3 +134,28 @@ def test_the_best_of_equals_is_optimistic_and_a_single_trial_is_not():
     assert np.mean(gaps) > 0.06
     assert abs(np.mean(estimates) - np.mean(gaps)) < 0.5 * np.mean(gaps)
     assert optimism(rng.random((1, 400)) < 0.7, np.ones(400)) < 0.01
+
+
+def costs(one):
+    return one.tap
+
+
+def test_a_cheap_model_is_taken_where_it_cannot_be_told_from_the_best():
+    best, close, far = scored_trial(1, 380), scored_trial(2, 379, tap=6), scored_trial(3, 300, tap=2)
+    found = choose([best, close, far], WORTH, seeds=1, cost=costs)
+    assert found.chosen.number == 2
+    assert found.best.number == 1
+    assert 0 < found.behind <= found.behind_se
+    assert choose([best, close, far], WORTH, seeds=1).chosen.number == 1
+
+
+def test_a_cheap_model_need_not_be_among_the_leaders():
+    ahead = [scored_trial(number, 380) for number in range(4)]
+    cheap = scored_trial(9, 379, tap=3, frozen=3, kind="probe")
+    found = choose([*ahead, cheap], WORTH, seeds=1, cost=costs)
+    assert found.chosen.number == 9
+    assert sum(rival.number == 9 for rival in found.rivals) == 1
+
+
+def test_of_models_that_cost_the_same_the_more_accurate_is_taken():
+    assert choose([scored_trial(1, 378), scored_trial(2, 380)], WORTH, seeds=1, cost=costs).chosen.number == 2

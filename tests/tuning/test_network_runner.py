@@ -8,6 +8,7 @@ import torch
 
 from advisor.recipe.values import FreezeValues, HeadValues, OptimizerValues, TrainValues, TrialValues
 from advisor.records.trial import TrialKind, TrialRecord, TrialState
+from advisor.tuning import network_runner
 from advisor.tuning.confirm import ScoredTrial
 from advisor.tuning.network_runner import NetworkRunner, origin_of
 from advisor.tuning.weights import KeptWeights
@@ -65,3 +66,12 @@ def test_folds_and_the_last_fit_train_what_came_before_too(runner):
 
 def test_statistics_taken_anew_are_those_of_one_size(runner):
     assert not runner.can_grow(replace(SMALL, freeze=FreezeValues(0.5, "adabn")), 48)
+
+
+def test_what_a_model_costs_is_measured_of_the_network_as_it_is_cut_and_once(runner, monkeypatch):
+    probes = runner.probes()
+    first, last = (runner.footprint(probes[number]) for number in (max(probes), min(probes)))  # -1 is the first stage
+    assert 0 < first.size < last.size
+    assert first.seconds > 0
+    monkeypatch.setattr(network_runner, "_seconds_per_image", lambda *_: 1 / 0)
+    assert runner.footprint(probes[min(probes)]) == last

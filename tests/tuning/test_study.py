@@ -14,6 +14,7 @@ from advisor.recipe import Choices, Range, Recipe
 from advisor.recipe.values import FeatureValues, FreezeValues, HeadValues, TrialValues
 from advisor.records.trial import TrialKind, TrialState
 from advisor.tuning.failures import HopelessError, OutOfTimeError, TrialFailedError
+from advisor.tuning.runner import Footprint
 from advisor.tuning.space import SearchSpace
 from advisor.tuning.study import Search
 
@@ -305,3 +306,19 @@ def test_probes_on_several_stages_and_on_views_come_once_as_far_as_the_budget_go
         assert sorted(numbers) == sorted([*range(-8, 0), -1008, *offered])
         assert runner.asked_for_several == [8]
         assert search.may_mirror == bool(offered)
+
+
+@pytest.mark.parametrize("prefer", ["small", "fast"])
+def test_a_plan_may_prefer_a_cheap_model_of_those_that_are_tied(prefer):
+    runner = Replay(lambda _values: 0.6, probe=0.6)
+    runner.footprint = lambda values: Footprint(values.features.tap, values.features.tap)
+    search, _ = searching(runner, search__prefer=prefer)
+    search.run(trials=2, deadline=1e6)
+    scored = search.scored_trials()
+    tied = [replace(one, image_scores=scored[0].image_scores) for one in scored if one.is_probe]
+    cheaper = [
+        replace(one, record=replace(one.record, values=replace(one.values, features=FeatureValues(-one.number / 8))))
+        for one in tied
+    ]
+    search.scored_trials = lambda: cheaper
+    assert search.choice().chosen.number == -1  # the probe at the first stage

@@ -34,6 +34,7 @@ class TuneOptions(Options):
     resume: str
     trials: int | None
     budget: str
+    prefer: str
     name: str
     runs: str
     workers: int
@@ -62,6 +63,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="TIME",
         help="time for the whole command, such as 90s, 10m or 1h30m; default from the plan",
+    )
+    parser.add_argument(
+        "--prefer",
+        default="",
+        choices=("accurate", "fast", "small"),
+        help="of models that cannot be told from the best, hand over the best, the fastest or the smallest; default "
+        "from the plan. The same run can be asked again, and no trial is run twice",
     )
     parser.add_argument("--name", default="", help="the name of the run's folder; default the dataset's name")
     add_runs(parser)
@@ -107,6 +115,7 @@ def run(options: TuneOptions) -> ExitCode:
         runs=runs,
         trials=options.trials,
         budget=options.budget,
+        prefer=options.prefer,
         machine=Machine(options.device, options.workers, memory, cache_limit, options.storage),
         progress=talk,
         on_trial=_teller(talk),

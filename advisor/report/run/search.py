@@ -23,7 +23,7 @@ from advisor.report.page.blocks import (
     said,
 )
 from advisor.report.page.words import counted, number, points
-from advisor.units import show_images
+from advisor.units import show_images, show_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +92,12 @@ def choice_section(run: RunFolder) -> Section:
             "The model soup is the average of the weights of several fine-tunings from one start. All of the luck of "
             "choosing among averages is taken off it, and what the others gain by learning from the validation images."
         )
+    if choice.prefer != "accurate":
+        what = "predicts fastest" if choice.prefer == "fast" else "has the smallest weights"
+        lines.append(
+            f"A {choice.prefer} model was asked for: of all trials within a paired standard error of that one, the one "
+            f"that {what} is handed over."
+        )
     if choice.chosen != choice.best:
         lines.append(
             f"The winner, {trial_name(choice.chosen)}, is not the most accurate one: {trial_name(choice.best)} is "
@@ -109,12 +115,16 @@ def choice_section(run: RunFolder) -> Section:
             f"{counted(fewer, 'of them has', 'of them have')} fewer seeds: a closed form gives the same again, or time "
             "was short."
         )
+    costs = any(rival.seconds is not None for rival in choice.rivals)
     rivals = sorted(choice.rivals, key=lambda rival: -rival.accuracy)
     table = Table(
         "The trials that were compared",
         (Column("trial"), Column(f"{record.metric_name}, all seeds", number=True),
-         Column("under the first", number=True), Column("seeds", number=True), Column("", wide=True)),
+         Column("under the first", number=True), Column("seeds", number=True),
+         *([Column("ms an image", number=True), Column("weights", number=True)] if costs else []),
+         Column("", wide=True)),
         tuple((trial_name(one.number), number(one.accuracy, 3), number(one.first_seed, 3), str(one.seeds),
+               *([number(1000 * (one.seconds or 0.0), 1), show_size(one.size or 0)] if costs else []),
                _role(run, one.number)) for one in rivals),
         marked=frozenset(i for i, one in enumerate(rivals) if one.number == choice.chosen),
     )  # fmt: skip
