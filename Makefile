@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt $(PLUGINS:=/pyproject.toml)
 
 demo: $(STAMP)
 	@rm -rf $(DEMO) && mkdir -p $(DEMO)
-	$(BIN)/advisor recommend digits: --output $(DEMO)/advisor.toml
-	$(BIN)/advisor tune $(DEMO)/advisor.toml --runs $(DEMO)/runs --budget 90s
+	$(BIN)/advisor recommend digits: --budget 3m --output $(DEMO)/advisor.toml
+	$(BIN)/advisor tune $(DEMO)/advisor.toml --runs $(DEMO)/runs
 	$(BIN)/advisor predict $(DEMO)/runs/digits/best digits: --limit 1
 
 docs: $(STAMP)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 LAMBDAS = tuple(float(v) for v in np.logspace(-4, 2, 25))
 SHARED_VARIANCE = 0.3  # of the mean variance of all columns, added to each
 TINY = 1e-12
+_DECIMALS = 9
 _SMALL = 2048  # rows of a matrix; larger ones gain from threads
 _BLOCK = 1 << 24  # numbers of the families that are solved for at a time
 
@@ -108,7 +109,7 @@ def fit_ridge(
             loo_residual[rows] = without_family(Q[rows], f, share[rows], residual[rows])
         error = float(np.mean(loo_residual**2))
         if best is None or error < best[0]:
-            best = (error, lam, Y - loo_residual / root)
+            best = (error, lam, rounded(Y - loo_residual / root))
     if best is None:
         raise ValueError("no penalty to choose from")
     _, lam, loo = best
@@ -149,6 +150,11 @@ def without_family(
     hat = (Q * f) @ Q.transpose(0, 2, 1) + root[:, :, None] * root[:, None, :]
     left = (1 + TINY) * np.eye(Q.shape[1]) - hat
     return np.asarray(np.linalg.solve(left, residual))
+
+
+def rounded(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Predictions without their last digits: where classes are tied, what is lost to rounding would tell the label."""
+    return np.round(predictions, _DECIMALS)
 
 
 def centred(

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from advisor.network.ridge import LAMBDAS, SHARED_VARIANCE, TINY, Ridge, eigh, fit_ridge, together, without_family
+from advisor.network.ridge import (
+    LAMBDAS,
+    SHARED_VARIANCE,
+    TINY,
+    Ridge,
+    eigh,
+    fit_ridge,
+    rounded,
+    together,
+    without_family,
+)
 from advisor.task import task_of_labels
 
 if TYPE_CHECKING:
@@ -90,7 +100,7 @@ def fit_ridge_by_parts(
     lam = LAMBDAS[int(errors.argmin())]
     loo = np.empty_like(Y)
     for rows, (residual,) in left_out((lam,)):
-        loo[rows] = Y[rows] - residual / np.sqrt(share[rows] * n)[..., None]
+        loo[rows] = rounded(Y[rows] - residual / np.sqrt(share[rows] * n)[..., None])
     beta = V @ ((np.sqrt(e) / (e + lam))[:, None] * Z)
     weight = (beta / scale[:, None]).T
     bias = centre - beta.T @ middle - weight @ mean

@@ -51,7 +51,8 @@ def runs_one_trial(book: Cookbook) -> None:
         {"train.epochs": 1, "train.batch_size": 8, "search.folds": 1, "search.seeds": 1, "search.budget": "10m"}
     )
     with tempfile.TemporaryDirectory() as folder, own_cache(Path(folder)):
-        images, network = tiny_images(Path(folder) / "images"), tiny_network(Path(folder) / "network")
+        images = tiny_images(Path(folder) / "images")
+        network = tiny_network(Path(folder) / "network", attention=recipe.get("train.parts") == "lora")
         result = tune(
             Plan(once, str(images), network), runs=Path(folder) / "runs", trials=1, machine=Machine("cpu"),
             catalog=book.catalog,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CLASSES = ("across", "blobs", "down")
-ARCHITECTURE, SIDE = "test_resnet", 64
+ARCHITECTURE, TRANSFORMER, SIDE = "test_resnet", "test_vit", 64
 
 
 def draw(kind: int, seed: int, size: tuple[int, int] = (40, 48)) -> Image:
@@ -50,11 +50,12 @@ def tiny_images(root: Path, each: int = 24) -> Path:
     return root
 
 
-def tiny_network(folder: Path) -> str:
+def tiny_network(folder: Path, *, attention: bool = False) -> str:
     """A very small network with seeded weights in timm's layout; its name as a backbone.
 
     Args:
         folder: to be made.
+        attention: whether it is a transformer.
     """
     import timm
     import torch
@@ -63,7 +64,10 @@ def tiny_network(folder: Path) -> str:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         network = timm.create_model(
-            ARCHITECTURE, pretrained=False, pretrained_cfg_overlay={"input_size": (3, SIDE, SIDE)}
+            TRANSFORMER if attention else ARCHITECTURE,
+            pretrained=False,
+            pretrained_cfg_overlay={"input_size": (3, SIDE, SIDE)},
+            **({"img_size": SIDE} if attention else {}),
         )
     save_for_hf(network, str(folder), safe_serialization=True)
     return f"local-dir:{folder}"

@@ -144,13 +144,15 @@ class NetworkRunner:
 
     def _seconds_of_views(self, values: TrialValues) -> float:
         """Seconds to read the views, beside the clean one, that a head on a frozen network needs of all images."""
-        context = self.contexts.of(values)
         if values.train is not None:
             return 0.0
         views = [view for view in views_learnt(values, 0) if not view.clean]
         if values.features.mirrored:
             views.append(MIRRORED)
-        return context.missing_views(views, "train", "val") * context.seconds_per_image() if views else 0.0
+        if not views:
+            return 0.0
+        context = self.contexts.of(values)
+        return context.missing_views(views, "train", "val") * context.seconds_per_image()
 
     def _probe(self, read: Sequence[int]) -> TrialValues:
         """The closed-form probe of some stages, ascending."""

@@ -1,8 +1,9 @@
-"""Where a search begins: the plan's own starting point, then those of the scenarios' recipes, cheapest first."""
+"""Where a search begins: the plan's own point, on each of its backbones, then those of the scenarios' recipes."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from advisor.tuning.failures import LEAST_SHARE, OutOfTimeError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from advisor.tuning.ledger import Ledger
     from advisor.tuning.runner import TrialRunner
     from advisor.tuning.space import SearchSpace
+    from advisor.types import Scalar
 
 
 _WORTH_BEGINNING = 0.5  # of a training that must fit, by the forecast, for it to be begun
@@ -86,7 +88,7 @@ class Starts:
         known = ledger.tried_starts()
         scenarios = [(recipe.name, self._space.nearest_params(recipe)) for recipe in self._scenarios]
         scenarios.sort(key=lambda start: self.cost(self._space.at(start[1])))
-        for name, params in [(self._own, self._space.start_params()), *scenarios]:
+        for name, params in [(self._own, self._space.start_params()), *self._other_backbones(), *scenarios]:
             values = self._space.at(params)
             cost = self.cost(values)
             cheaper = self._deeper(values, seconds) if cost > seconds else None
@@ -95,6 +97,12 @@ class Starts:
                 ledger.enqueue(point, name)
                 return cost if cheaper else None
         return None
+
+    def _other_backbones(self) -> list[tuple[str, dict[str, Scalar]]]:
+        """The plan's own starting point on every other backbone of the search, each of which is tried once at least."""
+        start = self._space.start()
+        others = [replace(start, backbone=name) for name in self._space.backbones if name != start.backbone]
+        return [(self._own, self._space.params(values)) for values in others]
 
     def enqueue_deeper(
         self, ledger: Ledger, values: TrialValues | None, start: str, error: OutOfTimeError, seconds: float

@@ -106,7 +106,8 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     for row in seen.to_dict("records"):
         mine = again.loc[str(tiny_folder / row["path"])]
         assert mine["label"] == row["predicted"]
-        assert mine["probability"] == pytest.approx(row["probability"], abs=1e-4)
+        # Small pictures of mixed sizes are kept as squares of one side, and enlarged on the device.
+        assert mine["probability"] == pytest.approx(row["probability"], abs=5e-3)
     evidence = json.loads((result.folder / "evidence.json").read_text())
     assert {trial["number"] for trial in evidence["trials"]} == set(board["trial"])
     wrong = seen[seen["label"] != seen["predicted"]]
@@ -513,6 +514,7 @@ def test_the_winners_weights_are_never_missing(without_probes, tiny, tiny_folder
     )
     monkeypatch.setattr(trial_module.Gate, "check", lambda *_: None)
     monkeypatch.setattr(network_runner, "REFIT", 1e9)
+    monkeypatch.setattr(Search, "average", lambda *_: None)  # it would be judged as it is
     monkeypatch.setattr(
         "advisor.outcome.handover.score",
         lambda logits, labels: Judgement(np.ones(len(labels)), 1.0, logits, labels),

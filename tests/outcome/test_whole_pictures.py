@@ -64,7 +64,7 @@ def test_every_form_reads_pictures_as_the_training_did(tuned, wide, tmp_path, fi
             torch.testing.assert_close(image, view, atol=2.01 / 255 / 0.22, rtol=0)
         with torch.inference_mode():
             np.testing.assert_allclose(bundle.probabilities(alone(view))[0].numpy(), row, atol=1e-4)
-            np.testing.assert_allclose(bundle.probabilities(alone(image))[0].numpy(), row, atol=0.02)
+            np.testing.assert_allclose(bundle.probabilities(alone(image))[0].numpy(), row, atol=0.04)
 
     card = (export_hub_folder(best, tmp_path / "card", images=4).path / "README.md").read_text()
     assert {"crop": "middle of a picture", "squash": "one length", "pad": "borders"}[fit] in card
@@ -76,7 +76,7 @@ def test_every_form_reads_pictures_as_the_training_did(tuned, wide, tmp_path, fi
 
 @pytest.mark.parametrize("fit", ["squash", "pad"])
 def test_a_training_sees_whole_pictures_too(tuned, wide, tmp_path, fit):
-    changed = {"freeze.depth": 0.4, "train.epochs": 8, "optimizer.lr": 1e-3, "features.cache": "views"}
+    changed = {"freeze.depth": 0.4, "train.epochs": 16, "optimizer.lr": 1e-3, "features.cache": "views"}
     best = tuned(wide, **changed, **{"features.fit": fit, "train.augment": "crop", "features.views": 2})
     report = json.loads((best / "report.json").read_text())
     tested = pd.read_csv(best.parent / "predictions.csv")
