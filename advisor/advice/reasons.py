@@ -44,7 +44,7 @@ def reasons_of(
     reasons += [f"{line}; this decided" for line in _on_pilot(verdict)]
     reasons.append(
         f"expected {curve.metric}: {verdict.expected[verdict.head].accuracy:.2f} for a classifier on frozen features, "
-        f"{verdict.expected[verdict.tuning].accuracy:.2f} for {times.tuning.words} "
+        f"{verdict.expected[verdict.tuning].accuracy:.2f} for {times.tuning.noun} "
         f"({show_duration(times.tuning.seconds)} here); {_weighed(verdict, times)}"
     )
     if curve.task.caution:

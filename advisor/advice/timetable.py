@@ -46,8 +46,18 @@ class Offer:
         """What is done, for people."""
         if self.training is None:
             return self.strategy.label
+        return f"fine-tune {self._what}"
+
+    @property
+    def noun(self) -> str:
+        """The same as a noun."""
+        return self.strategy.label if self.training is None else f"fine-tuning {self._what}"
+
+    @property
+    def _what(self) -> str:
+        assert self.training is not None
         part = "the upper half" if self.training.depth else "everything"
-        return f"fine-tune {part} at {self.training.size} pixels, {self.training.steps} steps"
+        return f"{part} at {self.training.size} pixels, {self.training.steps} steps"
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON."""

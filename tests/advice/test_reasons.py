@@ -97,7 +97,7 @@ def test_the_expectations_are_those_of_the_two_that_were_weighed(strategy, rival
     expected = expectations(last=0.71, similar=0.82, earlier=0.13, different=0.14)
     line = told(verdict(strategy, rival, expected=expected))[-1]
     assert line == (
-        f"expected accuracy: 0.71 for a classifier on frozen features, 0.82 for fine-tune everything at 64 pixels, "
+        f"expected accuracy: 0.71 for a classifier on frozen features, 0.82 for fine-tuning everything at 64 pixels, "
         f"250 steps (60 s here); {end}"
     )
 

@@ -298,7 +298,7 @@ def _together_row(curve: ProbeCurve) -> tuple[tuple[Cell, ...], ...]:
     if joined is None:
         return ()
     over_last = joined.gain + curve.best.gain
-    return ((" + ".join(map(str, joined.stages)), Name(" + ".join(joined.names), 40), whole(joined.width),
+    return ((" + ".join(map(str, joined.stages)), "–", whole(joined.width),
              number(joined.accuracy, 3), number(joined.se, 3), points(over_last), "–", "together"),)  # fmt: skip
 
 
