@@ -53,6 +53,7 @@ def open_ledger(storage: str, key: str, folder: Path) -> Iterator[Ledger]:
     """
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     _settle_place(storage, folder)
     name = f"advisor-{key}" if storage else "advisor"
     try:

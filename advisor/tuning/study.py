@@ -97,7 +97,6 @@ class Search:
 
     def begin(self) -> None:
         """Settle what all trials share, end what a killed process left running, and choose the sampler."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.worker == 0:
             if self.ledger.setting(_FOLDS) is None:
                 self.ledger.settle(_FOLDS, self._pick_folds())
