@@ -46,7 +46,7 @@ def test_an_earlier_layer_in_scenario_1_is_expected_alike_on_every_page(plain, p
     found = replan(plain, verdict, catalog=load_catalog(), progress=Silent())
     terminal.recommendation(console.page(), found, "advisor.toml")
     out = capsys.readouterr().out
-    (starred,) = [line for line in out.splitlines() if line.startswith("*")]
+    (starred,) = [line for line in out.splitlines() if line.startswith("*") and " · " in line]
     assert starred.startswith("*3 · classifier, earlier layer")
     assert "0.88  0.82 to 0.92" in starred
     assert "Scenario 1: small and similar. Train a classifier on an earlier layer of the frozen network\n" in out
