@@ -164,7 +164,8 @@ def flips_of(
     if not verdict.learnable:
         return (f"a probe that is clearly above {curve.chance:.3f}, which guessing gives: a way is recommended",)
     side, then = ("below", "use a classifier") if verdict.strategy.fine_tunes else ("above", "fine-tune")
-    required, lead = f"{100 * verdict.required_lead:+.2g}", f"{100 * verdict.lead:+.1f}"
+    required = f"{100 * verdict.required_lead:+.2g}" if verdict.required_lead else "0"
+    lead = f"{100 * verdict.lead:+.1f}"
     flips = [f"an expected lead of fine-tuning {side} {required} points (now {lead}): {then}"]
     if turning:
         number = f"labelled {size.counted} per class (now {size.per_class:.0f})"

@@ -85,11 +85,12 @@ def recommend(
         progress: told how far each step is.
 
     Raises:
-        UsageError: nothing recognises the location.
+        UsageError: nothing recognises the location, or the budget is no length of time.
         DatasetError: the images cannot be used as they are.
         BackboneError: there is no such backbone, or its weights are not here.
     """
     began, location = time.perf_counter(), str(location)
+    seconds = parse_duration(budget) if budget else None  # refused before minutes of work
     progress = progress or Silent()
     catalog = catalog or load_catalog()
     target = pick_device(device)
@@ -117,8 +118,7 @@ def recommend(
     )
     measured, curve, stages = inspected.measured, inspected.curve, inspected.stages
     with progress.task("Reading stages together", 1) as advance:
-        families = prepared.dataset.families(measured.rows)
-        curve = replace(curve, joined=probe_together(curve, measured.features, families))
+        curve = replace(curve, joined=probe_together(curve, measured.features, curve.families))
         advance(1)
     splits = prepared.profile.splits
     if len(inspected.classes) < len(prepared.dataset.classes):
@@ -134,7 +134,7 @@ def recommend(
     facts = facts_of(curve, size.per_class, measured.distance)
     times = Timetable(
         offers_of(facts, splits, chosen.input.size, sizes, measured.forward_seconds, costs),
-        parse_duration(budget) if budget else None,
+        seconds,
     )
     verdict = _with_fit(decide(size, measured.distance, curve, times), fits)
     family = family_of(network, stages)

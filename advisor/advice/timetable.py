@@ -184,7 +184,7 @@ def offers_of(
         forward: seconds of one image through the whole network at its own size.
         costs: of training steps with everything unfrozen.
     """
-    reading = forward * (splits["train"] + splits["val"])
+    reading, batch = forward * (splits["train"] + splits["val"]), min(_BATCH, splits["train"])
     heads = forecast(facts)
     offers = [Offer(way, None, reading, heads[way]) for way in (Strategy.LAST_LAYER, Strategy.EARLIER_LAYER)]
     tuning = Strategy.TUNE_DIFFERENT if facts.different >= 0.5 else Strategy.TUNE_SIMILAR
@@ -194,7 +194,6 @@ def offers_of(
         while steps <= longest:
             for depth in _DEPTHS:
                 training = Training(steps, size, depth, gap)
-                batch = min(_BATCH, splits["train"])
                 shrunk = forward * (size / side) ** 2
                 seconds = reading + fine_tuning_seconds(costs, splits, size, shrunk, steps, batch, depth)
                 offers.append(Offer(tuning, training, seconds, forecast(facts, training)[tuning]))

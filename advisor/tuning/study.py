@@ -428,8 +428,8 @@ class Search:
         if whole is None or self._said_deeper:
             return
         self._said_deeper = True
-        # Two of them, beside training the winner on all images.
-        minutes = math.ceil((2 * self.folds + REFIT) * whole / 60)
+        # Two of them, beside training the winner on all images; at any rate more than there was.
+        minutes = max(math.ceil((2 * self.folds + REFIT) * whole / 60), math.floor(self.budget / 60) + 1)
         self.progress.say(
             f"One training from the recipe's start takes about {show_duration(self.folds * whole)}, more than is left, "
             f"so a cheaper one is tried: a smaller input, or more stages frozen. --budget {minutes}m leaves room."

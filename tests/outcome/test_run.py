@@ -106,7 +106,7 @@ def test_a_run_hands_over_everything(tiny, tiny_folder, tmp_path):
     for row in seen.to_dict("records"):
         mine = again.loc[str(tiny_folder / row["path"])]
         assert mine["label"] == row["predicted"]
-        # Small pictures of mixed sizes are kept as squares of one side, and enlarged on the device.
+        # Kept at 40 pixels and enlarged on the device, levels are up to half a level off those of `predict`.
         assert mine["probability"] == pytest.approx(row["probability"], abs=5e-3)
     evidence = json.loads((result.folder / "evidence.json").read_text())
     assert {trial["number"] for trial in evidence["trials"]} == set(board["trial"])

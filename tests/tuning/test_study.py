@@ -1,5 +1,6 @@
 """Whole searches on tabulated curves: what is tried, when it ends, what is handed over."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -73,6 +74,9 @@ def test_the_deadline_is_kept_and_no_training_is_begun_that_cannot_fit():
     assert runner.clock.now <= 60 * 1.02
     assert any("--budget" in sentence for sentence in heard.sentences)
     assert sum("--budget" in sentence for sentence in heard.sentences) <= 2  # told once each
+    minutes = [int(found[1]) for one in heard.sentences if (found := re.search(r"--budget (\d+)m leaves room", one))]
+    assert minutes
+    assert min(minutes) > 1  # minute, which was the budget
     done = [record for record in search.ledger.searched() if record.state is TrialState.COMPLETE and record.steps]
     assert done  # something was fine-tuned all the same
     assert all(record.values.freeze.depth > 0 for record in done)
